@@ -1,0 +1,91 @@
+-- What is personal, whose, why and for how long. Written by the user's migrations, read by every process at start.
+-- Rows are named by regclass and column name, never by attribute number: pg_dump renumbers attributes when columns
+-- had been dropped, and a policy keyed by number would silently move to a neighbour.
+
+create table oubli.instance (
+  only_one   boolean primary key default true check (only_one),
+  id         uuid not null default gen_random_uuid(),
+  -- keyed hashes of a fixed text: tell at start that the index root and the ledger root are the right ones
+  index_canary  bytea,
+  ledger_canary bytea
+);
+insert into oubli.instance default values;
+
+-- One protected column's logical identity. The number stands in every sealed value and is never reused;
+-- the domain is the column's type and survives renames, LIKE, CTAS, views, dump and restore.
+create table oubli.element (
+  id                 integer generated always as identity primary key,
+  domain             regtype not null unique,
+  protect            text not null check (protect in ('encrypt', 'pseudonymise', 'truncate-ip')),
+  codec              text not null,
+  declared_type      text not null,
+  normaliser         text,
+  normaliser_version integer,
+  padding            text not null default 'none',
+  v4                 integer,
+  v6                 integer,
+  -- 'transition' while rows written before the declaration are still being sealed
+  state              text not null default 'sealed' check (state in ('sealed', 'transition'))
+);
+
+-- Every declared column, personal or not, with the declaration as it was written.
+create table oubli.annotation (
+  rel         regclass not null,
+  column_name name not null,
+  spec        jsonb not null,
+  primary key (rel, column_name)
+);
+
+-- Every declared table: a table of data subjects (subject_kind set) or one whose rows belong to a subject.
+create table oubli.personal_table (
+  rel            regclass primary key,
+  subject_kind   text,
+  subject_column name,
+  spec           jsonb not null,
+  check ((subject_kind is null) = (subject_column is null))
+);
+create unique index on oubli.personal_table (subject_kind);
+
+-- COMMENT mirrors the declaration for whoever looks with psql; what the team wrote before the mark stays.
+create function oubli.mirror(existing text, said text) returns text
+language sql immutable
+return nullif(concat_ws(' ', nullif(rtrim(split_part(coalesce(existing, ''), '[oubli]', 1)), ''), '[oubli] ' || said), '');
+
+create function oubli.say(spec jsonb) returns text
+language sql immutable
+return case when spec ? 'notPersonal' then 'not personal: ' || (spec ->> 'notPersonal')
+  else (select string_agg(key || '=' || (value #>> '{}'), ' ' order by key) from jsonb_each(spec)
+        where key in ('category', 'protect', 'search', 'origin', 'purpose', 'basis', 'because')) end;
+
+create function oubli.annotate_column(target regclass, col name, declaration jsonb) returns void
+language plpgsql as $$
+declare
+  attribute smallint := (select attnum from pg_catalog.pg_attribute
+                         where attrelid = target and attname = col and attnum > 0 and not attisdropped);
+begin
+  if attribute is null then
+    raise exception 'oubli: % has no column %', target, col using errcode = 'OU010';
+  end if;
+  insert into oubli.annotation values (target, col, declaration)
+  on conflict (rel, column_name) do update set spec = excluded.spec;
+  execute format('comment on column %s.%I is %L', target, col,
+    oubli.mirror(pg_catalog.col_description(target, attribute), oubli.say(declaration)));
+end $$;
+
+create function oubli.annotate_table(target regclass, kind text, subject_col name, declaration jsonb) returns void
+language plpgsql as $$
+begin
+  insert into oubli.personal_table values (target, kind, subject_col, declaration)
+  on conflict (rel) do update
+    set subject_kind = excluded.subject_kind, subject_column = excluded.subject_column, spec = excluded.spec;
+  execute format('comment on table %s is %L', target,
+    oubli.mirror(pg_catalog.obj_description(target, 'pg_class'),
+      coalesce('subject=' || kind || ' ', '') || oubli.say(declaration)));
+end $$;
+
+create function oubli.rename_column(target regclass, old name, new name) returns void
+language sql
+begin atomic
+  update oubli.annotation set column_name = new where rel = target and column_name = old;
+  update oubli.personal_table set subject_column = new where rel = target and subject_column = old;
+end;

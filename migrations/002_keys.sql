@@ -1,0 +1,52 @@
+-- The key store. A subject key is 32 random bytes, wrapped by an epoch key that PostgreSQL never sees; its random id
+-- is the subject's only name in ledger, receipts and jobs (ENVELOPE.md K2).
+
+create table oubli.epoch (
+  id           integer primary key,
+  -- a known text wrapped at installation, opened at every start: a wrong key is named before any query runs (K9)
+  canary       bytea not null,
+  created_at   timestamptz not null default pg_catalog.now(),
+  destroyed_at timestamptz
+);
+
+create table oubli.subject_key (
+  key_id      bytea primary key check (octet_length(key_id) = 16),
+  epoch       integer not null references oubli.epoch,
+  wrapped     bytea not null,
+  fingerprint bytea not null,
+  created_at  timestamptz not null default pg_catalog.now(),
+  -- set on the key of rows that the law obliges to keep after their person was erased: the day they leave
+  keep_until  date
+);
+create index on oubli.subject_key (keep_until) where keep_until is not null;
+
+-- Which key a living subject has. It stands beside the application's tables so that select * and inserts look as before.
+create table oubli.subject_link (
+  kind       text not null,
+  subject_id text not null,
+  key_id     bytea not null references oubli.subject_key on delete cascade,
+  primary key (kind, subject_id)
+);
+create index on oubli.subject_link (key_id);
+
+-- Destroyed keys, refused for ever (K4). The subject is named by a keyed reference, not by her primary key.
+create table oubli.fence (
+  key_id            bytea primary key,
+  fingerprint       bytea not null,
+  subject_reference bytea,
+  erased_at         timestamptz not null
+);
+create index on oubli.fence (subject_reference);
+create index on oubli.fence (fingerprint);
+
+create function oubli.refuse_fenced_key() returns trigger
+language plpgsql as $$
+begin
+  if exists (select from oubli.fence f where f.key_id = new.key_id or f.fingerprint = new.fingerprint) then
+    raise exception 'oubli: this subject key was destroyed and is refused for ever' using errcode = 'OU002';
+  end if;
+  return new;
+end $$;
+create trigger fenced before insert on oubli.subject_key
+  for each row execute function oubli.refuse_fenced_key();
+alter table oubli.subject_key enable always trigger fenced;

@@ -1,0 +1,141 @@
+-- The policy is the column's type: one domain per protected element. PostgreSQL itself refuses plaintext from psql, COPY,
+-- another service or a forgotten code path, and the error of a domain CHECK prints no value (a table CHECK prints the row).
+
+-- The shape of a sealed value, version 1: magic A7 0B, suite 01, flags, element, [blind index], key id, salt, commitment,
+-- ciphertext, tag. A query token (flag bit 1) passes here because parameters pass the domain's input; the guard refuses
+-- to store one.
+create function oubli.is_sealed(value bytea, element integer, searchable boolean) returns boolean
+language sql immutable parallel safe
+return case
+  when octet_length(value) < 24 then false
+  when substring(value from 1 for 3) <> '\xa70b01'::bytea then false
+  when substring(value from 5 for 4) <> int4send(element) then false
+  when get_byte(value, 3) & 2 = 2 then searchable and get_byte(value, 3) = 3 and octet_length(value) = 24
+  when get_byte(value, 3) & 224 <> 0 then false
+  when (get_byte(value, 3) & 1 = 1) <> searchable then false
+  else octet_length(value) >= case when searchable then 96 else 80 end
+end;
+
+create function oubli.is_token(value bytea) returns boolean
+language sql immutable parallel safe
+return octet_length(value) = 24 and get_byte(value, 3) = 3;
+
+-- The key id inside a sealed value; NULL for NULL, for what is not sealed yet, and for what an erasure left (all zero).
+create function oubli.key_id(value bytea) returns bytea
+language sql immutable parallel safe
+return case when octet_length(value) >= 80 and substring(value from 1 for 3) = '\xa70b01'::bytea then
+  nullif(substring(value from case when get_byte(value, 3) & 1 = 1 then 25 else 9 end for 16),
+         '\x00000000000000000000000000000000'::bytea) end;
+
+-- What an erasure leaves in a NOT NULL sealed column: a well-shaped value whose key id names nobody. It reads as null.
+-- Its blind index is unique by construction, so a unique column stays valid (ERASURE.md A6).
+create function oubli.tombstone(element integer, searchable boolean, row_mark text) returns bytea
+language sql immutable parallel safe
+return '\xa70b01'::bytea || case when searchable then '\x01'::bytea else '\x00'::bytea end || int4send(element)
+  || case when searchable then decode(md5(row_mark), 'hex') else ''::bytea end || decode(repeat('00', 72), 'hex');
+
+-- A truncated address: nothing below the kept bits. 6to4 is refused whole, since its first 48 bits are an IPv4 address.
+create function oubli.is_truncated(value inet, v4 integer, v6 integer) returns boolean
+language sql immutable parallel safe
+return case when family(value) = 4 then value = host(network(set_masklen(value, v4)))::inet
+  else value = host(network(set_masklen(value, v6)))::inet and not value <<= '2002::/16'::inet end;
+
+-- `=` and `<>` compare blind indexes and are inlined, so raw SQL and views use the expression index. They must be plain
+-- RETURN bodies: STRICT or SET search_path would prevent inlining and give a sequential scan. They stand in the schema of
+-- the table, which is on the search path of whoever finds the table; elsewhere bytea's own `=` would match nothing.
+create function oubli.refuse_operator(a bytea, b bytea) returns boolean
+language plpgsql immutable as $$
+begin
+  raise exception 'oubli: this operator cannot work over a sealed column'
+    using errcode = 'OU003', hint = 'compare with = where the column was declared with search, or decrypt in the application';
+end $$;
+
+create function oubli.create_operator(operator text, a text, b text, operator_schema name, compares_index boolean) returns void
+language plpgsql as $$
+begin
+  execute format('create function oubli.%I(a %s, b %s) returns boolean language sql immutable parallel safe return %s',
+    'operator ' || operator, a, b, case when compares_index
+      then format('substring(a::bytea from 9 for 16) %s substring(b::bytea from 9 for 16)', operator)
+      else 'oubli.refuse_operator(a::bytea, b::bytea)' end);
+  execute format('create operator %I.%s (function = oubli.%I, leftarg = %s, rightarg = %s%s)',
+    operator_schema, operator, 'operator ' || operator, a, b,
+    case operator when '=' then ', restrict = eqsel, join = eqjoinsel' when '<>' then ', restrict = neqsel' else '' end);
+end $$;
+
+create function oubli.create_operators(domain text, searchable boolean, operator_schema name) returns void
+language plpgsql as $$
+declare
+  operator text;
+begin
+  foreach operator in array array['=', '<>'] loop
+    perform oubli.create_operator(operator, domain, domain, operator_schema, searchable);
+    perform oubli.create_operator(operator, domain, 'bytea', operator_schema, searchable);
+    perform oubli.create_operator(operator, 'bytea', domain, operator_schema, searchable);
+  end loop;
+  foreach operator in array array['<', '<=', '>', '>=', '~~', '!~~'] loop
+    perform oubli.create_operator(operator, domain, domain, operator_schema, false);
+  end loop;
+end $$;
+
+-- Removes a domain of ours that is no longer the type of any column.
+create function oubli.drop_unused_domain(unused regtype) returns void
+language plpgsql set client_min_messages = warning as $$
+begin
+  if exists (select from pg_catalog.pg_attribute t where t.atttypid = unused and not t.attisdropped) then
+    return;
+  end if;
+  delete from oubli.element where domain = unused;
+  if exists (select from pg_catalog.pg_type where oid = unused) then
+    execute format('drop domain %s cascade', unused);
+  end if;
+end $$;
+
+-- What a dropped table or column leaves: its declarations, its domain, its operators.
+create function oubli.sweep_catalogue() returns void
+language plpgsql as $$
+begin
+  delete from oubli.annotation a where not exists (
+    select from pg_catalog.pg_attribute t
+    where t.attrelid = a.rel and t.attname = a.column_name and t.attnum > 0 and not t.attisdropped);
+  delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
+  perform oubli.drop_unused_domain(e.domain) from oubli.element e;
+end $$;
+
+create function oubli.domain_check(definition jsonb, element integer) returns text
+language sql stable
+return case definition ->> 'protect'
+  when 'encrypt' then
+    format('oubli.is_sealed(value, %s, %L)', element, definition ->> 'normaliser' is not null)
+  when 'pseudonymise' then $re$value ~ '^psn1\.[A-Za-z0-9_-]{43}$'$re$
+  else format('oubli.is_truncated(value::inet, %s, %s)', definition ->> 'v4', definition ->> 'v6') end;
+
+-- Creates the domain of an element before its column exists. `deferred` leaves the CHECK to oubli.enforce_domain, for a
+-- column that has rows.
+create function oubli.define_element(domain_name text, definition jsonb, operator_schema name, deferred boolean default false)
+returns void
+language plpgsql as $$
+declare
+  base text := case definition ->> 'protect' when 'encrypt' then 'bytea' when 'pseudonymise' then 'text'
+    else definition ->> 'declaredType' end;
+  element integer;
+begin
+  perform oubli.drop_unused_domain(to_regtype(format('oubli.%I', domain_name)));
+  if to_regtype(format('oubli.%I', domain_name)) is not null then
+    raise exception 'oubli: a column is already declared as %', domain_name using errcode = 'OU011';
+  end if;
+  execute format('create domain oubli.%I as %s', domain_name, base);
+  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, padding, v4, v6, state)
+  values (format('oubli.%I', domain_name)::regtype, definition ->> 'protect', definition ->> 'codec',
+    definition ->> 'declaredType', definition ->> 'normaliser', (definition ->> 'normaliserVersion')::integer,
+    coalesce(definition ->> 'padding', 'none'), (definition ->> 'v4')::integer, (definition ->> 'v6')::integer,
+    case when deferred then 'transition' else 'sealed' end)
+  returning id into element;
+  if not deferred then
+    execute format('alter domain oubli.%I add constraint %I check (%s)', domain_name, definition ->> 'protect',
+      oubli.domain_check(definition, element));
+  end if;
+  if definition ->> 'protect' = 'encrypt' then
+    perform oubli.create_operators(format('oubli.%I', domain_name),
+      definition ->> 'normaliser' is not null, operator_schema);
+  end if;
+end $$;

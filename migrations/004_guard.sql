@@ -1,0 +1,110 @@
+-- The guard of a table with sealed columns: after every INSERT and UPDATE, from whichever client, each value written must
+-- be a real sealed value (no query token), under a key that lives (K4), and, in a table of subjects, under the row's own
+-- key. One statement-level trigger with a transition table: the cost is per statement, and the key rows stay locked
+-- FOR KEY SHARE until the writer commits, so an erasure waits for it or it for the erasure.
+
+create function oubli.sealed_columns(target regclass) returns setof name
+language sql stable
+begin atomic
+  select a.attname from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt' order by a.attnum;
+end;
+
+create function oubli.guard_source(target regclass) returns text
+language plpgsql stable as $$
+declare
+  sealed name[] := array(select oubli.sealed_columns(target));
+  subject record;
+  tokens text := (select string_agg(format('coalesce(oubli.is_token(%I), false)', c), ' or ') from unnest(sealed) c);
+  keys text := (select string_agg(format('oubli.key_id(%I::bytea)', c), ', ') from unnest(sealed) c);
+  own text := '';
+begin
+  select p.subject_kind as kind, p.subject_column as col into subject from oubli.personal_table p where p.rel = target;
+  if subject.kind is not null then
+    own := format($own$
+  if exists (
+    select from written w, lateral unnest(array[%s]) k
+    where k is not null and not exists (
+      select from oubli.subject_link l where l.kind = %L and l.subject_id = w.%I::text and l.key_id = k)
+      and exists (select from oubli.subject_link l where l.key_id = k)) then
+    raise exception 'oubli: a value in %s is sealed under the key of another subject' using errcode = 'OU004';
+  end if;$own$, keys, subject.kind, subject.col, replace(target::text, '%', '%%'));
+  end if;
+  return format($body$
+declare
+  ids bytea[];
+  living integer;
+begin
+  if exists (select from written where %s) then
+    raise exception 'oubli: a query operand was offered for storage in %s' using errcode = 'OU001';
+  end if;
+  ids := array(select distinct k from written, lateral unnest(array[%s]) k where k is not null);
+  perform from oubli.subject_key s where s.key_id = any(ids) order by s.key_id for key share;
+  get diagnostics living = row_count;
+  if living < coalesce(cardinality(ids), 0) then
+    raise exception 'oubli: a value in %s is sealed under a key that is not alive' using errcode = 'OU002';
+  end if;%s
+  return null;
+end $body$, tokens, replace(target::text, '%', '%%'), keys, replace(target::text, '%', '%%'), own);
+end $$;
+
+-- A guard is numbered, not named after its table: names and OIDs change with renames, dumps and restores.
+create sequence oubli.guard_number;
+
+create function oubli.drop_guard(target regclass) returns void
+language plpgsql as $$
+declare
+  guard record;
+begin
+  for guard in select t.tgname, t.tgfoid::regprocedure as function from pg_catalog.pg_trigger t
+               where t.tgrelid = target and t.tgname like 'oubli\_guard\_%' and not t.tgisinternal loop
+    execute format('drop trigger %I on %s', guard.tgname, target);
+    if not exists (select from pg_catalog.pg_trigger t where t.tgfoid = guard.function) then
+      execute format('drop function %s', guard.function);
+    end if;
+  end loop;
+end $$;
+
+-- (Re)builds the guard of a table after its columns or its declaration changed; removes it where nothing is sealed.
+create function oubli.refresh_guard(target regclass) returns void
+language plpgsql as $$
+declare
+  guard name := 'guard ' || nextval('oubli.guard_number');
+  event text;
+begin
+  perform oubli.drop_guard(target);
+  if not exists (select oubli.sealed_columns(target)) then
+    return;
+  end if;
+  execute format('create function oubli.%I() returns trigger language plpgsql security definer '
+    'set search_path = pg_catalog, pg_temp as %L', guard, oubli.guard_source(target));
+  foreach event in array array['insert', 'update'] loop
+    execute format('create trigger %I after %s on %s referencing new table as written '
+      'for each statement execute function oubli.%I()', 'oubli_guard_' || event, event, target, guard);
+  end loop;
+end $$;
+
+-- The blind index of a searchable column is a fixed prefix of the value itself, so it needs no column of its own.
+create function oubli.index_column(target regclass, col name, is_unique boolean) returns void
+language plpgsql as $$
+declare
+  index_name name := left((select relname from pg_catalog.pg_class where oid = target), 30) || '_' || left(col, 25) || '_blind';
+begin
+  execute format('create %s index %I on %s (substring(%I::bytea from 9 for 16))',
+    case when is_unique then 'unique' else '' end, index_name, target, col);
+end $$;
+
+-- The primary key's column, where it has one only: what names a subject unless the declaration says otherwise.
+create function oubli.only_primary_key(target regclass) returns name
+language plpgsql stable as $$
+declare
+  columns name[] := array(
+    select a.attname from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+    where i.indrelid = target and i.indisprimary);
+begin
+  if cardinality(columns) <> 1 then
+    raise exception 'oubli: % has no single-column primary key; say which column names the subject: dataSubject(kind, { id: … })', target
+      using errcode = 'OU012';
+  end if;
+  return columns[1];
+end $$;

@@ -1,0 +1,121 @@
+/**
+ * The run-time check of `.personal()` and `.notPersonal()`: what the types of `spec.ts` say at compile time, said to
+ * JavaScript and to anything cast. What comes out has its defaults written in, so that the catalogue of a database
+ * keeps the meaning its migration had, whatever a later version's defaults are.
+ */
+import { checkCategory } from './check-category';
+import { Draft, shown } from './draft';
+import type { NotPersonalSpec, Pad, PersonalSpec, Search } from './spec';
+import { BASIS_KEYS, ORIGIN_KEYS, type Origin } from './vocabulary';
+import type { Fields } from './written';
+
+type WithDefaults<Spec> = Spec extends { readonly protect: 'encrypt' }
+  ? Spec & { readonly origin: Origin; readonly pad: Pad }
+  : Spec extends { readonly protect: 'truncate-ip' }
+    ? Spec & { readonly origin: Origin; readonly v4: 16 | 24; readonly v6: 32 | 48 }
+    : Spec & { readonly origin: Origin };
+
+/** A checked declaration, its defaults written in. */
+export type SettledPersonalSpec = WithDefaults<PersonalSpec>;
+
+type Protect = PersonalSpec['protect'];
+
+const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'protect'] as const;
+const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
+  encrypt: ['search', 'unique', 'pad', 'acknowledgeLeak'],
+  pseudonymise: [],
+  'truncate-ip': ['v4', 'v6'],
+  clear: ['because', 'replaceWith'],
+};
+const PROTECTS = Object.keys(OPTIONS_OF) as readonly Protect[];
+const ALL_OPTIONS = [...COMMON, ...Object.values(OPTIONS_OF).flat()];
+
+const SEARCHES: readonly Search[] = ['exact', 'email'];
+const PADS: readonly Pad[] = ['16', 'none', '32', '64', 'padme'];
+const EXAMPLE = { category: 'identity.name', protect: 'encrypt' };
+const REASON = 'say why';
+
+/**
+ * Checks one `.personal()` declaration and writes its defaults in.
+ *
+ * @throws AnnotationError naming table and column, with the declaration corrected in `fix`
+ * @example
+ * checkPersonalSpec('users', 'email', { category: 'contact.email', protect: 'encrypt', search: 'email' })
+ * // { category: 'contact.email', protect: 'encrypt', search: 'email', origin: 'provided', pad: '16' }
+ */
+export function checkPersonalSpec(table: string, column: string, spec: unknown): SettledPersonalSpec {
+  const call = (code: string): string => `.personal(${code})  // ${table}.${column}`;
+  const draft = new Draft({ table, column }, call, spec, EXAMPLE);
+  draft.refuseUnknownOptions(ALL_OPTIONS);
+  const protect = draft.oneOf('protect', PROTECTS);
+  refuseMisplacedOptions(draft, protect);
+  checkCategory(draft);
+  if (draft.has('basis')) draft.oneOf('basis', BASIS_KEYS);
+  draft.textIfGiven('purpose', 'what it is for');
+  const defaults = { origin: draft.oneOf('origin', ORIGIN_KEYS, 'provided'), ...CHECKS[protect](draft) };
+  return { ...draft.given, ...defaults } as SettledPersonalSpec;
+}
+
+/** Checks one `.notPersonal()` declaration: the reason is what an auditor reads. */
+export function checkNotPersonal(table: string, column: string, because: unknown): NotPersonalSpec {
+  const call = (): string => `.notPersonal('${REASON}')  // ${table}.${column}`;
+  const draft = new Draft({ table, column }, call, { because });
+  return { notPersonal: draft.text('because', REASON, 'NOT_PERSONAL_WITHOUT_BECAUSE') };
+}
+
+const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
+  encrypt(draft) {
+    if (draft.has('search')) checkSearch(draft);
+    else refuseWithoutSearch(draft);
+    return { pad: draft.oneOf('pad', PADS, '16') };
+  },
+  pseudonymise: () => ({}),
+  'truncate-ip': (draft) => ({
+    v4: draft.oneOf('v4', [24, 16], 24),
+    v6: draft.oneOf('v6', [48, 32], 48),
+  }),
+  clear(draft) {
+    draft.text('because', REASON, 'CLEAR_WITHOUT_BECAUSE');
+    const { replaceWith } = draft.given;
+    if (!['undefined', 'string', 'number', 'boolean'].includes(typeof replaceWith)) {
+      const names = { option: 'replaceWith', given: shown(replaceWith), choices: 'a string, a number or a boolean' };
+      draft.refuse('BAD_OPTION', names, { replaceWith: '' });
+    }
+    return {};
+  },
+};
+
+function checkSearch(draft: Draft): void {
+  draft.oneOf('search', SEARCHES);
+  if (draft.has('unique')) draft.oneOf('unique', [true]);
+  draft.textIfGiven('acknowledgeLeak', REASON);
+}
+
+function refuseWithoutSearch(draft: Draft): void {
+  const option = ['unique', 'acknowledgeLeak'].find((one) => draft.has(one));
+  if (option !== undefined) draft.refuse('NEEDS_SEARCH', { option }, { search: 'exact' });
+}
+
+/** An option of another protection: someone expects what this one does not do. */
+function refuseMisplacedOptions(draft: Draft, protect: Protect): void {
+  const misplaced = ALL_OPTIONS.filter((one) => draft.has(one) && !belongs(one, protect));
+  const [option] = misplaced;
+  if (option === undefined) return;
+  const home = PROTECTS.find((one) => OPTIONS_OF[one].includes(option));
+  const wanted = draft.has('search') || draft.has('unique') ? 'encrypt' : protect;
+  const dropped = ALL_OPTIONS.filter((one) => !belongs(one, wanted)).map((one) => [one, undefined] as const);
+  const search = wanted === 'encrypt' && !draft.has('search') && draft.has('unique') ? { search: 'exact' } : {};
+  draft.refuse(
+    'MISPLACED_OPTION',
+    { option, protect, home },
+    {
+      protect: wanted,
+      ...Object.fromEntries(dropped),
+      ...search,
+    },
+  );
+}
+
+function belongs(option: string, protect: Protect): boolean {
+  return (COMMON as readonly string[]).includes(option) || OPTIONS_OF[protect].includes(option);
+}

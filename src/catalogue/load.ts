@@ -1,0 +1,136 @@
+/**
+ * Reads the catalogue: our own tables, and PostgreSQL's about columns, keys and foreign keys. Protection is taken from the
+ * column's type (the domain), the declaration from `oubli.annotation`; `checks/` compares the two.
+ */
+import type { Queryable, Row } from '../queryable';
+import type { SettledSubjectSpec, SettledTableSpec } from './check-table';
+import {
+  Catalogue,
+  type Column,
+  type ColumnSpec,
+  type Declaration,
+  type Element,
+  type ForeignKey,
+  type Table,
+} from './model';
+
+const INSTANCE = `select replace(id::text, '-', '') as id from oubli.instance`;
+
+const ELEMENTS = `
+select e.id, e.domain::oid::int8 as "domainOid", t.typarray::int8 as "domainArrayOid", t.typname as label, e.protect, e.codec,
+       to_regtype(e.declared_type)::oid::int8 as "declaredOid", e.normaliser, e.padding, e.v4, e.v6, e.state
+from oubli.element e join pg_catalog.pg_type t on t.oid = e.domain`;
+
+const TABLES = `
+select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.oid::regclass::text as "sqlName",
+       p.subject_kind as kind, p.subject_column as "subjectColumn", p.spec,
+       coalesce((select json_agg(a.attname order by k.place)
+                 from pg_catalog.pg_index i, unnest(i.indkey) with ordinality k(attnum, place), pg_catalog.pg_attribute a
+                 where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum), '[]') as "primaryKey",
+       (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
+                 'type', format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), a.atttypmod), 'element', e.id,
+                 'identityAlways', a.attidentity = 'a',
+                 'defaultSql', case when a.attidentity <> '' then
+                     format('nextval(%L::regclass)', pg_get_serial_sequence(c.oid::regclass::text, a.attname))
+                   when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
+                 'spec', s.spec) order by a.attnum)
+        from pg_catalog.pg_attribute a
+        join pg_catalog.pg_type t on t.oid = a.atttypid
+        left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        left join oubli.element e on e.domain = a.atttypid
+        left join oubli.annotation s on s.rel = c.oid and s.column_name = a.attname
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join oubli.personal_table p on p.rel = c.oid
+where c.relkind in ('r', 'p', 'v', 'm', 'f')
+  and n.nspname not in ('pg_catalog', 'information_schema', 'oubli', 'pgboss') and n.nspname not like 'pg\\_%'`;
+
+const FOREIGN_KEYS = `
+select k.conname as name, k.conrelid::int8 as "from", k.confrelid::int8 as "to", k.confdeltype as "onDelete",
+       (select json_agg(a.attname order by u.place) from unnest(k.conkey) with ordinality u(attnum, place)
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum) as columns,
+       (select json_agg(a.attname order by u.place) from unnest(k.confkey) with ordinality u(attnum, place)
+        join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as references
+from pg_catalog.pg_constraint k where k.contype = 'f' and k.conparentid = 0`;
+
+/** Reads everything on one connection; inside a transaction it sees that transaction's own changes of schema. */
+export async function loadCatalogue(connection: Queryable): Promise<Catalogue> {
+  const [instance] = (await connection.query(INSTANCE)).rows;
+  const elements = (await connection.query(ELEMENTS)).rows.map(toElement);
+  const byId = new Map(elements.map((element) => [element.id, element]));
+  const tables = (await connection.query(TABLES)).rows.map((row) => toTable(row, byId));
+  const keys = (await connection.query(FOREIGN_KEYS)).rows.map(toForeignKey);
+  return new Catalogue(Buffer.from(String(instance?.id), 'hex'), tables, keys, elements);
+}
+
+function toElement(row: Row): Element {
+  return {
+    id: Number(row.id),
+    domainOid: Number(row.domainOid),
+    domainArrayOid: Number(row.domainArrayOid),
+    label: String(row.label),
+    protect: row.protect as Element['protect'],
+    codec: String(row.codec),
+    declaredOid: Number(row.declaredOid),
+    normaliser: orUndefined(row.normaliser),
+    padding: String(row.padding),
+    v4: orUndefined(row.v4),
+    v6: orUndefined(row.v6),
+    state: row.state as Element['state'],
+  };
+}
+
+function toTable(row: Row, elements: ReadonlyMap<number, Element>): Table {
+  const columns = (row.columns as Row[] | null) ?? [];
+  return {
+    oid: Number(row.oid),
+    schema: String(row.schema),
+    name: String(row.name),
+    sqlName: String(row.sqlName),
+    primaryKey: row.primaryKey as string[],
+    declaration: toDeclaration(row),
+    columns: new Map(columns.map((column) => [String(column.name), toColumn(column, elements)])),
+  };
+}
+
+function toColumn(row: Row, elements: ReadonlyMap<number, Element>): Column {
+  return {
+    name: String(row.name),
+    position: Number(row.position),
+    type: String(row.type),
+    notNull: Boolean(row.notNull),
+    defaultSql: orUndefined(row.defaultSql),
+    identityAlways: Boolean(row.identityAlways),
+    element: row.element === null ? undefined : elements.get(Number(row.element)),
+    spec: orUndefined<ColumnSpec>(row.spec),
+  };
+}
+
+function toDeclaration(row: Row): Declaration | undefined {
+  if (row.spec === null) return undefined;
+  if (row.kind === null) return { is: 'data', spec: row.spec as SettledTableSpec };
+  return {
+    is: 'subject',
+    kind: String(row.kind),
+    column: String(row.subjectColumn),
+    spec: row.spec as SettledSubjectSpec,
+  };
+}
+
+const ON_DELETE = { a: 'no action', r: 'restrict', c: 'cascade', n: 'set null', d: 'set default' } as const;
+
+function toForeignKey(row: Row): ForeignKey {
+  return {
+    name: String(row.name),
+    from: Number(row.from),
+    to: Number(row.to),
+    columns: row.columns as string[],
+    references: row.references as string[],
+    onDelete: ON_DELETE[row.onDelete as keyof typeof ON_DELETE],
+  };
+}
+
+function orUndefined<T = never>(value: unknown): T | undefined {
+  return value === null || value === undefined ? undefined : (value as T);
+}

@@ -1,0 +1,158 @@
+/**
+ * The catalogue in memory: what the database says is personal, as of one moment. Read by the seam at compile time and by
+ * the life cycle when it plans. It holds names and declarations, never data.
+ */
+import type { SettledPersonalSpec } from './check-personal';
+import type { SettledSubjectSpec, SettledTableSpec } from './check-table';
+import type { NotPersonalSpec } from './spec';
+
+export type ColumnSpec = SettledPersonalSpec | NotPersonalSpec;
+
+/** What a protected column's domain stands for: the logical identity that is written into every sealed value. */
+export interface Element {
+  readonly id: number;
+  /** OID of the PostgreSQL domain; what Parse + Describe answers for a parameter. */
+  readonly domainOid: number;
+  readonly domainArrayOid: number;
+  /** `users.email`: how the element is named in errors and logs. */
+  readonly label: string;
+  readonly protect: 'encrypt' | 'pseudonymise' | 'truncate-ip';
+  readonly codec: string;
+  /** OID of the type the column was declared with; its `pg` type parser makes the value that the application sees. */
+  readonly declaredOid: number;
+  readonly normaliser: string | undefined;
+  readonly padding: string;
+  readonly v4: number | undefined;
+  readonly v6: number | undefined;
+  readonly state: 'sealed' | 'transition';
+}
+
+export interface Column {
+  readonly name: string;
+  readonly position: number;
+  readonly type: string;
+  readonly notNull: boolean;
+  /** SQL text of the default, or of the sequence behind an identity column. */
+  readonly defaultSql: string | undefined;
+  readonly identityAlways: boolean;
+  readonly element: Element | undefined;
+  readonly spec: ColumnSpec | undefined;
+}
+
+/** How a table was declared: as the table of a kind of subjects, or as one whose rows belong to a subject. */
+export type Declaration =
+  | { readonly is: 'subject'; readonly kind: string; readonly column: string; readonly spec: SettledSubjectSpec }
+  | { readonly is: 'data'; readonly spec: SettledTableSpec };
+
+export interface Table {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `users`, or `billing.invoices` outside the search path: how PostgreSQL itself writes it, quoted where needed. */
+  readonly sqlName: string;
+  readonly columns: ReadonlyMap<string, Column>;
+  readonly primaryKey: readonly string[];
+  readonly declaration: Declaration | undefined;
+}
+
+export interface ForeignKey {
+  readonly name: string;
+  /** OID of the referencing table and of the referenced one. */
+  readonly from: number;
+  readonly to: number;
+  readonly columns: readonly string[];
+  readonly references: readonly string[];
+  readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
+}
+
+/** Everything the database declares, indexed for look-up. Immutable: a change of schema loads a new one. */
+export class Catalogue {
+  private readonly byName = new Map<string, Table[]>();
+  private readonly byOid = new Map<number, Table>();
+  private readonly byDomain = new Map<number, Element>();
+  private readonly byDomainArray = new Map<number, Element>();
+  private readonly byElement = new Map<number, Element>();
+
+  constructor(
+    readonly instance: Uint8Array,
+    readonly tables: readonly Table[],
+    readonly foreignKeys: readonly ForeignKey[],
+    elements: readonly Element[],
+  ) {
+    for (const table of tables) {
+      this.byOid.set(table.oid, table);
+      this.byName.set(table.name, [...(this.byName.get(table.name) ?? []), table]);
+    }
+    for (const element of elements) {
+      this.byDomain.set(element.domainOid, element);
+      this.byDomainArray.set(element.domainArrayOid, element);
+      this.byElement.set(element.id, element);
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.byDomain.size === 0;
+  }
+
+  /** Every table of that name; more than one where two schemas hold it. */
+  named(name: string, schema?: string): readonly Table[] {
+    const found = this.byName.get(name) ?? [];
+    return schema === undefined ? found : found.filter((table) => table.schema === schema);
+  }
+
+  table(oid: number): Table | undefined {
+    return this.byOid.get(oid);
+  }
+
+  element(id: number): Element | undefined {
+    return this.byElement.get(id);
+  }
+
+  /** The element a parameter or a result column of this type OID belongs to. */
+  elementOfDomain(oid: number): Element | undefined {
+    return this.byDomain.get(oid);
+  }
+
+  /** The element whose arrays have this type OID, as in `= any($1)`. */
+  elementOfDomainArray(oid: number): Element | undefined {
+    return this.byDomainArray.get(oid);
+  }
+
+  /** The element of the column a result field came from, by RowDescription's table OID and attribute number. */
+  elementOfField(tableOid: number, position: number): Element | undefined {
+    const table = this.byOid.get(tableOid);
+    if (!table) return undefined;
+    for (const column of table.columns.values()) if (column.position === position) return column.element;
+    return undefined;
+  }
+
+  subjectTable(kind: string): Table | undefined {
+    return this.tables.find((table) => table.declaration?.is === 'subject' && table.declaration.kind === kind);
+  }
+
+  get subjectKinds(): string[] {
+    return this.tables.flatMap((t) => (t.declaration?.is === 'subject' ? [t.declaration.kind] : []));
+  }
+
+  keysFrom(table: Table): ForeignKey[] {
+    return this.foreignKeys.filter((key) => key.from === table.oid);
+  }
+
+  keysTo(table: Table): ForeignKey[] {
+    return this.foreignKeys.filter((key) => key.to === table.oid);
+  }
+}
+
+export function hasSealedColumns(table: Table): boolean {
+  return [...table.columns.values()].some((column) => column.element?.protect === 'encrypt');
+}
+
+export function isPersonal(column: Column): boolean {
+  return column.spec !== undefined && !('notPersonal' in column.spec);
+}
+
+/** Table and column of a label such as `users.email` or `billing.invoices.address`, for errors. */
+export function namesOfLabel(label: string): { table: string | undefined; column: string | undefined } {
+  const [table, column] = label.split('.').slice(-2);
+  return { table, column };
+}

@@ -1,0 +1,145 @@
+/**
+ * What a migration says of personal data, as types: the arguments of `.personal()`, `.personalData()`, `.dataSubject()`
+ * and `annotate()`. What contradicts itself does not compile; `check-*.ts` say the same at run time, to JavaScript.
+ */
+import type { Period } from '../period';
+import type { Categorised } from './own-category';
+import type { Basis, Origin } from './vocabulary';
+
+/** True of every personal column, however it is protected. */
+interface Common {
+  /** How the datum came to be there; `'provided'` unless said otherwise, as most columns hold what was typed in. */
+  readonly origin?: Origin;
+  /** What this column serves, where that is not the purpose of its table. */
+  readonly purpose?: string;
+  /** The lawful basis, where that is not the basis of its table. */
+  readonly basis?: Basis;
+}
+
+/** How equal values are found: byte for byte, or as mail systems compare addresses (ENVELOPE.md I1). */
+export type Search = 'exact' | 'email';
+/** What a value's length is rounded up to, in bytes, before it is sealed (ENVELOPE.md E7). */
+export type Pad = 'none' | '16' | '32' | '64' | 'padme';
+
+interface Encrypted {
+  readonly protect: 'encrypt';
+  /** `'16'` unless said otherwise: it hides the length of most names and costs 8 bytes a value on average. */
+  readonly pad?: Pad;
+}
+
+interface NotSearched {
+  readonly search?: never;
+  readonly unique?: never;
+  readonly acknowledgeLeak?: never;
+}
+
+interface Searched {
+  /** Equal values can be found, and be seen to be equal: the blind index leaks frequency (ENVELOPE.md I2). */
+  readonly search: Search;
+  /** No two rows may hold an equal value; equal as `search` compares. */
+  readonly unique?: true;
+  /** Why the leak is acceptable on a column of few values, where `search` is refused otherwise. */
+  readonly acknowledgeLeak?: string;
+}
+
+interface Pseudonymised {
+  readonly protect: 'pseudonymise';
+}
+
+interface TruncatedIp {
+  readonly protect: 'truncate-ip';
+  /** Leading bits of an IPv4 address that are kept: 24 (the CNIL developer guide's figure) unless said otherwise. */
+  readonly v4?: 16 | 24;
+  /** Leading bits of an IPv6 address that are kept: 48 unless said otherwise. */
+  readonly v6?: 32 | 48;
+}
+
+interface Clear {
+  readonly protect: 'clear';
+  /** Why it may be read by whoever reads the database. */
+  readonly because: string;
+  /** What an anonymised row holds here, when the column is NOT NULL. */
+  readonly replaceWith?: string | number | boolean;
+}
+
+type Protection = (Encrypted & (NotSearched | Searched)) | Pseudonymised | TruncatedIp | Clear;
+
+/** One personal column: what it is about, and how it is protected. */
+export type PersonalSpec = Common & Categorised & Protection;
+
+/** One column that is not personal, and why not. */
+export interface NotPersonalSpec {
+  readonly notPersonal: string;
+  readonly protect?: never;
+}
+
+/** What is declared of one column. */
+export type ColumnSpec = PersonalSpec | NotPersonalSpec;
+
+/** When the clock of a rule starts: at the date in a column, or when the person's service ends. */
+export type Anchor = string | { readonly event: 'service_ended' };
+
+/** How long data is kept, and what happens then (ERASURE.md D1). */
+export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise'> {
+  readonly from: Anchor;
+  readonly keep: Period;
+  readonly then: Then;
+  /** The ground: a law, an authority's figure, a decision. */
+  readonly because?: string;
+  /** Whose calendar counts: an IANA name; `'UTC'` unless said otherwise. */
+  readonly timeZone?: string;
+}
+
+type TableRetention = Retention<'delete' | 'anonymise'>;
+type GroundedRetention = TableRetention & { readonly because: string };
+
+interface Responsible {
+  /** Who decides about the data, where that is not the operator of the service (GDPR Art. 4(7)). */
+  readonly controller?: string;
+  /** Who handles it on the controller's instruction (GDPR Art. 4(8)). */
+  readonly processor?: string;
+}
+
+interface AboutTable extends Responsible {
+  readonly purpose: string;
+  /** Whose data it is, where one foreign key does not say so by itself. */
+  readonly subject?: { readonly kind?: string; readonly via?: string };
+}
+
+/** What the erasure of the person does to her rows here. */
+export type OnErase = 'delete' | 'anonymise' | 'keep';
+
+/**
+ * A table that holds data about a subject. Rows under a legal obligation are kept by default, and all that is kept
+ * after an erasure names its ground and its end (GDPR Art. 17(3), 5(1)(e)).
+ */
+export type TableSpec = AboutTable &
+  (
+    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: TableRetention }
+    | {
+        readonly basis: Exclude<Basis, 'legal_obligation'>;
+        readonly onErase?: 'delete' | 'anonymise';
+        readonly retention?: TableRetention;
+      }
+    | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention }
+    | { readonly basis: Basis; readonly onErase: 'keep'; readonly retention: GroundedRetention }
+  );
+
+/** A table whose rows are the data subjects. */
+export interface SubjectSpec extends Responsible {
+  readonly purpose: string;
+  readonly basis: Basis;
+  readonly retention: Retention;
+  /** The column that names the subject to the application; the primary key unless said otherwise. */
+  readonly id?: string;
+}
+
+/**
+ * What `annotate()` says of a table that already exists. Give the column names as `Column` and a misspelt one does not
+ * compile.
+ */
+export interface AnnotateSpec<Column extends string = string> {
+  readonly subject?: { readonly kind: string } & SubjectSpec;
+  readonly data?: TableSpec;
+  readonly columns: { readonly [Name in Column]?: ColumnSpec };
+}

@@ -1,0 +1,85 @@
+/**
+ * The way from a table's rows to the person they are about, through the real foreign keys (ERASURE.md G1). Used to find
+ * the key a value is sealed under, and the rows an erasure touches.
+ */
+import { AnnotationError } from '../errors';
+import type { Catalogue, ForeignKey, Table } from './model';
+
+/** From a table up to a table of subjects. No hops: the table is the subjects' own. */
+export interface SubjectPath {
+  readonly table: Table;
+  readonly hops: readonly ForeignKey[];
+  readonly subjects: Table;
+  readonly kind: string;
+  /** The column of `subjects` whose value names the person. */
+  readonly subjectColumn: string;
+}
+
+/**
+ * The shortest path from a declared table to a table of subjects.
+ * @throws AnnotationError SUBJECT_UNREACHABLE or SUBJECT_AMBIGUOUS, naming what is missing.
+ */
+export function pathToSubject(catalogue: Catalogue, table: Table): SubjectPath {
+  const own = asSubjects(table);
+  if (own) return { table, hops: [], ...own };
+  const wanted = table.declaration?.is === 'data' ? table.declaration.spec.subject : undefined;
+  const starts = catalogue.keysFrom(table).filter((key) => !wanted?.via || key.columns.includes(wanted.via));
+  const found = shortest(catalogue, starts).filter((path) => !wanted?.kind || path.kind === wanted.kind);
+  if (found.length === 1 && found[0]) return { table, ...found[0] };
+  throw found.length === 0 ? unreachable(catalogue, table, wanted?.kind) : ambiguous(table, found);
+}
+
+/** The columns of the table itself that lead to its subject: its own name, or the first foreign key's columns. */
+export function anchorColumns(path: SubjectPath): readonly string[] {
+  return path.hops[0]?.columns ?? [path.subjectColumn];
+}
+
+type Found = Omit<SubjectPath, 'table'>;
+
+function shortest(catalogue: Catalogue, starts: readonly ForeignKey[]): Found[] {
+  let frontier: ForeignKey[][] = starts.map((key) => [key]);
+  const seen = new Set<number>();
+  while (frontier.length > 0) {
+    const arrived = frontier.flatMap((hops) => arrival(catalogue, hops));
+    if (arrived.length > 0) return arrived;
+    const next: ForeignKey[][] = [];
+    for (const hops of frontier) {
+      const at = last(catalogue, hops);
+      if (!at || seen.has(at.oid)) continue;
+      seen.add(at.oid);
+      next.push(...catalogue.keysFrom(at).map((key) => [...hops, key]));
+    }
+    frontier = next;
+  }
+  return [];
+}
+
+function arrival(catalogue: Catalogue, hops: readonly ForeignKey[]): Found[] {
+  const at = last(catalogue, hops);
+  const own = at && asSubjects(at);
+  return own ? [{ hops, ...own }] : [];
+}
+
+function last(catalogue: Catalogue, hops: readonly ForeignKey[]): Table | undefined {
+  const key = hops.at(-1);
+  return key && catalogue.table(key.to);
+}
+
+function asSubjects(table: Table): Omit<Found, 'hops'> | undefined {
+  const { declaration } = table;
+  if (declaration?.is !== 'subject') return undefined;
+  return { subjects: table, kind: declaration.kind, subjectColumn: declaration.column };
+}
+
+function unreachable(catalogue: Catalogue, table: Table, kind?: string): AnnotationError {
+  const kinds = kind ?? (catalogue.subjectKinds.join("', '") || '(no table is declared with .dataSubject())');
+  const subjects = catalogue.tables.find(
+    (t) => t.declaration?.is === 'subject' && (!kind || t.declaration.kind === kind),
+  );
+  return new AnnotationError('SUBJECT_UNREACHABLE', { table: table.name, kinds, subjects: subjects?.name ?? 'users' });
+}
+
+function ambiguous(table: Table, found: readonly Found[]): AnnotationError {
+  const ways = found.map((path) => path.hops[0]?.columns.join(', ')).join("', '");
+  return new AnnotationError('SUBJECT_AMBIGUOUS', { table: table.name, ways, via: found[0]?.hops[0]?.columns[0] });
+}

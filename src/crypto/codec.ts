@@ -1,0 +1,162 @@
+/**
+ * Codecs: how a value of each type becomes bytes before it is sealed, and PostgreSQL's text after it is opened. The
+ * write path encodes, the read path decodes and runs the application's own type parser over the text, so that what
+ * went in comes out with the same type and value (ENVELOPE.md E7).
+ *
+ * A payload is one tag byte and the value. Numbers of fixed size have one length, so their length tells nothing.
+ * Nothing is ever compressed: the length would speak about the content. Tags can never change again.
+ */
+import { InvalidValueError, type Names, TamperedError } from '../errors';
+import { asBuffer, concat, viewOf } from './bytes';
+import { integerFrom } from './integer';
+import { jsonText } from './json';
+import { daysFrom, instantFrom, textOfDays, textOfMicroseconds, wallClockFrom } from './moment';
+import { isNumericText, numericText } from './numeric';
+import { decodeText, encodeText } from './text';
+
+export type Codec =
+  | 'text'
+  | 'bytes'
+  | 'json'
+  | 'integer'
+  | 'numeric'
+  | 'date'
+  | 'timestamp'
+  | 'timestamptz'
+  | 'boolean';
+
+/** What `decode` gives: the text PostgreSQL would have sent for that type, or plain bytes. */
+export type Decoded =
+  | { readonly codec: Exclude<Codec, 'bytes'>; readonly text: string }
+  | { readonly codec: 'bytes'; readonly bytes: Buffer };
+
+/** 1 MiB: what a person writes fits, and a file does not belong into a sealed column. */
+export const MAX_VALUE_BYTES = 1_048_576;
+
+interface CodecOf {
+  readonly tag: number;
+  /** @throws {InvalidValueError} */
+  encode(value: unknown, names: Names): Uint8Array;
+  /** Undefined, or any error, for a body that `encode` does not write. */
+  decode(body: Uint8Array): string | undefined;
+}
+
+const CODECS: Readonly<Record<Codec, CodecOf>> = {
+  text: { tag: 1, encode: encodeText, decode: decodeText },
+  bytes: { tag: 2, encode: bytesFrom, decode: () => undefined },
+  json: { tag: 3, encode: (value, names) => encodeText(jsonText(value, names), names), decode: decodeText },
+  integer: {
+    tag: 4,
+    encode: (value, names) => int64(integerFrom(value, names)),
+    decode: (body) => String(readInt64(body)),
+  },
+  numeric: { tag: 5, encode: (value, names) => encodeText(numericText(value, names), names), decode: decodeNumeric },
+  date: {
+    tag: 6,
+    encode: (value, names) => int32(daysFrom(value, names)),
+    decode: (body) => textOfDays(readInt32(body)),
+  },
+  timestamp: {
+    tag: 7,
+    encode: (value, names) => int64(wallClockFrom(value, names)),
+    decode: (body) => textOfMicroseconds(readInt64(body), ''),
+  },
+  timestamptz: {
+    tag: 8,
+    encode: (value, names) => int64(instantFrom(value, names)),
+    decode: (body) => textOfMicroseconds(readInt64(body), '+00'),
+  },
+  boolean: { tag: 9, encode: encodeBoolean, decode: decodeBoolean },
+};
+
+const BY_TAG = new Map(Object.entries(CODECS).map(([codec, { tag }]) => [tag, codec as Codec]));
+
+/**
+ * The payload of a value: codec tag and value bytes.
+ *
+ * @param value what a user of node-postgres passes for that type; never null, for NULL stays NULL (ENVELOPE.md E6)
+ * @param names table and column, for the error
+ * @param limit the most bytes a value may have, without its tag
+ * @throws {InvalidValueError} for a value that its declaration cannot hold; the error does not contain it
+ */
+export function encode(codec: Codec, value: unknown, names: Names, limit = MAX_VALUE_BYTES): Uint8Array {
+  if (sizeAtLeast(value) > limit) throw tooLong(names, limit);
+  const { tag, encode: encodeValue } = CODECS[codec];
+  const body = encodeValue(value, names);
+  if (body.length > limit) throw tooLong(names, limit);
+  return concat(Uint8Array.of(tag), body);
+}
+
+/**
+ * The value of a payload.
+ *
+ * @throws {TamperedError} for an unknown tag, or a body its codec does not write
+ */
+export function decode(payload: Uint8Array, names: Names = {}): Decoded {
+  const codec = BY_TAG.get(payload[0] ?? 0);
+  const body = payload.subarray(1);
+  if (codec === 'bytes') return { codec, bytes: asBuffer(body) };
+  const text = codec && attempt(() => CODECS[codec].decode(body));
+  if (codec === undefined || text === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
+  return { codec, text };
+}
+
+/** A cheap bound, so that a huge text is refused before it is copied: UTF-8 is never shorter than UTF-16 counts. */
+function sizeAtLeast(value: unknown): number {
+  return typeof value === 'string' || value instanceof Uint8Array ? value.length : 0;
+}
+
+function tooLong(names: Names, limit: number): InvalidValueError {
+  return new InvalidValueError('VALUE_TOO_LONG', { ...names, limit });
+}
+
+function attempt(decodeBody: () => string | undefined): string | undefined {
+  try {
+    return decodeBody();
+  } catch {
+    return undefined;
+  }
+}
+
+function bytesFrom(value: unknown, names: Names): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new InvalidValueError('VALUE_NOT_BYTES', names);
+  return value;
+}
+
+function decodeNumeric(body: Uint8Array): string | undefined {
+  const text = decodeText(body);
+  return isNumericText(text) ? text : undefined;
+}
+
+function encodeBoolean(value: unknown, names: Names): Uint8Array {
+  if (value === true || value === 't' || value === 'true') return Uint8Array.of(1);
+  if (value === false || value === 'f' || value === 'false') return Uint8Array.of(0);
+  throw new InvalidValueError('VALUE_NOT_BOOLEAN', names);
+}
+
+function decodeBoolean(body: Uint8Array): string | undefined {
+  if (body.length !== 1) return undefined;
+  return ['f', 't'][body[0] ?? -1];
+}
+
+function int64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  viewOf(bytes).setBigInt64(0, value);
+  return bytes;
+}
+
+function int32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  viewOf(bytes).setInt32(0, value);
+  return bytes;
+}
+
+function readInt64(body: Uint8Array): bigint {
+  if (body.length !== 8) throw new RangeError('not 8 bytes');
+  return viewOf(body).getBigInt64(0);
+}
+
+function readInt32(body: Uint8Array): number {
+  if (body.length !== 4) throw new RangeError('not 4 bytes');
+  return viewOf(body).getInt32(0);
+}

@@ -1,0 +1,40 @@
+/**
+ * A crypto engine: the three primitives everything else here is made of. Two exist, libsodium (fast, WebAssembly) and
+ * noble (pure JavaScript, audited), and each opens what the other sealed (ENVELOPE.md E9).
+ *
+ * XChaCha20-Poly1305 as in draft-irtf-cfrg-xchacha-03, BLAKE2b as in RFC 7693.
+ */
+export interface Engine {
+  readonly name: 'libsodium' | 'noble';
+
+  /**
+   * Encrypts and authenticates.
+   *
+   * @param key 32 bytes
+   * @param nonce 24 bytes, never twice with one key
+   * @param aad authenticated, not encrypted; may be empty
+   * @returns ciphertext (as long as `plain`) followed by the 16-byte Poly1305 tag
+   */
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array;
+
+  /**
+   * Authenticates, then decrypts.
+   *
+   * @param sealed ciphertext and tag, as `seal` returned them
+   * @throws any error when authentication fails; callers make it one `TamperedError` (ENVELOPE.md E8)
+   */
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array;
+
+  /**
+   * Keyed BLAKE2b. The output length is part of the hash (RFC 7693 §2.5): a shorter one is no prefix of a longer one.
+   *
+   * @param bytes length of the output, 16 to 64
+   * @param key 1 to 64 bytes; an empty key is refused, for an unkeyed hash of personal data protects nobody
+   */
+  hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array;
+}
+
+/** Both engines guard alike, so that none accepts what the other refuses. */
+export function refuseUnkeyed(key: Uint8Array): void {
+  if (key.length === 0) throw new RangeError('BLAKE2b is used with a key only');
+}

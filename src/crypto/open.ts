@@ -1,0 +1,93 @@
+/**
+ * Opens sealed values. The read path makes one `Opener` per result and hands it every envelope with the key its id
+ * names; keys are found by id and never tried in turn (ENVELOPE.md E2).
+ *
+ * Whatever is wrong with a value, the error is one and the same (E8): which check failed would help only a forger.
+ */
+import { type Names, TamperedError } from '../errors';
+import { copyOf, equal, equalInConstantTime } from './bytes';
+import { type Envelope, ROW_SALT_BYTES } from './envelope';
+import { unpad } from './padding';
+import { associatedData, deriveRowKey, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
+
+/**
+ * Opens one value.
+ *
+ * @param dek 32 bytes, the key that `envelope.keyId` names
+ * @param expectedElement the element of the column it was read from, when that is known (ENVELOPE.md E4)
+ * @param names table and column, for the error
+ * @returns the payload: codec tag and value, for `decode`
+ * @throws {TamperedError} when it is not what was sealed, or not where it was sealed
+ * @throws {KeyUnavailableError} when the key was wiped meanwhile
+ */
+export function openValue(
+  place: Place,
+  envelope: Envelope,
+  dek: Uint8Array,
+  expectedElement?: number,
+  names?: Names,
+): Uint8Array {
+  const opener = new Opener(place);
+  try {
+    return opener.open(envelope, dek, expectedElement, names);
+  } finally {
+    opener.wipe();
+  }
+}
+
+/** Opens many values, deriving once for neighbours of one row. */
+export class Opener {
+  readonly #place: Place;
+  #last: { dek: Uint8Array; keyId: Uint8Array; rowSalt: Uint8Array; rowKey: RowKey } | undefined;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  /** As `openValue`. */
+  open(envelope: Envelope, dek: Uint8Array, expectedElement?: number, names: Names = {}): Uint8Array {
+    const payload = this.#isElsewhere(envelope, expectedElement) ? undefined : this.#tryOpen(envelope, dek);
+    if (payload === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
+    return payload;
+  }
+
+  /** Forgets the last row's key. */
+  wipe(): void {
+    if (this.#last) wipeRowKey(this.#last.rowKey);
+    this.#last = undefined;
+  }
+
+  #isElsewhere(envelope: Envelope, expectedElement: number | undefined): boolean {
+    return expectedElement !== undefined && envelope.element !== expectedElement;
+  }
+
+  #tryOpen(envelope: Envelope, dek: Uint8Array): Uint8Array | undefined {
+    const { cipherKey, commitment } = this.#rowKey(envelope, dek);
+    if (!equalInConstantTime(commitment, envelope.commitment)) return undefined;
+    const padded = this.#decrypt(cipherKey, envelope);
+    return padded && unpad(envelope.padding, padded);
+  }
+
+  /** RFC 8439 §2.8: authenticated before anything is decrypted. The engine's own error would only tell them apart. */
+  #decrypt(cipherKey: Uint8Array, envelope: Envelope): Uint8Array | undefined {
+    const aad = associatedData(this.#place.instance, envelope.header);
+    try {
+      return this.#place.engine.open(cipherKey, envelope.salt, aad, envelope.ciphertext);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #rowKey(envelope: Envelope, dek: Uint8Array): RowKey {
+    refuseUnusableKey(dek);
+    const rowSalt = envelope.salt.subarray(0, ROW_SALT_BYTES);
+    const last = this.#last;
+    if (last && last.dek === dek && equal(last.rowSalt, rowSalt) && equal(last.keyId, envelope.keyId)) {
+      return last.rowKey;
+    }
+    const rowKey = deriveRowKey(this.#place.engine, dek, envelope.keyId, rowSalt);
+    this.wipe();
+    this.#last = { dek, keyId: copyOf(envelope.keyId), rowSalt: copyOf(rowSalt), rowKey };
+    return rowKey;
+  }
+}

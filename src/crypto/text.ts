@@ -1,0 +1,33 @@
+/**
+ * Text as PostgreSQL can hold it: well-formed Unicode without NUL. Anything else is refused before any key work
+ * (ENVELOPE.md E6): a lone surrogate would be encoded as U+FFFD, and what went in would not come out.
+ */
+import { InvalidValueError, type Names } from '../errors';
+import { utf8 } from './bytes';
+
+/** @throws {InvalidValueError} for anything but a string, a lone surrogate, or NUL */
+export function storableText(value: unknown, names: Names): string {
+  if (typeof value !== 'string') throw new InvalidValueError('VALUE_NOT_TEXT', { ...names, given: typeof value });
+  refuseIllFormed(value, names);
+  return value;
+}
+
+/** @throws {InvalidValueError} for a lone surrogate, or NUL */
+export function refuseIllFormed(text: string, names: Names): void {
+  if (LONE_SURROGATE.test(text)) throw new InvalidValueError('VALUE_ILL_FORMED', names);
+  if (text.includes('\0')) throw new InvalidValueError('VALUE_HAS_NUL', names);
+}
+
+export function encodeText(value: unknown, names: Names): Uint8Array {
+  return utf8(storableText(value, names));
+}
+
+/** Strict: bytes that are no UTF-8 throw, and a byte order mark is part of the text. */
+export function decodeText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+/** With the `u` flag a well-formed pair is one character, so only a lone half matches. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -1,0 +1,55 @@
+/**
+ * What can go wrong, one class per what the reader does next. Every error carries a stable `code`, the `table` and
+ * `column` it speaks of, and a `fix` that can be pasted. The texts stand in `messages.ts`.
+ *
+ * Names only: no error of ours ever holds a value, a binding, a ciphertext or key bytes (ENVELOPE.md E8).
+ */
+import { type ErrorCode, type Names, texts } from './messages';
+
+export type { ErrorCode, Names };
+
+/** The base of every error oubli raises; catch this one to catch them all. */
+export abstract class OubliError extends Error {
+  readonly code: ErrorCode;
+  /** What to write instead, with the reader's own names. */
+  readonly fix: string;
+  readonly table: string | undefined;
+  readonly column: string | undefined;
+
+  constructor(code: ErrorCode, names: Names = {}) {
+    const text = texts[code];
+    super(`${text.says(names)}\n  fix: ${text.fix(names)}`);
+    this.name = new.target.name;
+    this.code = code;
+    this.fix = text.fix(names);
+    this.table = asName(names.table);
+    this.column = asName(names.column);
+  }
+}
+
+/** Set up differently: options, providers, versions, key files. */
+export class ConfigurationError extends OubliError {}
+/** Mend the declaration in the migration. */
+export class AnnotationError extends OubliError {}
+/** Write the query otherwise; nothing was sent. */
+export class UnsupportedQueryError extends OubliError {}
+/** Give another value: this one cannot be stored under its declaration. Nothing was sent. */
+export class InvalidValueError extends OubliError {}
+/** Retry later: a key is not to be had now. */
+export class KeyUnavailableError extends OubliError {}
+/** Investigate: a sealed value is not what was written, or not where it was written. */
+export class TamperedError extends OubliError {}
+/** Investigate: a sealed column holds something that was never sealed. */
+export class NotSealedError extends OubliError {}
+/** Stop writing about this person: she was erased. */
+export class SubjectErasedError extends OubliError {}
+/** Nothing left to do: the erasure asked for has already happened. */
+export class AlreadyErasedError extends OubliError {}
+/** A human decides: the plan meets data nobody declared. Nothing was touched. */
+export class PlanBlockedError extends OubliError {}
+/** Update the library or the schema, whichever is older. */
+export class SchemaVersionError extends OubliError {}
+
+function asName(name: Names[string]): string | undefined {
+  return name === undefined ? undefined : String(name);
+}

@@ -1,0 +1,63 @@
+/**
+ * Known texts wrapped under the installation's keys, opened at every start: a wrong key is named, by epoch or role, before
+ * any query runs (ENVELOPE.md K9). The first start of an installation writes them.
+ */
+import type { Engine } from '../crypto/engine';
+import { unwrapKey, wrapKey } from '../crypto/subject-key';
+import { ConfigurationError, TamperedError } from '../errors';
+import type { Queryable } from '../queryable';
+import { currentEpoch, type KeyMaterial } from './provider';
+
+const KNOWN_TEXT = Buffer.from('oubli/canary/v1 one wrong key a day');
+const CANARY_DEK = Uint8Array.from(KNOWN_TEXT.subarray(0, 32));
+const NOBODY = new Uint8Array(16);
+
+/** @throws ConfigurationError WRONG_EPOCH_KEY, UNKNOWN_EPOCH or WRONG_ROOT_KEY */
+export async function verifyCanaries(
+  store: Queryable,
+  engine: Engine,
+  keys: KeyMaterial,
+  provider: string,
+): Promise<void> {
+  await installCanaries(store, engine, keys);
+  const { rows } = await store.query('select id, canary from oubli.epoch where destroyed_at is null order by id');
+  for (const row of rows) verifyEpoch(Number(row.id), row.canary as Uint8Array, keys, provider);
+  const [roots] = (await store.query('select index_canary, ledger_canary from oubli.instance')).rows;
+  verifyRoot('index', keys.index, roots?.index_canary, engine, provider);
+  verifyRoot('ledger', keys.ledger, roots?.ledger_canary, engine, provider);
+}
+
+async function installCanaries(store: Queryable, engine: Engine, keys: KeyMaterial): Promise<void> {
+  const epoch = currentEpoch(keys);
+  const kek = keys.epochs.get(epoch) as Uint8Array;
+  await store.query(
+    `insert into oubli.epoch (id, canary)
+     select $1::integer, $2 where not exists (select from oubli.epoch where id = $1::integer) on conflict do nothing`,
+    [epoch, Buffer.from(wrapKey(kek, CANARY_DEK, NOBODY, epoch))],
+  );
+  await store.query(`update oubli.instance set index_canary = $1, ledger_canary = $2 where index_canary is null`, [
+    rootCanary(engine, keys.index),
+    rootCanary(engine, keys.ledger),
+  ]);
+}
+
+function verifyEpoch(epoch: number, canary: Uint8Array, keys: KeyMaterial, provider: string): void {
+  const kek = keys.epochs.get(epoch);
+  if (!kek) throw new ConfigurationError('UNKNOWN_EPOCH', { epoch, provider });
+  try {
+    unwrapKey(kek, canary, NOBODY, epoch);
+  } catch (error) {
+    if (error instanceof TamperedError) throw new ConfigurationError('WRONG_EPOCH_KEY', { epoch, provider });
+    throw error;
+  }
+}
+
+function verifyRoot(role: string, root: Uint8Array, canary: unknown, engine: Engine, provider: string): void {
+  if (!rootCanary(engine, root).equals(canary as Uint8Array)) {
+    throw new ConfigurationError('WRONG_ROOT_KEY', { role, provider });
+  }
+}
+
+function rootCanary(engine: Engine, root: Uint8Array): Buffer {
+  return Buffer.from(engine.hash(16, root, KNOWN_TEXT));
+}

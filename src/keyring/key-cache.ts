@@ -1,0 +1,86 @@
+/**
+ * Subject keys in memory: bounded in number and in time (ENVELOPE.md K4, K10), wiped on close. A key that another process
+ * destroyed is evicted by announcement, and at the latest when its time is up.
+ */
+export interface SubjectKey {
+  readonly keyId: Uint8Array;
+  readonly dek: Uint8Array;
+}
+
+interface Entry {
+  readonly key: SubjectKey;
+  readonly until: number;
+}
+
+const MAX_KEYS = 20_000;
+const TTL_MS = 60_000;
+
+export class KeyCache {
+  private readonly keys = new Map<string, Entry>();
+  /** Which key a subject has: `kind NUL id` to the key's name below. */
+  private readonly links = new Map<string, string>();
+
+  constructor(private readonly clock: () => number = () => performance.now()) {}
+
+  /** A key id as a map key: latin1 of its 16 bytes is cheaper than hex. */
+  static nameOf(keyId: Uint8Array): string {
+    return Buffer.from(keyId.buffer, keyId.byteOffset, keyId.length).toString('latin1');
+  }
+
+  get(keyId: Uint8Array): SubjectKey | undefined {
+    return this.named(KeyCache.nameOf(keyId));
+  }
+
+  ofSubject(kind: string, id: string): SubjectKey | undefined {
+    const name = this.links.get(linkName(kind, id));
+    return name === undefined ? undefined : this.named(name);
+  }
+
+  add(key: SubjectKey): void {
+    const name = KeyCache.nameOf(key.keyId);
+    this.keys.delete(name);
+    this.keys.set(name, { key, until: this.clock() + TTL_MS });
+    trim(this.keys);
+  }
+
+  link(kind: string, id: string, key: SubjectKey): void {
+    this.links.set(linkName(kind, id), KeyCache.nameOf(key.keyId));
+    trim(this.links);
+    this.add(key);
+  }
+
+  /** Forgets a destroyed key. The bytes are not zeroed here: a seal under way may still hold them; the guard refuses it. */
+  evict(keyIdHex: string): void {
+    this.keys.delete(Buffer.from(keyIdHex, 'hex').toString('latin1'));
+  }
+
+  clear(): void {
+    this.keys.clear();
+    this.links.clear();
+  }
+
+  wipe(): void {
+    for (const { key } of this.keys.values()) key.dek.fill(0);
+    this.clear();
+  }
+
+  private named(name: string): SubjectKey | undefined {
+    const entry = this.keys.get(name);
+    if (!entry) return undefined;
+    if (entry.until > this.clock()) return entry.key;
+    this.keys.delete(name);
+    return undefined;
+  }
+}
+
+function linkName(kind: string, id: string): string {
+  return `${kind}\0${id}`;
+}
+
+/** Drops the oldest entries; a Map iterates in the order of insertion. */
+function trim(map: Map<string, unknown>): void {
+  for (const name of map.keys()) {
+    if (map.size <= MAX_KEYS) return;
+    map.delete(name);
+  }
+}

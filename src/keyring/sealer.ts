@@ -1,0 +1,100 @@
+/**
+ * Seals and opens by element: knows which codec, padding, normaliser and index key a protected column has. Used by the seam
+ * for every value that passes, by the backfill, and by an erasure for rows that the law keeps.
+ */
+import type { Element } from '../catalogue/model';
+import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
+import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
+import { isTombstone, parseEnvelope, token } from '../crypto/envelope';
+import { truncateIp } from '../crypto/ip';
+import type { Normaliser } from '../crypto/normaliser';
+import { Opener } from '../crypto/open';
+import type { Padding } from '../crypto/padding';
+import { pseudonym } from '../crypto/pseudonym';
+import type { Place } from '../crypto/row-key';
+import { RowSealer } from '../crypto/seal';
+import { AnnotationError, InvalidValueError, type Names, TamperedError } from '../errors';
+import type { SubjectKey } from './key-cache';
+import type { KeyState } from './subject-keys';
+
+const INDEX_EPOCH = 1;
+
+export class Sealer {
+  private readonly indexKeys = new Map<number, Uint8Array>();
+
+  constructor(
+    readonly place: Place,
+    private readonly indexRoot: Uint8Array,
+  ) {}
+
+  /** Everything sealed by one row write: one derivation, wiped when done. */
+  row(key: SubjectKey): RowSealer {
+    return new RowSealer(this.place, key.keyId, key.dek);
+  }
+
+  seal(row: RowSealer, element: Element, value: unknown, names: Names): Buffer {
+    const codec = element.codec as Codec;
+    const payload = encode(codec, value, names);
+    const target = { element: element.id, padding: element.padding as Padding };
+    const index = element.normaliser === undefined ? {} : { index: this.index(element, value, names) };
+    return row.seal({ ...target, ...index }, payload);
+  }
+
+  /** The pseudonym of a value for one subject and one element's purpose. Stable, and dead with the subject's key. */
+  pseudonym(key: SubjectKey, element: Element, value: unknown, names: Names): string {
+    if (typeof value !== 'string') throw new InvalidValueError('PSEUDONYM_NEEDS_TEXT', names);
+    return pseudonym(this.place.engine, key.dek, `element ${element.id}`, value, names);
+  }
+
+  index(element: Element, value: unknown, names: Names): Uint8Array {
+    if (element.normaliser === undefined) throw new AnnotationError('NOT_SEARCHABLE', names);
+    const normaliser = element.normaliser as Normaliser;
+    const input = indexInput(element.codec as Codec, normaliser, value, names);
+    return blindIndex(this.place.engine, this.indexKeyOf(element, normaliser), input);
+  }
+
+  token(element: Element, value: unknown, names: Names): Uint8Array {
+    return token(element.id, this.index(element, value, names));
+  }
+
+  truncate(element: Element, value: unknown, names: Names): string {
+    return truncateIp(value as string, { v4: element.v4 ?? 24, v6: element.v6 ?? 48 }, names);
+  }
+
+  private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {
+    let key = this.indexKeys.get(element.id);
+    if (!key) {
+      key = indexKey(this.place.engine, this.indexRoot, element.id, normaliser, INDEX_EPOCH);
+      this.indexKeys.set(element.id, key);
+    }
+    return key;
+  }
+}
+
+/** Opens the values of one result. @returns null for a shredded value and for what an erasure left (ENVELOPE.md E10) */
+export class ResultOpener {
+  private readonly opener: Opener;
+
+  constructor(place: Place) {
+    this.opener = new Opener(place);
+  }
+
+  /** @param stateOf the key a value names, as `SubjectKeys.byId` found it */
+  open(
+    bytes: Uint8Array,
+    stateOf: (keyId: Uint8Array) => KeyState | undefined,
+    element: number | undefined,
+    names: Names,
+  ): Decoded | null {
+    const envelope = parseEnvelope(bytes, names);
+    if (element !== undefined && envelope.element !== element) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
+    if (isTombstone(envelope)) return null;
+    const key = stateOf(envelope.keyId);
+    if (key === 'shredded' || key === undefined) return null;
+    return decode(this.opener.open(envelope, key.dek, element, names), names);
+  }
+
+  wipe(): void {
+    this.opener.wipe();
+  }
+}

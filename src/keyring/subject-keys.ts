@@ -1,0 +1,155 @@
+/**
+ * The subject keys: found or created for whoever writes about a person, fetched for whoever reads. One data key per data
+ * subject (DESIGN.md 6), wrapped by the current epoch key, created key-first on the store's own connection (ENVELOPE.md K3).
+ */
+import type { Engine } from '../crypto/engine';
+import { randomBytes } from '../crypto/random';
+import { fingerprint, keyedReference, unwrapKey, wrapKey } from '../crypto/subject-key';
+import { KeyUnavailableError, SubjectErasedError } from '../errors';
+import type { Queryable, Row } from '../queryable';
+import { KeyCache, type SubjectKey } from './key-cache';
+import { currentEpoch, type KeyMaterial } from './provider';
+
+export type { SubjectKey } from './key-cache';
+
+const KEYS_OF_SUBJECTS = `
+select w.id, k.key_id, k.epoch, k.wrapped,
+       k.key_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
+from unnest($2::text[], $3::bytea[]) w(id, reference)
+left join oubli.subject_link l on l.kind = $1 and l.subject_id = w.id
+left join oubli.subject_key k on k.key_id = l.key_id`;
+
+// The loser of a race leaves an orphan key, which is harmless, and finds the winner's when it asks again. A subject whose
+// link is visible, or who was erased, gets no new key here.
+const CREATE_KEYS = `
+with wanted as (
+  select * from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
+    w(id, reference, key_id, wrapped, fingerprint)
+  where not exists (select from oubli.subject_link l where l.kind = $1 and l.subject_id = w.id)
+    and not exists (select from oubli.fence f where f.subject_reference = w.reference)),
+created as (
+  insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
+  select key_id, $7::integer, wrapped, fingerprint from wanted)
+insert into oubli.subject_link (kind, subject_id, key_id)
+select $1, id, key_id from wanted on conflict do nothing`;
+
+const KEYS_BY_ID = `
+select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded
+from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;
+
+/** What is known of a key that a sealed value names. */
+export type KeyState = SubjectKey | 'shredded';
+
+export class SubjectKeys {
+  readonly cache = new KeyCache();
+
+  constructor(
+    private readonly store: Queryable,
+    private readonly engine: Engine,
+    private readonly material: KeyMaterial,
+  ) {}
+
+  /**
+   * The keys of subjects of one kind, created where they have none. One statement when all exist, three for new ones.
+   * @throws SubjectErasedError when one of them was erased
+   */
+  async forSubjects(kind: string, ids: readonly string[]): Promise<Map<string, SubjectKey>> {
+    const keys = new Map<string, SubjectKey>();
+    for (const id of ids) {
+      const cached = this.cache.ofSubject(kind, id);
+      if (cached) keys.set(id, cached);
+    }
+    let missing = [...new Set(ids)].filter((id) => !keys.has(id));
+    for (let attempt = 0; missing.length > 0; attempt++) {
+      if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
+      if (attempt > 0) await this.create(kind, missing);
+      await this.find(kind, missing, keys);
+      missing = missing.filter((id) => !keys.has(id));
+    }
+    return keys;
+  }
+
+  /** The keys that sealed values name. Shredded ones are said so; an unknown one is an error, never a silent null (E10). */
+  async byId(keyIds: Iterable<Uint8Array>): Promise<Map<string, KeyState>> {
+    const found = new Map<string, KeyState>();
+    const missing: Buffer[] = [];
+    for (const keyId of keyIds) {
+      const cached = this.cache.get(keyId);
+      if (cached) found.set(KeyCache.nameOf(keyId), cached);
+      else missing.push(Buffer.from(keyId));
+    }
+    if (missing.length === 0) return found;
+    const { rows } = await this.store.query(KEYS_BY_ID, [missing]);
+    for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row));
+    return found;
+  }
+
+  /** A fresh key that belongs to no living subject, for rows that must be kept after an erasure. */
+  async createUnlinked(keepUntil: string): Promise<SubjectKey> {
+    const { key, wrapped, print } = this.fresh();
+    await this.store.query(
+      `insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until) values ($1, $2, $3, $4, $5)`,
+      [key.keyId, currentEpoch(this.material), wrapped, print, keepUntil],
+    );
+    return key;
+  }
+
+  /** How the fence names a subject without her primary key: a keyed reference. */
+  referenceOf(kind: string, id: string): Buffer {
+    return Buffer.from(keyedReference(this.engine, this.material.ledger, kind, id));
+  }
+
+  private async find(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
+    const references = ids.map((id) => this.referenceOf(kind, id));
+    const { rows } = await this.store.query(KEYS_OF_SUBJECTS, [kind, ids, references]);
+    for (const row of rows) {
+      if (row.erased) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
+      if (row.key_id === null) continue;
+      const key = this.unwrap(row);
+      this.cache.link(kind, String(row.id), key);
+      keys.set(String(row.id), key);
+    }
+  }
+
+  private async create(kind: string, ids: readonly string[]): Promise<void> {
+    const fresh = ids.map(() => this.fresh());
+    await this.store.query(CREATE_KEYS, [
+      kind,
+      ids,
+      ids.map((id) => this.referenceOf(kind, id)),
+      fresh.map(({ key }) => key.keyId),
+      fresh.map(({ wrapped }) => wrapped),
+      fresh.map(({ print }) => print),
+      currentEpoch(this.material),
+    ]);
+  }
+
+  private fresh(): { key: SubjectKey; wrapped: Buffer; print: Buffer } {
+    const epoch = currentEpoch(this.material);
+    const key = { keyId: Buffer.from(randomBytes(16)), dek: Buffer.from(randomBytes(32)) };
+    const wrapped = Buffer.from(wrapKey(this.kek(epoch), key.dek, key.keyId, epoch));
+    return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
+  }
+
+  private stateOf(row: Row): KeyState {
+    if (row.wrapped !== null) {
+      const key = this.unwrap(row);
+      this.cache.add(key);
+      return key;
+    }
+    if (row.shredded) return 'shredded';
+    throw new KeyUnavailableError('KEY_MISSING');
+  }
+
+  private unwrap(row: Row): SubjectKey {
+    const epoch = Number(row.epoch);
+    const keyId = row.key_id as Uint8Array;
+    return { keyId, dek: unwrapKey(this.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
+  }
+
+  private kek(epoch: number): Uint8Array {
+    const kek = this.material.epochs.get(epoch);
+    if (!kek) throw new KeyUnavailableError('EPOCH_KEY_MISSING', { epoch });
+    return kek;
+  }
+}

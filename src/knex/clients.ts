@@ -1,0 +1,53 @@
+/** Puts the seam into a Knex instance, and makes handles beside it. The only file that touches an instance's own client. */
+import type { Knex } from 'knex';
+// Not among Knex's public exports, but the path by which knexfiles and dialect packages import the class.
+import PostgresClient from 'knex/lib/dialects/postgres';
+import { ConfigurationError } from '../errors';
+import { annotatingClient } from './annotating-client';
+import { type Class, type InternalClient, internalsOf } from './internals';
+import { PROTECTED, protectedClient } from './protected-client';
+import type { Seam } from './seam';
+
+/**
+ * Knex's PostgreSQL client with `.personal()` understood, for knexfiles: migrations run with it need no keys.
+ * @example export default { client: AnnotatingClient, connection: process.env.DATABASE_URL };
+ */
+export const AnnotatingClient = annotatingClient(
+  PostgresClient as Class<InternalClient>,
+) as unknown as typeof Knex.Client;
+
+/** Protects an instance in place: every handle, builder and transaction of it, made before or after. */
+export function protectInPlace(knex: Knex, makeSeam: () => Seam): Seam {
+  const client = internalsOf(knex);
+  const seam = makeSeam();
+  const Base = client.constructor as Class<InternalClient>;
+  Object.setPrototypeOf(client, protectedClient(annotatingClient(Base), seam).prototype);
+  return seam;
+}
+
+export function isProtected(knex: Knex): boolean {
+  return PROTECTED in internalsOf(knex);
+}
+
+/** @throws ConfigurationError when the instance is a transaction or not on PostgreSQL through `pg` */
+export function refuseUnsuitable(knex: Knex): void {
+  const client = internalsOf(knex) as InternalClient & { driverName?: string };
+  if (client.driverName !== 'pg') throw new ConfigurationError('NOT_POSTGRES', { driver: client.driverName });
+  if (client.transacting) throw new ConfigurationError('IS_TRANSACTION');
+}
+
+/** A handle on the same pool that reads ciphertext and must write it: the explicit escape hatch. */
+export function unprotectedHandle(knex: Knex): Knex {
+  const client = internalsOf(knex);
+  const handle = knex.withUserParams({});
+  // withUserParams deep-copies the settings and loses the password, which Knex hides from enumeration.
+  internalsOf(handle).connectionSettings = client.connectionSettings;
+  Object.setPrototypeOf(internalsOf(handle), unprotectedPrototype(client));
+  return handle;
+}
+
+function unprotectedPrototype(client: object): object {
+  let prototype = Object.getPrototypeOf(client) as object;
+  while (PROTECTED in prototype) prototype = Object.getPrototypeOf(prototype) as object;
+  return prototype;
+}

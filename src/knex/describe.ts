@@ -1,0 +1,84 @@
+/**
+ * Asks the server what each parameter of a statement is: Parse and Describe of the extended query protocol, one round trip,
+ * nothing executed (PostgreSQL manual 55.2.3). The answer names the domain of a protected column, exactly, without a SQL
+ * parser of our own. Answers are remembered per text until the schema changes.
+ */
+import type { Connection } from './internals';
+
+/** The part of `pg`'s protocol connection used here. */
+interface Wire {
+  parse(query: { text: string; name?: string; types?: number[] }): void;
+  describe(what: { type: 'S'; name?: string }): void;
+  sync(): void;
+  on(event: 'parameterDescription', listener: (message: { dataTypeIDs: number[] }) => void): void;
+  removeListener(event: 'parameterDescription', listener: (message: { dataTypeIDs: number[] }) => void): void;
+}
+
+const REMEMBERED = 1000;
+
+export class StatementDescriptions {
+  private readonly known = new Map<string, readonly number[]>();
+
+  /** @returns the type OID of each `$n` */
+  async parameterTypes(connection: Connection, sql: string): Promise<readonly number[]> {
+    const remembered = this.known.get(sql);
+    if (remembered) return remembered;
+    const types = await describe(connection, sql);
+    this.known.set(sql, types);
+    const [oldest] = this.known.keys();
+    if (this.known.size > REMEMBERED && oldest !== undefined) this.known.delete(oldest);
+    return types;
+  }
+
+  clear(): void {
+    this.known.clear();
+  }
+}
+
+function describe(connection: Connection, sql: string): Promise<readonly number[]> {
+  return new Promise((resolve, reject) => {
+    const query = connection.query as unknown as (submittable: DescribeQuery) => void;
+    query.call(connection, new DescribeQuery(sql, resolve, reject));
+  });
+}
+
+/** A custom query for `pg`'s queue (its Submittable protocol): it calls these methods as messages arrive. */
+class DescribeQuery {
+  private types: readonly number[] = [];
+  private wire: Wire | undefined;
+  private readonly listener = (message: { dataTypeIDs: number[] }): void => {
+    this.types = message.dataTypeIDs;
+  };
+
+  constructor(
+    private readonly text: string,
+    private readonly resolve: (types: readonly number[]) => void,
+    private readonly reject: (error: Error) => void,
+  ) {}
+
+  submit(wire: Wire): void {
+    this.wire = wire;
+    wire.on('parameterDescription', this.listener);
+    wire.parse({ text: this.text, name: '', types: [] });
+    wire.describe({ type: 'S', name: '' });
+    wire.sync();
+  }
+
+  handleRowDescription(): void {
+    // what the statement returns is not asked here
+  }
+
+  handleError(error: Error): void {
+    this.stopListening();
+    this.reject(error);
+  }
+
+  handleReadyForQuery(): void {
+    this.stopListening();
+    this.resolve(this.types);
+  }
+
+  private stopListening(): void {
+    this.wire?.removeListener('parameterDescription', this.listener);
+  }
+}

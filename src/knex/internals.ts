@@ -1,0 +1,178 @@
+/**
+ * The parts of Knex's insides that the seam stands on, as types. Checked against knex 3.0 to 3.3: the method names exist
+ * unchanged in all of them. No other folder may name them.
+ */
+import type { Knex } from 'knex';
+import type { Queryable, Row } from '../queryable';
+
+/** What Knex hands to `client.query`: compiled SQL with its bindings. */
+export interface CompiledQuery {
+  sql: string;
+  bindings: unknown[];
+  method?: string;
+  response?: QueryResult;
+  [name: string]: unknown;
+}
+
+export interface Field {
+  readonly name: string;
+  readonly tableID: number;
+  readonly columnID: number;
+  readonly dataTypeID: number;
+}
+
+export interface QueryResult {
+  command: string;
+  rowCount: number | null;
+  rows: Row[];
+  fields: Field[];
+}
+
+/** A `pg` Client as Knex pools it. */
+export interface Connection extends Queryable {
+  readonly __knexTxId?: string;
+  getTypeParser(oid: number, format: 'text'): (text: string) => unknown;
+}
+
+/** One clause of a builder: `where`, `columns`, `join` … */
+export interface Statement {
+  readonly grouping: string;
+  readonly type: string;
+  readonly column?: unknown;
+  readonly operator?: string;
+  readonly value?: unknown;
+  readonly bool?: string;
+  readonly not?: boolean;
+  readonly asColumn?: boolean;
+  readonly distinct?: boolean;
+  readonly distinctOn?: boolean;
+  readonly method?: string;
+  readonly table?: unknown;
+  readonly schema?: string;
+  readonly joinType?: string;
+  readonly alias?: unknown;
+  readonly aggregateDistinct?: boolean;
+  readonly [name: string]: unknown;
+}
+
+export interface SingleClauses {
+  table?: unknown;
+  schema?: string;
+  insert?: unknown;
+  update?: Record<string, unknown>;
+  counter?: Record<string, number>;
+  returning?: unknown;
+  updateFrom?: unknown;
+  using?: unknown;
+  onConflict?: unknown;
+  merge?: { updates?: unknown };
+  ignore?: boolean;
+  only?: boolean;
+}
+
+export interface InternalBuilder {
+  client: InternalClient;
+  _method?: string;
+  _single: SingleClauses;
+  _statements: Statement[];
+  queryContext(): unknown;
+  clone(): InternalBuilder;
+  clear(clause: string): InternalBuilder;
+  distinct(...columns: string[]): InternalBuilder;
+  toSQL(): CompiledQuery;
+}
+
+export interface PreparedInsert {
+  columns: string[];
+  values: unknown[][];
+}
+
+export interface InternalCompiler {
+  client: InternalClient;
+  builder: InternalBuilder;
+  bindingsHolder: { bindings: unknown[] };
+  method: string;
+  single: SingleClauses;
+  grouped: Record<string, Statement[] | undefined>;
+  formatter: { wrap(value: unknown): string; columnize(value: unknown): string };
+  toSQL(method?: string, tz?: string): CompiledQuery;
+  where(): string | undefined;
+  union(): string;
+  columns(): string;
+  analytic(statement: Statement): string;
+  _not(statement: Statement, text: string): string;
+  _prepInsert(data: unknown): PreparedInsert | string;
+  _prepUpdate(data: Record<string, unknown>): string[] | string;
+  _merge(updates: unknown, columns: unknown, insert: unknown): string;
+  _onConflictClause(columns: unknown): string;
+  _aggregate(statement: Statement, options?: unknown): string[];
+  _groupsOrders(type: string): string;
+  [clause: string]: unknown;
+}
+
+export interface InternalClient {
+  readonly config: Knex.Config;
+  connectionSettings: object;
+  pool: unknown;
+  transacting?: boolean;
+  query(connection: Connection, query: CompiledQuery | string): Promise<CompiledQuery>;
+  stream(
+    connection: Connection,
+    query: CompiledQuery | string,
+    stream: NodeJS.WritableStream,
+    options: object,
+  ): Promise<void>;
+  _query(connection: Connection, query: CompiledQuery): Promise<CompiledQuery>;
+  _stream(connection: Connection, query: CompiledQuery, stream: NodeJS.WritableStream, options: object): Promise<void>;
+  queryBuilder(): InternalBuilder;
+  queryCompiler(builder: InternalBuilder, bindings?: unknown[]): InternalCompiler;
+  tableCompiler(builder: object): object;
+  columnCompiler(table: object, column: object): object;
+  schemaCompiler(builder: object): object;
+  raw(...args: unknown[]): RawQuery;
+  runner(builder: object): Runner;
+  parameter(value: unknown, builder: InternalBuilder, holder: unknown): string;
+  positionBindings(sql: string): string;
+  customWrapIdentifier(name: string, origin: (name: string) => string, context: unknown): string;
+  acquireConnection(): Promise<Connection>;
+  releaseConnection(connection: Connection): Promise<void>;
+  acquireRawConnection(): Promise<Connection>;
+  destroyRawConnection(connection: Connection): Promise<void>;
+  destroy(callback?: () => void): Promise<void>;
+  emit(event: string, ...args: unknown[]): boolean;
+}
+
+export interface RawQuery {
+  isRawInstance: true;
+  sql: string;
+  bindings: unknown;
+  client: InternalClient;
+  toSQL(method?: string, tz?: string): CompiledQuery;
+}
+
+export interface Runner {
+  connection?: Connection;
+  ensureConnection(callback: (runner: Runner, params: unknown) => unknown, params?: unknown): Promise<unknown>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: TypeScript requires any[] of a class that is extended by a mixin (TS2545)
+export type Class<T> = new (...args: any[]) => T;
+
+export function internalsOf(knex: Knex): InternalClient {
+  return knex.client as InternalClient;
+}
+
+/** Makes an object an instance of a subclass of its own class, made once per class: user subclasses keep working. */
+export function subclassed<T extends object>(
+  instance: T,
+  made: WeakMap<object, Class<T>>,
+  make: (base: Class<T>) => Class<T>,
+): T {
+  const base = instance.constructor as Class<T>;
+  let subclass = made.get(base);
+  if (!subclass) {
+    subclass = make(base);
+    made.set(base, subclass);
+  }
+  return Object.setPrototypeOf(instance, subclass.prototype) as T;
+}

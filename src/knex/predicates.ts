@@ -1,0 +1,100 @@
+/**
+ * Comparisons with protected columns. A searchable sealed column is compared by its blind index, written out as the
+ * expression that is indexed, so that it does not depend on the session's search_path; an address is truncated first.
+ */
+import { columnNamed, isClearPersonal, labelOf, type ProtectedColumn, refuse } from './columns';
+import type { InternalCompiler, Statement } from './internals';
+import { AddressMarker, ClearMarker, IndexMarker } from './marker';
+import type { Resolved } from './scope';
+
+const EQUALITY = new Set(['=', '!=', '<>']);
+
+/** Compiles `column operator value`; undefined when Knex's own compilation is right. */
+export function compareWithValue(compiler: InternalCompiler, statement: Statement): string | Statement | undefined {
+  const found = columnNamed(compiler, statement.column);
+  if (!found) return undefined;
+  const { element } = found.column;
+  if (!element) return isClearPersonal(found.column) ? hidden(found, statement) : undefined;
+  const column = { ...found, element };
+  const operator = (statement.operator ?? '=').toLowerCase();
+  if (element.protect === 'truncate-ip') return compareAddress(column, statement, operator);
+  if (!EQUALITY.has(operator)) refuse('OPERATOR', column, { operator });
+  if (statement.value === null || statement.value === undefined) return undefined;
+  return `${compiler._not(statement, '')}${indexExpression(compiler, column, statement.column)} ${operator} ${operand(compiler, column, statement.value)}`;
+}
+
+/** Compiles `column in (…)`; undefined when Knex's own compilation is right. */
+export function compareWithList(compiler: InternalCompiler, statement: Statement): string | Statement | undefined {
+  const found = columnNamed(compiler, statement.column);
+  if (!found) return undefined;
+  const { element } = found.column;
+  const { value } = statement;
+  if (!element) return isClearPersonal(found.column) && Array.isArray(value) ? hidden(found, statement) : undefined;
+  const column = { ...found, element };
+  if (!Array.isArray(value)) refuse('SUBQUERY_OPERAND', column);
+  if (element.protect === 'truncate-ip') return { ...statement, value: value.map((each) => address(column, each)) };
+  const operands = value.map((each) => (each === null ? 'null' : operand(compiler, column, each)));
+  return `${indexExpression(compiler, column, statement.column)} ${compiler._not(statement, 'in ')}(${operands.join(', ')})`;
+}
+
+/** Two columns: equal where both are searchable columns of one element, refused otherwise. */
+export function compareColumns(
+  compiler: InternalCompiler,
+  left: unknown,
+  operator: string,
+  right: unknown,
+): string | undefined {
+  const [a, b] = [columnNamed(compiler, left), columnNamed(compiler, right)];
+  const sealed = [a, b].find((each) => each?.column.element && each.column.element.protect !== 'truncate-ip');
+  if (!sealed) return undefined;
+  const element = sealed.column.element;
+  if (!a || !b || a.column.element !== element || b.column.element !== element) refuse('COLUMN_COMPARE', sealed);
+  if (!EQUALITY.has(operator)) refuse('OPERATOR', sealed, { operator });
+  const [x, y] = [a, b].map((each) => ({ ...each, element: element as ProtectedColumn['element'] }));
+  return `${indexExpression(compiler, x as ProtectedColumn, left)} ${operator} ${indexExpression(compiler, y as ProtectedColumn, right)}`;
+}
+
+/** The indexed expression: the blind index inside the sealed value (ENVELOPE.md: 16 bytes from offset 8). */
+export function indexExpression(compiler: InternalCompiler, found: ProtectedColumn, written: unknown): string {
+  if (found.element.normaliser === undefined) refuse('NOT_SEARCHABLE', found);
+  if (found.element.state === 'transition') refuse('IN_TRANSITION', found);
+  return `substring(${compiler.formatter.wrap(written)}::bytea, 9, 16)`;
+}
+
+function operand(compiler: InternalCompiler, found: ProtectedColumn, value: unknown): string {
+  refuseExpression(found, value, 'SUBQUERY_OPERAND');
+  if (Array.isArray(value) && found.element.codec !== 'json') refuse('ARRAY_OPERAND', found);
+  return compiler.client.parameter(
+    new IndexMarker(found.element, labelOf(found), value),
+    compiler.builder,
+    compiler.bindingsHolder,
+  );
+}
+
+function compareAddress(found: ProtectedColumn, statement: Statement, operator: string): Statement | undefined {
+  if (statement.asColumn || statement.value === null || statement.value === undefined) return undefined;
+  if (!EQUALITY.has(operator)) return hidden(found, statement);
+  return { ...statement, value: address(found, statement.value) };
+}
+
+function address(found: ProtectedColumn, value: unknown): unknown {
+  return value === null || isExpression(value) ? value : new AddressMarker(found.element, labelOf(found), value);
+}
+
+/** The same statement, whose values are sent as they are but not shown. */
+function hidden(found: Resolved, statement: Statement): Statement | undefined {
+  if (statement.asColumn) return undefined;
+  const hide = (value: unknown): unknown =>
+    value === null || value === undefined || isExpression(value) ? value : new ClearMarker(labelOf(found), value);
+  return { ...statement, value: Array.isArray(statement.value) ? statement.value.map(hide) : hide(statement.value) };
+}
+
+export function isExpression(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  return 'isRawInstance' in value || '_statements' in value;
+}
+
+export function refuseExpression(found: Resolved, value: unknown, code: 'EXPRESSION' | 'SUBQUERY_OPERAND'): void {
+  if (isExpression(value)) refuse(code, found);
+}

@@ -1,0 +1,142 @@
+/**
+ * Finds out whose rows are being written: asks the database for the ids it would assign, follows foreign keys upward where
+ * the row names only its parent, and looks up whom an upsert would meet. All on the statement's own connection, so that
+ * rows of the same transaction are seen. One query per question and statement, whatever the number of rows.
+ */
+import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
+import { UnsupportedQueryError } from '../errors';
+import type { Sealer } from '../keyring/sealer';
+import { type Queryable, quoteIdentifier } from '../queryable';
+import type { SubjectRow } from './subject-row';
+
+export interface RowSubject {
+  /** Values of the table's anchor columns. */
+  readonly anchor: readonly unknown[];
+  readonly kind: string;
+  readonly id: string;
+}
+
+export type RowSubjects = Map<SubjectRow, RowSubject>;
+
+export class SubjectResolver {
+  constructor(
+    private readonly catalogue: Catalogue,
+    private readonly sealer: Sealer,
+    private readonly connection: Queryable,
+  ) {}
+
+  /** @param known anchors found beforehand: whom an update was narrowed to */
+  async resolve(
+    rows: ReadonlySet<SubjectRow>,
+    known: ReadonlyMap<SubjectRow, readonly unknown[]>,
+  ): Promise<RowSubjects> {
+    const anchors = new Map<SubjectRow, readonly unknown[]>(known);
+    for (const row of rows) if (row.anchor) anchors.set(row, row.anchor);
+    await this.meetConflicts([...rows], anchors);
+    await this.assignIds(
+      [...rows].filter((row) => !anchors.has(row)),
+      anchors,
+    );
+    return this.climb([...rows], anchors);
+  }
+
+  /** An upsert that would update an existing row writes under that row's person, not under a new one. */
+  private async meetConflicts(
+    rows: readonly SubjectRow[],
+    anchors: Map<SubjectRow, readonly unknown[]>,
+  ): Promise<void> {
+    const meeting = rows.filter((row) => row.conflict && row.path.hops.length === 0);
+    const { conflict, path } = meeting[0] ?? {};
+    if (!conflict || !path) return;
+    const column = quoteIdentifier(conflict.column);
+    const expression = conflict.element ? `substring(${column}::bytea, 9, 16)` : column;
+    const wanted = meeting.map((row) => this.conflictKey(row));
+    const { rows: found } = await this.connection.query(
+      `select ${quoteIdentifier(path.subjectColumn)} as id, ${expression} as met from ${conflict.table.sqlName}
+       where ${expression} = any($1${conflict.element ? '::bytea[]' : ''})`,
+      [wanted],
+    );
+    const existing = new Map(found.map((each) => [comparable(each.met), each.id]));
+    meeting.forEach((row, place) => {
+      const id = existing.get(comparable(wanted[place]));
+      if (id !== undefined) anchors.set(row, [id]);
+    });
+  }
+
+  private conflictKey(row: SubjectRow): unknown {
+    const conflict = row.conflict as NonNullable<SubjectRow['conflict']>;
+    if (!conflict.element) return conflict.value;
+    return Buffer.from(
+      this.sealer.index(conflict.element, conflict.value, { table: conflict.table.name, column: conflict.column }),
+    );
+  }
+
+  /** The ids the database would have assigned: its own default expression, evaluated beforehand. */
+  private async assignIds(rows: readonly SubjectRow[], anchors: Map<SubjectRow, readonly unknown[]>): Promise<void> {
+    for (const [table, group] of grouped(rows, (row) => row.path.table)) {
+      const column = table.columns.get(group[0]?.path.subjectColumn ?? '');
+      const { rows: ids } = await this.connection.query(
+        `select (${column?.defaultSql}) as id from generate_series(1, $1::integer)`,
+        [group.length],
+      );
+      for (const [place, row] of group.entries()) anchors.set(row, [ids[place]?.id]);
+    }
+  }
+
+  private async climb(
+    rows: readonly SubjectRow[],
+    anchors: ReadonlyMap<SubjectRow, readonly unknown[]>,
+  ): Promise<RowSubjects> {
+    const subjects: RowSubjects = new Map();
+    for (const [, group] of grouped(rows, (row) => row.path.table)) {
+      const path = group[0]?.path as SubjectRow['path'];
+      const own = group.map((row) => anchors.get(row) ?? []);
+      let ids = own.map((values) => values.map(String));
+      for (const [level, hop] of path.hops.entries()) {
+        const onward = path.hops[level + 1]?.columns ?? [path.subjectColumn];
+        ids = await this.parents(hop, ids, onward);
+      }
+      group.forEach((row, place) => {
+        subjects.set(row, { anchor: own[place] ?? [], kind: path.kind, id: ids[place]?.[0] ?? '' });
+      });
+    }
+    return subjects;
+  }
+
+  /** For each tuple of referenced values, the parent row's `onward` columns. */
+  private async parents(hop: ForeignKey, tuples: readonly string[][], onward: readonly string[]): Promise<string[][]> {
+    const places = onward.map((name) => hop.references.indexOf(name));
+    if (places.every((place) => place >= 0))
+      return tuples.map((tuple) => places.map((place) => tuple[place] as string));
+    const parent = this.catalogue.table(hop.to) as Table;
+    const types = hop.references.map((name) => parent.columns.get(name)?.type);
+    const { rows } = await this.connection.query(
+      `select w.place, ${onward.map((name, i) => `p.${quoteIdentifier(name)}::text as o${i}`).join(', ')}
+       from unnest(${types.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})
+         with ordinality w(${types.map((_, i) => `r${i}`).join(', ')}, place)
+       join ${parent.sqlName} p on ${hop.references.map((name, i) => `p.${quoteIdentifier(name)} = w.r${i}`).join(' and ')}`,
+      types.map((_, i) => tuples.map((tuple) => tuple[i])),
+    );
+    const found = new Map(rows.map((row) => [Number(row.place) - 1, onward.map((_, i) => String(row[`o${i}`]))]));
+    return tuples.map((_, place) => found.get(place) ?? noParent(parent, hop));
+  }
+}
+
+function noParent(parent: Table, hop: ForeignKey): never {
+  throw new UnsupportedQueryError('PARENT_MISSING', { table: parent.name, column: hop.columns.join(', ') });
+}
+
+function grouped<K, T>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
+function comparable(value: unknown): string {
+  return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
+}

@@ -1,0 +1,149 @@
+/**
+ * Which column a name in a query means. A scope holds the tables of one select, insert, update or delete; nested builders
+ * have the enclosing scope as their parent, as in SQL. What cannot be told here (a sub-select, a function, a table unknown
+ * to the catalogue) is *opaque*: the statement is then described by the server before it is sent.
+ */
+import type { Catalogue, Column, Table } from '../catalogue/model';
+import { UnsupportedQueryError } from '../errors';
+import type { InternalBuilder, InternalClient, Statement } from './internals';
+
+export interface Resolved {
+  readonly table: Table;
+  readonly column: Column;
+}
+
+/** `undefined`: a column that no table of the catalogue protects. `'opaque'`: not to be told without the server. */
+export type Resolution = Resolved | 'opaque' | undefined;
+
+interface Source {
+  readonly alias: string;
+  readonly table: Table | 'opaque';
+}
+
+export class Scope {
+  private constructor(
+    private readonly sources: readonly Source[],
+    private readonly commonNames: ReadonlySet<string>,
+    private readonly parent: Scope | undefined,
+  ) {}
+
+  static of(builder: InternalBuilder, catalogue: Catalogue, parent: Scope | undefined): Scope {
+    const read = new SourceReader(builder, catalogue, parent?.commonNames ?? new Set());
+    return new Scope(read.sources(), read.commonNames, parent);
+  }
+
+  /** The table a write is directed at; undefined when it is none of the catalogue's. */
+  get target(): Table | undefined {
+    const table = this.sources[0]?.table;
+    return table === 'opaque' ? undefined : table;
+  }
+
+  get targetIsOpaque(): boolean {
+    return this.sources[0]?.table === 'opaque';
+  }
+
+  get protects(): boolean {
+    return this.sources.some(({ table }) => table !== 'opaque' && [...table.columns.values()].some(isProtected));
+  }
+
+  /** @param path a column as written, split at its dots and mapped to database names */
+  resolve(path: readonly string[]): Resolution {
+    const name = path.at(-1) ?? '';
+    const qualifier = path.at(-2);
+    const own = qualifier === undefined ? this.sources : this.sources.filter((source) => source.alias === qualifier);
+    const found = own.flatMap((source) => columnOf(source, name));
+    if (found.length > 0) return found.find((each) => isProtected(each.column)) ?? found[0];
+    if (own.some((source) => source.table === 'opaque')) return 'opaque';
+    return this.parent?.resolve(path);
+  }
+}
+
+function columnOf(source: Source, name: string): Resolved[] {
+  if (source.table === 'opaque') return [];
+  const column = source.table.columns.get(name);
+  return column ? [{ table: source.table, column }] : [];
+}
+
+function isProtected(column: Column): boolean {
+  return column.element !== undefined;
+}
+
+/** Splits `schema.table.column as alias`, and maps each part to its database name (a snake-case mapper, for example). */
+export function databaseNames(
+  name: string,
+  client: InternalClient,
+  context: unknown,
+): { path: string[]; alias?: string } {
+  const [text = '', alias] = name.split(/\s+as\s+/i);
+  const map = (part: string): string => client.customWrapIdentifier(part.trim(), (same) => same, context);
+  const path = text.split('.').map(map);
+  return alias === undefined ? { path } : { path, alias: map(alias) };
+}
+
+/** Reads the tables of one builder: its own, its joins, `update … from`, `delete … using`. */
+class SourceReader {
+  readonly commonNames: ReadonlySet<string>;
+
+  constructor(
+    private readonly builder: InternalBuilder,
+    private readonly catalogue: Catalogue,
+    outerNames: ReadonlySet<string>,
+  ) {
+    const own = builder._statements.filter((each) => each.grouping === 'with').map((each) => String(each.alias));
+    this.commonNames = own.length === 0 ? outerNames : new Set([...outerNames, ...own]);
+  }
+
+  sources(): Source[] {
+    const { table, schema, updateFrom, using } = this.builder._single;
+    const found = table === undefined ? [] : this.read(table, schema);
+    for (const each of [updateFrom, using].flat()) if (each !== undefined) found.push(...this.read(each));
+    for (const each of this.builder._statements) if (each.grouping === 'join') found.push(...this.readJoin(each));
+    return found;
+  }
+
+  private readJoin(join: Statement): Source[] {
+    return join.joinType === 'raw' ? [{ alias: '', table: 'opaque' }] : this.read(join.table, join.schema);
+  }
+
+  private read(source: unknown, schema?: string): Source[] {
+    if (typeof source === 'string') return [this.named(source, schema)];
+    if (isAliasObject(source)) {
+      return Object.entries(source).map(([alias, each]) =>
+        typeof each === 'string'
+          ? { ...this.named(each, schema), alias: this.map(alias) }
+          : { alias: this.map(alias), table: 'opaque' },
+      );
+    }
+    return [{ alias: aliasOf(source), table: 'opaque' }];
+  }
+
+  private named(name: string, schema?: string): Source {
+    const { path, alias } = databaseNames(name, this.builder.client, this.builder.queryContext());
+    const table = path.at(-1) ?? '';
+    const inSchema = path.at(-2) ?? (schema === undefined ? undefined : this.map(schema));
+    return { alias: alias ?? table, table: this.look(table, inSchema) };
+  }
+
+  private look(name: string, schema: string | undefined): Table | 'opaque' {
+    if (schema === undefined && this.commonNames.has(name)) return 'opaque';
+    const found = this.catalogue.named(name, schema);
+    // Two schemas may hold a table of this name and the session's search_path decides: never guess which one is sealed.
+    if (found.length > 1 && found.some((table) => [...table.columns.values()].some(isProtected))) {
+      throw new UnsupportedQueryError('AMBIGUOUS_TABLE', { table: name, schema: found[0]?.schema });
+    }
+    return found[0] ?? 'opaque';
+  }
+
+  private map(name: string): string {
+    return this.builder.client.customWrapIdentifier(name, (same) => same, this.builder.queryContext());
+  }
+}
+
+function isAliasObject(source: unknown): source is Record<string, unknown> {
+  return typeof source === 'object' && source !== null && Object.getPrototypeOf(source) === Object.prototype;
+}
+
+function aliasOf(source: unknown): string {
+  const single = (source as { _single?: { as?: string } } | undefined)?._single;
+  return single?.as ?? '';
+}

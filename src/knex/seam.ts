@@ -1,0 +1,21 @@
+/**
+ * What the protected client shares between its parts: the catalogue of the moment, the keys and the engine. It lives in the
+ * closure of the client's subclass, because Knex copies only a fixed list of fields to a transaction's client.
+ */
+import type { Catalogue } from '../catalogue/model';
+import type { Sealer } from '../keyring/sealer';
+import type { SubjectKeys } from '../keyring/subject-keys';
+import type { Queryable } from '../queryable';
+
+export interface Seam {
+  /** @throws ConfigurationError NOT_READY before it was loaded and after close() */
+  readonly catalogue: Catalogue;
+  readonly keys: SubjectKeys;
+  readonly sealer: Sealer;
+  /** Loads the catalogue again if a statement of this process changed the schema since; on that same connection. */
+  refresh(connection: Queryable): Promise<void> | undefined;
+  /** Tells that a statement may have changed the schema. */
+  schemaChanged(): void;
+  /** Ends what the seam holds when Knex's pool is destroyed. */
+  close(): Promise<void>;
+}

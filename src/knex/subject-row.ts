@@ -1,0 +1,33 @@
+/**
+ * One row being written, as far as its person is concerned: every protected value of the row is sealed under her key.
+ * The compiler notes what the statement itself says of her; `resolve-subjects.ts` finds out the rest before sealing.
+ */
+import type { Element, Table } from '../catalogue/model';
+import type { SubjectPath } from '../catalogue/subject-path';
+
+/** An insert that may turn into an update of somebody's existing row. */
+export interface ConflictTarget {
+  readonly table: Table;
+  readonly column: string;
+  /** Set when the target is a sealed, searchable column: then it is found by its blind index. */
+  readonly element: Element | undefined;
+  readonly value: unknown;
+}
+
+export class SubjectRow {
+  /**
+   * @param path from the row's table to its subject
+   * @param anchor values of the table's anchor columns, in order; undefined while they are not known
+   * @param conflict what an `onConflict().merge()` would match
+   */
+  constructor(
+    readonly path: SubjectPath,
+    readonly anchor: readonly unknown[] | undefined,
+    readonly conflict: ConflictTarget | undefined = undefined,
+  ) {}
+
+  /** Whether the database assigns this row's name, so that it has to be asked for one first. */
+  get needsId(): boolean {
+    return this.anchor === undefined && this.path.hops.length === 0;
+  }
+}

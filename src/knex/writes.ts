@@ -1,0 +1,149 @@
+/**
+ * Marks the personal values of an insert or an update: which element each belongs to, and whose row it is. Nothing is
+ * sealed here; compilation is synchronous and may run any number of times.
+ */
+
+import { type Catalogue, type Column, hasSealedColumns, type Table } from '../catalogue/model';
+import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
+import { UnsupportedQueryError } from '../errors';
+import { isClearPersonal, labelOf } from './columns';
+import type { PreparedInsert } from './internals';
+import { AddressMarker, AnchorMarker, ClearMarker, SealMarker } from './marker';
+import { isExpression, refuseExpression } from './predicates';
+import { type ConflictTarget, SubjectRow } from './subject-row';
+
+/** Database name of a column as the application writes it. */
+export type NameOf = (written: string) => string;
+
+export function isWatched(table: Table): boolean {
+  return [...table.columns.values()].some((column) => column.element !== undefined || isClearPersonal(column));
+}
+
+/** Replaces the personal values of a prepared insert by markers, adding the subject's own column where it was left out. */
+export class InsertMarks {
+  readonly rows: SubjectRow[] = [];
+  private readonly path: SubjectPath | undefined;
+  private readonly anchors: readonly string[];
+
+  constructor(
+    private readonly table: Table,
+    catalogue: Catalogue,
+    private readonly prepared: PreparedInsert,
+    private readonly nameOf: NameOf,
+    private readonly conflict: { column: string } | undefined,
+  ) {
+    this.path = needsKey(table) ? pathToSubject(catalogue, table) : undefined;
+    this.anchors = this.path ? anchorColumns(this.path) : [];
+  }
+
+  mark(): PreparedInsert {
+    const names = this.prepared.columns.map(this.nameOf);
+    for (const values of this.prepared.values) {
+      const row = this.holdsSealed(names, values) ? this.rowOf(names, values) : undefined;
+      names.forEach((name, place) => {
+        const column = this.table.columns.get(name);
+        if (column) values[place] = markValue(this.table, column, values[place], row);
+      });
+      if (row) {
+        this.rows.push(row);
+        if (row.needsId) this.addId(names, values, row);
+      }
+    }
+    return this.prepared;
+  }
+
+  private holdsSealed(names: readonly string[], values: readonly unknown[]): boolean {
+    return names.some((name, place) => {
+      const element = this.table.columns.get(name)?.element;
+      return isGiven(values[place]) && element !== undefined && element.protect !== 'truncate-ip';
+    });
+  }
+
+  private rowOf(names: readonly string[], values: readonly unknown[]): SubjectRow {
+    const path = this.path as SubjectPath;
+    const anchor = this.anchors.map((name) => values[names.indexOf(name)]);
+    const given = anchor.every(isGiven);
+    if (anchor.some(isExpression)) throw this.unpinned('an expression');
+    if (!given && path.hops.length > 0) throw this.unpinned('nothing');
+    if (!given) this.refuseUnassignable();
+    return new SubjectRow(path, given ? anchor : undefined, this.conflictOf(names, values));
+  }
+
+  private refuseUnassignable(): void {
+    const column = this.table.columns.get(this.anchors[0] ?? '');
+    if (column?.identityAlways) throw this.refusal('IDENTITY_ALWAYS');
+    if (column?.defaultSql === undefined) throw this.unpinned('nothing');
+  }
+
+  private conflictOf(names: readonly string[], values: readonly unknown[]): ConflictTarget | undefined {
+    if (!this.conflict || this.anchors.includes(this.conflict.column)) return undefined;
+    const { column } = this.conflict;
+    const value = values[names.indexOf(column)];
+    return isGiven(value)
+      ? { table: this.table, column, element: this.table.columns.get(column)?.element, value }
+      : undefined;
+  }
+
+  private addId(names: string[], values: unknown[], row: SubjectRow): void {
+    const name = this.anchors[0] as string;
+    let place = names.indexOf(name);
+    if (place === -1) {
+      place = names.length;
+      names.push(name);
+      this.prepared.columns.push(name);
+      for (const others of this.prepared.values) while (others.length <= place) others.push(undefined);
+    }
+    values[place] = new AnchorMarker(`${this.table.name}.${name}`, row, 0);
+  }
+
+  private unpinned(given: string): UnsupportedQueryError {
+    return this.refusal('SUBJECT_UNPINNED', given);
+  }
+
+  private refusal(code: 'SUBJECT_UNPINNED' | 'IDENTITY_ALWAYS', given?: string): UnsupportedQueryError {
+    return new UnsupportedQueryError(code, { table: this.table.name, column: this.anchors[0], given });
+  }
+}
+
+/** The same update with its personal values marked. @param row whose values they are; undefined where nothing is sealed */
+export function markUpdate(
+  table: Table,
+  data: Record<string, unknown>,
+  nameOf: NameOf,
+  row: SubjectRow | undefined,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(data).map(([written, value]) => {
+      const column = table.columns.get(nameOf(written));
+      return [written, column ? markValue(table, column, value, row) : value];
+    }),
+  );
+}
+
+/** Whether an update writes something that must be sealed under somebody's key. */
+export function sealsAnything(table: Table, data: Record<string, unknown>, nameOf: NameOf): boolean {
+  return Object.entries(data).some(([written, value]) => {
+    const element = table.columns.get(nameOf(written))?.element;
+    return isGiven(value) && element !== undefined && element.protect !== 'truncate-ip';
+  });
+}
+
+export function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function needsKey(table: Table): boolean {
+  return (
+    hasSealedColumns(table) || [...table.columns.values()].some((column) => column.element?.protect === 'pseudonymise')
+  );
+}
+
+function markValue(table: Table, column: Column, value: unknown, row: SubjectRow | undefined): unknown {
+  if (!isGiven(value)) return value;
+  const found = { table, column };
+  const label = labelOf(found);
+  if (!column.element) return isClearPersonal(column) && !isExpression(value) ? new ClearMarker(label, value) : value;
+  refuseExpression(found, value, 'EXPRESSION');
+  if (column.element.protect === 'truncate-ip') return new AddressMarker(column.element, label, value);
+  return new SealMarker(column.element, label, value, row as SubjectRow);
+}

@@ -1,0 +1,538 @@
+/**
+ * Every text oubli raises, in one table: what happened, and what to write instead. `errors.ts` looks its texts up here.
+ * A text may use the reader's own names (tables, columns, options); never a value.
+ */
+
+/** The names a text may speak of: identifiers, options, counts. Never a value of a row. */
+export type Names = Readonly<Record<string, string | number | undefined>>;
+
+interface Text {
+  says(n: Names): string;
+  fix(n: Names): string;
+}
+
+const didYouMean = (n: Names): string => (n.suggestion ? `, did you mean '${n.suggestion}'?` : '');
+/** Where a declaration stands: `users.email`, or `users`. */
+const place = (n: Names): string => [n.table, n.column].filter((name) => name !== undefined).join('.');
+/** The reader's own declaration, corrected. */
+const corrected = (n: Names): string => `${n.corrected}`;
+/** Whose value an error speaks of, where it is known: `users.email`. */
+const value = (n: Names): string => place(n) || 'a value';
+/** The key under which the reader passed the value. */
+const field = (n: Names): string => `${n.column ?? 'value'}`;
+
+export const texts = {
+  // --- annotations -------------------------------------------------------------------------------------------------
+  UNKNOWN_CATEGORY: {
+    says: (n) => `${n.table}.${n.column}: unknown category '${n.given}'${didYouMean(n)}`,
+    fix: corrected,
+  },
+  OWN_CATEGORY_UNMAPPED: {
+    says: (n) => `${place(n)}: '${n.given}' is a category of your own, and nothing says what others call it`,
+    fix: corrected,
+  },
+  BAD_MAPPING: {
+    says: (n) =>
+      n.option === 'dpv'
+        ? `${place(n)}: '${n.given}' is no term of https://w3id.org/dpv/pd#, which read like 'pd:EmailAddress'`
+        : `${place(n)}: '${n.given}' is no fideslang data category, which read like 'user.contact.email'`,
+    fix: corrected,
+  },
+  MAPPED_ALREADY: {
+    says: (n) => `${place(n)}: '${n.given}' is mapped already; 'mapsTo' goes with a category of your own ('own.…')`,
+    fix: corrected,
+  },
+  BAD_SPEC: {
+    says: (n) => `${place(n)}: ${n.option ? `'${n.option}'` : 'the declaration'} must be an object of named options`,
+    fix: corrected,
+  },
+  UNKNOWN_OPTION: {
+    says: (n) => `${place(n)}: unknown option '${n.option}'${didYouMean(n)}`,
+    fix: corrected,
+  },
+  MISSING_OPTION: {
+    says: (n) => `${place(n)}: '${n.option}' is missing or blank${n.choices ? `; it is one of ${n.choices}` : ''}`,
+    fix: corrected,
+  },
+  BAD_OPTION: {
+    says: (n) => `${place(n)}: '${n.option}' cannot be '${n.given}'${didYouMean(n) || `; it is one of ${n.choices}`}`,
+    fix: corrected,
+  },
+  MISPLACED_OPTION: {
+    says: (n) => `${place(n)}: '${n.option}' goes with protect: '${n.home}', and does nothing for '${n.protect}'`,
+    fix: corrected,
+  },
+  NEEDS_SEARCH: {
+    says: (n) => `${place(n)}: '${n.option}' needs 'search': without a blind index, equal values cannot be seen`,
+    fix: corrected,
+  },
+  LEAKY_SEARCH: {
+    says: (n) =>
+      `${place(n)} is ${n.leaky}: with 'search', whoever reads the database counts its values and knows who has which`,
+    fix: (n) => `${n.corrected}, or keep 'search' and add acknowledgeLeak: 'say why'`,
+  },
+  CLEAR_WITHOUT_BECAUSE: {
+    says: (n) => `${place(n)} would be readable to whoever reads the database, and nothing says why`,
+    fix: corrected,
+  },
+  NOT_PERSONAL_WITHOUT_BECAUSE: {
+    says: (n) => `${place(n)} is said not to be personal, and nothing says why`,
+    fix: corrected,
+  },
+  BAD_PERIOD: {
+    says: (n) =>
+      `${n.table ? `${place(n)}: ` : ''}'${n.given}' is not a period of whole days, weeks, months or years${didYouMean(n)}`,
+    fix: corrected,
+  },
+  BAD_TIME_ZONE: {
+    says: (n) => `${place(n)}: '${n.given}' is not the name of an IANA time zone${didYouMean(n)}`,
+    fix: corrected,
+  },
+  ARCHIVE_UNAVAILABLE: {
+    says: (n) => `${place(n)}: this version has no intermediate archive; leave it out, and rows stay until their date`,
+    fix: corrected,
+  },
+  KEEP_WITHOUT_GROUND: {
+    says: (n) =>
+      `${place(n)}: rows that outlive an erasure need an end and a legal ground (GDPR 17(3)): 'retention' with 'because'`,
+    fix: corrected,
+  },
+  BAD_SUBJECT_KIND: {
+    says: (n) => `${place(n)}: '${n.given}' cannot name a kind of person: one word of lower-case letters, digits and _`,
+    fix: corrected,
+  },
+
+  SUBJECT_UNREACHABLE: {
+    says: (n) => `${n.table}: no foreign key leads to a table of data subjects (known kinds: '${n.kinds}')`,
+    fix: (n) => `t.foreign('user_id').references('${n.subjects}.id')  // in ${n.table}, or in a table it refers to`,
+  },
+  SUBJECT_AMBIGUOUS: {
+    says: (n) => `${n.table}: several foreign keys lead to data subjects, through '${n.ways}'`,
+    fix: (n) => `t.personalData({ …, subject: { via: '${n.via}' } })`,
+  },
+  IF_NOT_EXISTS: {
+    says: (n) => `${n.table}: a table that may exist already cannot be declared personal while it is created`,
+    fix: (n) => `knex.schema.createTable('${n.table}', …)`,
+  },
+  ALTER_DECLARED: {
+    says: (n) => `${n.table}.${n.column}: .alter() cannot change how an existing column is protected`,
+    fix: (n) => `await annotate(knex, '${n.table}', { columns: { ${n.column}: { … } } })`,
+  },
+  CONSTRAINT_ON_SEALED: {
+    says: (n) => `${n.table}.${n.column}: '${n.what}' would look at ciphertext, which differs at every write`,
+    fix: (n) =>
+      `.personal({ …, protect: 'encrypt', search: 'exact', unique: true })  // instead of .${n.what}() on ${n.column}`,
+  },
+  TYPE_NOT_PROTECTABLE: {
+    says: (n) => `${n.table}.${n.column}: type '${n.type}' cannot be protected by '${n.protect}'; it needs ${n.wanted}`,
+    fix: (n) => `t.text('${n.column}').personal({ …, protect: '${n.protect}' })`,
+  },
+  NO_SUCH_TABLE: {
+    says: (n) => `annotate(): there is no table ${n.table}`,
+    fix: (n) => `await annotate(knex, '${n.suggestion ?? n.table}', { … })`,
+  },
+  NO_SUCH_COLUMN: {
+    says: (n) => `${n.table}: there is no column ${n.column}${didYouMean(n)}`,
+    fix: (n) => `columns: { ${n.suggestion ?? n.column}: { … } }`,
+  },
+  COLUMN_IN_USE: {
+    says: (n) =>
+      `${n.table}.${n.column}: ${n.what} depends on the column as it is and would mean nothing over ciphertext`,
+    fix: (n) => `${n.drop}  -- then annotate(), with search: 'exact' and unique: true where it was unique`,
+  },
+  NO_TRANSITION: {
+    says: (n) => `${n.table}: no column of it waits to be sealed`,
+    fix: (n) => `await annotate(knex, '${n.table}', { columns: { … } })`,
+  },
+  REPLACEMENT_MISSING: {
+    says: (n) =>
+      `${n.table}.${n.column}: NOT NULL and of type ${n.type}, so an anonymised row needs a value to hold here`,
+    fix: (n) => `.personal({ …, protect: 'clear', because: '…', replaceWith: … })  // ${n.table}.${n.column}`,
+  },
+  UNKNOWN_ANCHOR: {
+    says: (n) =>
+      `${n.table}: retention starts from '${n.column}', which is no date or timestamp column of it${didYouMean(n)}`,
+    fix: (n) => `retention: { from: '${n.suggestion ?? 'ended_on'}', … }`,
+  },
+
+  // --- values and keys ---------------------------------------------------------------------------------------------
+  VALUE_NOT_TEXT: {
+    says: (n) => `${value(n)} is text, and a ${n.given} was given: it would come back as another type`,
+    fix: (n) => `{ ${field(n)}: String(value) }`,
+  },
+  VALUE_ILL_FORMED: {
+    says: (n) => `${value(n)}: half of a surrogate pair, which UTF-8 cannot hold; it would come back as U+FFFD`,
+    fix: (n) => `{ ${field(n)}: value.toWellFormed() }`,
+  },
+  VALUE_HAS_NUL: {
+    says: (n) => `${value(n)}: a NUL character, which no text of PostgreSQL can hold`,
+    fix: (n) => `{ ${field(n)}: value.replaceAll('\\0', '') }`,
+  },
+  VALUE_NOT_BYTES: {
+    says: (n) => `${value(n)} holds bytes, and something else was given`,
+    fix: (n) => `{ ${field(n)}: Buffer.from(value) }`,
+  },
+  VALUE_NOT_JSON: {
+    says: (n) => `${value(n)} has no JSON form, or is a string and no JSON text`,
+    fix: (n) => `{ ${field(n)}: JSON.stringify(value) }`,
+  },
+  VALUE_NOT_INTEGER: {
+    says: (n) => `${value(n)} is an integer; a number beyond 2^53 - 1 is no longer exact`,
+    fix: (n) => `{ ${field(n)}: BigInt(value) }, a decimal string, or a safe integer`,
+  },
+  VALUE_NOT_NUMERIC: {
+    says: (n) => `${value(n)} is a decimal number: digits with at most one point, or a finite number`,
+    fix: (n) => `{ ${field(n)}: '12.50' }`,
+  },
+  VALUE_NOT_DATE: {
+    says: (n) => `${value(n)} is a day of the calendar, with neither time nor zone`,
+    fix: (n) => `{ ${field(n)}: '2024-05-01' } or a valid Date, of which the local day counts`,
+  },
+  VALUE_NOT_TIMESTAMP: {
+    says: (n) => `${value(n)} is a date and time in ISO 8601, or a valid Date`,
+    fix: (n) => `{ ${field(n)}: '2024-05-01 10:00:00' }`,
+  },
+  VALUE_HAS_ZONE: {
+    says: (n) => `${value(n)} is a wall clock without a zone; PostgreSQL would drop the offset without a word`,
+    fix: (n) => `{ ${field(n)}: '2024-05-01 10:00:00' }, or declare the column timestamptz`,
+  },
+  VALUE_LACKS_ZONE: {
+    says: (n) => `${value(n)} is an instant, and without an offset it depends on the session that reads it`,
+    fix: (n) => `{ ${field(n)}: '2024-05-01T10:00:00Z' } or a Date`,
+  },
+  VALUE_TOO_PRECISE: {
+    says: (n) => `${value(n)}: PostgreSQL keeps microseconds; the further digits would be lost`,
+    fix: (n) => `{ ${field(n)}: '2024-05-01T10:00:00.123456Z' }`,
+  },
+  VALUE_NOT_BOOLEAN: {
+    says: (n) => `${value(n)} is a boolean`,
+    fix: (n) => `{ ${field(n)}: true }, or 't', 'f', 'true', 'false'`,
+  },
+  VALUE_OUT_OF_RANGE: {
+    says: (n) => `${value(n)} is beyond what PostgreSQL's type can hold`,
+    fix: (n) => `check ${n.column ?? 'the value'} before it is written`,
+  },
+  VALUE_TOO_LONG: {
+    says: (n) => `${value(n)} is longer than ${n.limit} bytes, the most one sealed value may have`,
+    fix: (n) => `keep files outside the table, and in ${n.column ?? 'the column'} only their name`,
+  },
+  VALUE_NOT_EMAIL: {
+    says: (n) => `${value(n)} is searched as an e-mail address, and this has no local part or no domain`,
+    fix: (n) => `{ ${field(n)}: 'ada@example.org' }, or search: 'exact' for what is no address`,
+  },
+  EMAIL_HAS_INVISIBLES: {
+    says: (n) => `${value(n)}: an address with a character that cannot be seen; nobody would find it again`,
+    fix: (n) => `ask for ${n.column ?? 'the address'} anew, or take out white space, zero width and bidi characters`,
+  },
+  VALUE_NOT_IP: {
+    says: (n) => `${value(n)} is one IP address in its usual form`,
+    fix: (n) => `{ ${field(n)}: req.ip }; of a list as in X-Forwarded-For, the one entry you trust`,
+  },
+  NORMALISER_NEEDS_TEXT: {
+    says: (n) => `${place(n)}: search: '${n.normaliser}' compares texts, and the type is ${n.codec}`,
+    fix: () => `.personal({ …, search: 'exact' })`,
+  },
+  JSON_NOT_SEARCHABLE: {
+    says: (n) => `${place(n)}: JSON cannot be searched: one value has many texts, and a blind index knows only one`,
+    fix: () => `.personal({ … }) without 'search', or a column of its own for what is searched`,
+  },
+  SEALED_VALUE_TAMPERED: {
+    says: (n) => `${place(n) || 'a sealed value'} is not what was sealed, or not where it was sealed`,
+    fix: (n) => `look who wrote to ${place(n) || 'the row'} without oubli; a backup still holds what was there`,
+  },
+  WRAPPED_KEY_TAMPERED: {
+    says: (n) => `a subject key is not what was wrapped under epoch key ${n.epoch}, or the epoch key is another`,
+    fix: () => `npx oubli check, and compare the epoch keys with the ones the installation began with`,
+  },
+  KEY_UNUSABLE: {
+    says: () => `a key is not 32 bytes, or all zero, as it is after its cache was closed`,
+    fix: () => `repeat the query on an open connection; no query may outlive knex.destroy()`,
+  },
+
+  // --- configuration and keys --------------------------------------------------------------------------------------
+  KEY_DOCUMENT: {
+    says: (n) => `${n.provider}: this is not a key document`,
+    fix: () => 'npx oubli keys generate --out oubli.keys',
+  },
+  KEY_INVALID: {
+    says: (n) => `${n.provider}: the ${n.role} key ${n.why}`,
+    fix: () =>
+      'npx oubli keys generate --out oubli.keys  # for a new installation; else restore the key from its backup',
+  },
+  KEY_FILE_MISSING: {
+    says: (n) => `the key file ${n.file} does not exist`,
+    fix: (n) => `npx oubli keys generate --out ${n.file}  # for a new installation; else restore it`,
+  },
+  KEY_FILE_OPEN: {
+    says: (n) => `the key file ${n.file} can be read by others than its owner`,
+    fix: (n) => `chmod 600 ${n.file}`,
+  },
+  KEY_FILE_EXISTS: {
+    says: (n) => `${n.file} exists; a key file is never overwritten, since what it seals would be lost`,
+    fix: () => 'npx oubli keys generate --out another.keys',
+  },
+  KEY_VARIABLE_MISSING: {
+    says: (n) => `the environment variable ${n.variable} is empty or not set`,
+    fix: (n) => `export ${n.variable}="$(cat oubli.keys)"`,
+  },
+  WRONG_EPOCH_KEY: {
+    says: (n) => `${n.provider}: the key of epoch ${n.epoch} is not the one this database was sealed with`,
+    fix: (n) => `restore the key document that holds epoch ${n.epoch} of this installation`,
+  },
+  UNKNOWN_EPOCH: {
+    says: (n) => `${n.provider}: has no key of epoch ${n.epoch}, which this database needs`,
+    fix: (n) => `restore the key document that holds epoch ${n.epoch} of this installation`,
+  },
+  WRONG_ROOT_KEY: {
+    says: (n) =>
+      `${n.provider}: the ${n.role} key is not the one this database was set up with; searches would match nothing`,
+    fix: () => 'restore the key document of this installation',
+  },
+  KEY_CONTENTION: {
+    says: (n) => `the key of a ${n.kind} could not be found or created in five attempts`,
+    fix: () => 'retry the statement',
+  },
+  KEY_MISSING: {
+    says: () => 'the key that a sealed value names is neither in the key store nor known to be destroyed',
+    fix: () => 'restore the key store (schema oubli) to the same moment as the data, and retry',
+  },
+  EPOCH_KEY_MISSING: {
+    says: (n) => `the key of epoch ${n.epoch} is not loaded`,
+    fix: () => 'restart with a key document that holds it',
+  },
+  NOT_READY: {
+    says: () => 'this Knex instance is protected, but oubli() has not finished, or was closed',
+    fix: () => 'const { db } = await oubli(knex, { keys })  // and query through db before close()',
+  },
+  NOT_POSTGRES: {
+    says: (n) => `oubli protects Knex on PostgreSQL through pg; this instance uses '${n.driver}'`,
+    fix: () => "knex({ client: 'pg', connection: … })",
+  },
+  IS_TRANSACTION: {
+    says: () => 'oubli() takes the Knex instance, not a transaction of it',
+    fix: () => 'await oubli(knex, { keys })  // before knex.transaction(…)',
+  },
+  ALREADY_PROTECTED: {
+    says: () => 'this Knex instance is protected already, with other options',
+    fix: () => 'const { db } = await oubli(knex, { keys })  // once per instance',
+  },
+  NOT_ANNOTATING: {
+    says: (n) => `${n.method} was called on a Knex client that would ignore it`,
+    fix: () => "import { AnnotatingClient } from 'oubli'; export default { client: AnnotatingClient, … }  // knexfile",
+  },
+  UNKNOWN_VERSION: {
+    says: (n) => `install(): there is no schema version ${n.version}; this library knows 1 to ${n.newest}`,
+    fix: (n) => `await install(knex, { version: ${n.newest} })`,
+  },
+  NOT_INSTALLED: {
+    says: () => 'the schema oubli is not installed in this database',
+    fix: (n) => `export const up = (knex) => install(knex, { version: ${n.version} })  // in a migration`,
+  },
+  SCHEMA_TOO_NEW: {
+    says: (n) => `the schema oubli is at version ${n.version}; this library knows up to ${n.known}`,
+    fix: () => 'npm install oubli@latest',
+  },
+  SCHEMA_TOO_OLD: {
+    says: (n) => `the schema oubli is at version ${n.version}; this library needs ${n.needed}`,
+    fix: (n) => `export const up = (knex) => install(knex, { version: ${n.needed} })  // in a new migration`,
+  },
+  STILL_IN_USE: {
+    says: (n) => `${n.table}.${n.column} still has a protected type; removing the schema would drop the column`,
+    fix: (n) => `await knex.schema.alterTable('${n.table}', (t) => t.dropColumn('${n.column}'))`,
+  },
+  UNKNOWN_SETTING: {
+    says: (n) => `oubli(): unknown option '${n.given}'${didYouMean(n)}`,
+    fix: (n) => `await oubli(knex, { ${n.suggestion ?? 'keys'}: … })`,
+  },
+  UNKNOWN_KIND: {
+    says: (n) => `there is no kind of data subject '${n.given}'${didYouMean(n)}`,
+    fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
+  },
+
+  // --- queries -----------------------------------------------------------------------------------------------------
+  OPERATOR: {
+    says: (n) => `${place(n)} is sealed: '${n.operator}' cannot work over ciphertext`,
+    fix: (n) => `.where('${n.column ?? 'email'}', value)  // equality, on a column declared with search`,
+  },
+  NOT_SEARCHABLE: {
+    says: (n) => `${place(n)} is sealed and was declared without search`,
+    fix: (n) => `.personal({ …, protect: 'encrypt', search: 'exact' })  // ${place(n)}`,
+  },
+  IN_TRANSITION: {
+    says: (n) => `${place(n)} cannot be searched while rows of ${n.table} wait to be sealed: it would miss them`,
+    fix: (n) => `await backfill('${n.table}')`,
+  },
+  SUBQUERY_OPERAND: {
+    says: (n) => `${place(n)} is sealed: it is compared with values, not with an expression or a sub-query`,
+    fix: (n) => `.whereIn('${n.column}', await db('…').pluck('…'))`,
+  },
+  ARRAY_OPERAND: {
+    says: (n) => `${place(n)} is sealed: an array is not a value for '='`,
+    fix: (n) => `.whereIn('${n.column}', […])`,
+  },
+  COLUMN_COMPARE: {
+    says: (n) => `${place(n)} is sealed: it compares only with itself, each element having an index key of its own`,
+    fix: (n) => `join on a key column instead of ${place(n)}`,
+  },
+  TUPLE: {
+    says: (n) => `${place(n)} is sealed and stands in a tuple`,
+    fix: (n) => `.whereIn('${n.column}', […])  // one column at a time`,
+  },
+  JSON: {
+    says: (n) => `${place(n)} is sealed: PostgreSQL cannot look into its JSON`,
+    fix: (n) => `const { ${n.column} } = await db('${n.table}').first('${n.column}')  // and look into it there`,
+  },
+  ORDER_BY: {
+    says: (n) => `${place(n)} is sealed: ordering ciphertext is no order`,
+    fix: (n) => `(await db('${n.table}').select()).sort((a, b) => a.${n.column}.localeCompare(b.${n.column}))`,
+  },
+  GROUP_BY: {
+    says: (n) => `${place(n)} is sealed: equal values are stored differently and would not be grouped`,
+    fix: () => 'group by another column, or in the application',
+  },
+  DISTINCT: {
+    says: (n) => `${place(n)} is sealed: equal values are stored differently, so '${n.method}' would keep them all`,
+    fix: (n) => `new Set(await db('${n.table}').pluck('${n.column}'))`,
+  },
+  AGGREGATE: {
+    says: (n) => `${place(n)} is sealed: '${n.method}' cannot work over ciphertext`,
+    fix: (n) => `await db('${n.table}').pluck('${n.column}')  // and compute it there`,
+  },
+  ANALYTIC: {
+    says: (n) => `${place(n)} is sealed: a window over ciphertext means nothing`,
+    fix: () => 'partition and order by another column',
+  },
+  SET_OPERATION: {
+    says: (n) => `${place(n)} is sealed: union, intersect and except would compare ciphertext`,
+    fix: () => '.unionAll(…)',
+  },
+  EXPRESSION: {
+    says: (n) => `${place(n)} is protected: an expression is computed in PostgreSQL, which never sees the value`,
+    fix: (n) => `.update({ ${n.column}: value })  // a value, computed in the application`,
+  },
+  INCREMENT: {
+    says: (n) => `${place(n)} is sealed: PostgreSQL cannot add to it`,
+    fix: (n) => `.update({ ${n.column}: value + 1 })  // inside a transaction, after reading it for update`,
+  },
+  INSERT_SELECT: {
+    says: (n) => `${n.table} has protected columns: rows of a sub-query would not be sealed for their subjects`,
+    fix: (n) => `await db('${n.table}').insert(await db('…').select(…))`,
+  },
+  ALREADY_SEALED: {
+    says: (n) => `${place(n)} was given bytes that are a sealed value already, or none of its own type`,
+    fix: () => 'read the row through the protected instance, and write the value',
+  },
+  SUBJECT_UNPINNED: {
+    says: (n) => `${n.table}: the insert gives ${n.given} for '${n.column}', so nobody knows whose key seals the row`,
+    fix: (n) => `.insert({ ${n.column}: …, … })`,
+  },
+  IDENTITY_ALWAYS: {
+    says: (n) => `${place(n)} is GENERATED ALWAYS, but the row's id must be known before it is sealed`,
+    fix: (n) => `alter table ${n.table} alter column ${n.column} set generated by default`,
+  },
+  UPDATE_UNPINNED: {
+    says: (n) => `${n.table}: whose rows this update touches cannot be told`,
+    fix: (n) => `.where({ id }).update({ ${n.column}: value })  // without updateFrom and nested updates`,
+  },
+  UPDATE_TOO_MANY: {
+    says: (n) => `${n.table}: this update would seal anew for ${n.count} people, at most ${n.most} are done at once`,
+    fix: () => 'update them in portions',
+  },
+  MERGE_MANY: {
+    says: (n) => `${n.table}: merge with values for ${n.column} speaks of one row, but several are inserted`,
+    fix: () => ".merge()  // or .merge(['column', …]), which take each row's own values",
+  },
+  MERGE_TARGET: {
+    says: (n) => `${n.table}: with this conflict target nobody knows whose row a merge would update`,
+    fix: (n) => `.onConflict('${n.column}').merge()  // one column, by which the existing row can be found`,
+  },
+  SUBJECT_MOVED: {
+    says: (n) => `${place(n)} leads to the person whose key seals the row; it cannot be changed to another's`,
+    fix: () => 'insert a new row for the other person, and delete this one',
+  },
+  OTHER_SUBJECT: {
+    says: (n) => `${n.table}: a value was sealed for another person than the row's; nothing was written`,
+    fix: () => 'retry the statement: a row changed hands while it ran',
+  },
+  PARENT_MISSING: {
+    says: (n) => `${n.table} has no row that '${n.column}' refers to, so nobody knows whose the new row is`,
+    fix: (n) => `insert the row of ${n.table} first`,
+  },
+  RAW_UNPINNED: {
+    says: (n) =>
+      `${place(n)} is sealed: raw SQL does not say under whose key to seal${n.parameter ? ` parameter ${n.parameter}` : ' a parameter'}`,
+    fix: () => "db.raw('…', [subject('user', id).value(value)])  // or db('…').insert(…)",
+  },
+  PINNED_ELSEWHERE: {
+    says: (n) => `parameter ${n.parameter} was given as somebody's value, but does not belong to a sealed column`,
+    fix: () => 'pass the plain value',
+  },
+  STRING_FOR_BYTEA: {
+    says: (n) =>
+      `parameter ${n.parameter} is text where PostgreSQL expects bytes: it would be compared with ciphertext and match nothing`,
+    fix: () => 'compare with = or = any(?), or pass a Buffer if bytes are meant',
+  },
+  AMBIGUOUS_TABLE: {
+    says: (n) => `several schemas hold a table '${n.table}', and it is protected`,
+    fix: (n) => `db('${n.table}').withSchema('${n.schema}')`,
+  },
+  FOREIGN_TRX: {
+    says: () => 'this transaction belongs to an unprotected Knex instance: it would store plaintext',
+    fix: () => 'db.transaction(async (trx) => …)',
+  },
+  PSEUDONYM_NEEDS_TEXT: {
+    says: (n) => `${place(n)} is pseudonymised: only text can be`,
+    fix: (n) => `.insert({ ${n.column}: String(value) })`,
+  },
+
+  // --- facts about stored values -----------------------------------------------------------------------------------
+  NOT_SEALED: {
+    says: (n) => `${place(n)} holds a value that was never sealed`,
+    fix: () => 'find who wrote it: the domain of the column should have refused it',
+  },
+  REFUSED_BY_DOMAIN: {
+    says: (n) =>
+      `${place(n)}: PostgreSQL refused a value that is not sealed, or not for this column; nothing was written`,
+    fix: (n) => `db('${n.table}').insert(…)  // through the protected instance, restarted if a migration ran since`,
+  },
+  SUBJECT_ERASED: {
+    says: (n) => (n.kind ? `this ${n.kind} was erased` : `a value for ${n.table} belongs to somebody who was erased`),
+    fix: () => 'stop writing about this person',
+  },
+
+  // --- life cycle --------------------------------------------------------------------------------------------------
+  SUBJECT_UNKNOWN: {
+    says: (n) => `there is no ${n.kind} with this ${n.column}`,
+    fix: (n) => `subject('${n.kind}', id)  // the value of ${n.table}.${n.column}`,
+  },
+  SUBJECT_LOCKED: {
+    says: (n) => `the row of this ${n.kind} is locked by another transaction`,
+    fix: () => 'retry later',
+  },
+  ALREADY_ERASED: {
+    says: (n) => `this ${n.kind} was erased already`,
+    fix: () => 'nothing: the erasure is final',
+  },
+  PLAN_BLOCKED: {
+    says: (n) => `the erasure of a ${n.kind} is blocked: ${n.reasons}`,
+    fix: (n) => `declare it: t.personalData({ …, onErase: 'delete' }) or .personal()/.notPersonal()  // ${n.table}`,
+  },
+  PLAN_STALE: {
+    says: (n) => `the plan was made for another state of the schema; ${n.table} changed since`,
+    fix: () => 'plan again, and apply that',
+  },
+  NO_BECAUSE: {
+    says: () => 'an erasure needs a reason that can be read later',
+    fix: () => "erase({ because: 'request of 3 March, identity checked' })",
+  },
+  NOTHING_PORTABLE: {
+    says: (n) => `export(): unknown profile '${n.given}'${didYouMean(n)}`,
+    fix: () => "export({ profile: 'portability' })",
+  },
+  NO_BOSS: {
+    says: () => 'startJobs() needs a started pg-boss instance, version 12 or later',
+    fix: () => 'const boss = new PgBoss(url); await boss.start(); await startJobs(boss)',
+  },
+} as const satisfies Record<string, Text>;
+
+export type ErrorCode = keyof typeof texts;

@@ -1,0 +1,122 @@
+/**
+ * Assembly: the one place that knows every part. `oubli(knex, { keys })` verifies the keys, loads the catalogue, puts the
+ * seam into the Knex instance, and hands out what an application uses.
+ */
+import type { Knex } from 'knex';
+import { LiveCatalogue } from './catalogue/live-catalogue';
+import type { Catalogue } from './catalogue/model';
+import { refuseUnknownKeys } from './catalogue/suggest';
+import { verifyCatalogue } from './catalogue/verify';
+import { libsodiumEngine } from './crypto/libsodium';
+import { nobleEngine } from './crypto/noble';
+import { ConfigurationError } from './errors';
+import { verifyCanaries } from './keyring/canary';
+import { KeyConnection, type RawConnection } from './keyring/key-connection';
+import type { KeyProvider } from './keyring/provider';
+import { Sealer } from './keyring/sealer';
+import { SubjectKeys } from './keyring/subject-keys';
+import { isProtected, protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
+import { internalsOf } from './knex/internals';
+import type { Seam } from './knex/seam';
+import { verifySchema } from './schema/install';
+
+export interface OubliOptions {
+  /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
+  readonly keys: KeyProvider;
+  /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
+  readonly engine?: 'libsodium' | 'noble';
+}
+
+export interface Oubli<K extends Knex = Knex> {
+  /** The same Knex instance, protected in place: same type, same pool. */
+  readonly db: K;
+  /** A handle on the same pool that reads ciphertext: the explicit way around. */
+  unprotected(): Knex;
+  /** Forgets the keys and closes the key store's connection. The instance refuses personal data from then on. */
+  close(): Promise<void>;
+}
+
+const instances = new WeakMap<object, Promise<Oubli>>();
+
+/**
+ * Protects a Knex instance in place. Idempotent: a second call answers with the first one's result.
+ *
+ * @throws ConfigurationError for wrong keys (naming the epoch), before any query of the application runs
+ * @throws SchemaVersionError when schema and library do not fit
+ * @throws AnnotationError when a declared table does not lead to its subject
+ * @example const { db, subject, close } = await oubli(knex, { keys: localKeys({ file: './oubli.keys' }) });
+ */
+export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<Oubli<K>> {
+  const client = internalsOf(knex);
+  const existing = instances.get(client);
+  if (existing) return existing as Promise<Oubli<K>>;
+  const made = assemble(knex, options);
+  instances.set(client, made as Promise<Oubli>);
+  made.catch(() => instances.delete(client));
+  return made;
+}
+
+async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise<Oubli<K>> {
+  refuseUnknownKeys(
+    options,
+    ['keys', 'engine'],
+    (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
+  );
+  refuseUnsuitable(knex);
+  const parts = await makeParts(knex, options);
+  if (!isProtected(knex)) protectInPlace(knex, () => parts.seam);
+  return { db: knex, unprotected: () => unprotectedHandle(knex), close: () => parts.seam.close() };
+}
+
+interface Parts {
+  readonly seam: Seam;
+  readonly store: KeyConnection;
+}
+
+async function makeParts(knex: Knex, options: OubliOptions): Promise<Parts> {
+  const material = await options.keys.load();
+  const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
+  const client = internalsOf(knex);
+  let keys: SubjectKeys | undefined;
+  const store = new KeyConnection(
+    {
+      connect: () => client.acquireRawConnection() as Promise<unknown> as Promise<RawConnection>,
+      disconnect: (connection) => client.destroyRawConnection(connection as never),
+    },
+    (keyIds) => {
+      for (const keyId of keyIds) keys?.cache.evict(keyId);
+    },
+    () => keys?.cache.clear(),
+  );
+  try {
+    await verifySchema(store);
+    await verifyCanaries(store, engine, material, options.keys.name);
+    const catalogue = new LiveCatalogue(verifyCatalogue);
+    await catalogue.load(store);
+    keys = new SubjectKeys(store, engine, material);
+    const place = { engine, instance: (catalogue.current as Catalogue).instance };
+    return { store, seam: seamOf(catalogue, keys, new Sealer(place, material.index), store) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function seamOf(catalogue: LiveCatalogue, keys: SubjectKeys, sealer: Sealer, store: KeyConnection): Seam {
+  return {
+    keys,
+    sealer,
+    get catalogue() {
+      const { current } = catalogue;
+      if (!current) throw new ConfigurationError('NOT_READY');
+      return current;
+    },
+    refresh: (connection) => catalogue.refresh(connection),
+    schemaChanged: () => catalogue.schemaChanged(),
+    close: async () => {
+      catalogue.close();
+      keys.cache.wipe();
+      await store.close();
+    },
+  };
+}

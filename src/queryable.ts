@@ -1,0 +1,14 @@
+/**
+ * The least that a part of oubli needs of a database connection: one statement, positional parameters, rows.
+ * A `pg` Client is one; so is whatever the assembly makes of a Knex transaction.
+ */
+export type Row = Record<string, unknown>;
+
+export interface Queryable {
+  query(sql: string, params?: unknown[]): Promise<{ rows: Row[]; rowCount?: number | null }>;
+}
+
+/** Quotes an identifier; the one place where it is done outside of PostgreSQL's own `format('%I')`. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

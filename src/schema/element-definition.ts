@@ -1,0 +1,107 @@
+/**
+ * From a declaration and the type a column was declared with to the definition of its element: which codec seals it, which
+ * domain refuses what. Pure; the statements that create it are in `statements.ts`.
+ */
+import { createHash } from 'node:crypto';
+import type { SettledPersonalSpec } from '../catalogue/check-personal';
+import { refuseLeakySearch } from '../catalogue/leaky-search';
+import { NORMALISERS } from '../crypto/normaliser';
+import { AnnotationError } from '../errors';
+
+/** As `oubli.define_element` takes it. */
+export interface ElementDefinition {
+  readonly protect: 'encrypt' | 'pseudonymise' | 'truncate-ip';
+  readonly codec: string;
+  readonly declaredType: string;
+  readonly normaliser?: string;
+  readonly normaliserVersion?: number;
+  readonly padding?: string;
+  readonly v4?: number;
+  readonly v6?: number;
+}
+
+/** PostgreSQL's types, as Knex and `format_type` write them, and the codec that keeps their values exactly. */
+const CODECS: readonly [RegExp, string][] = [
+  [/^(text|varchar|character varying|char|character|bpchar)\b/, 'text'],
+  [/^bytea$/, 'bytes'],
+  [/^jsonb?$/, 'json'],
+  [/^(smallint|int2|integer|int|int4|bigint|int8)$/, 'integer'],
+  [/^(numeric|decimal)\b/, 'numeric'],
+  [/^date$/, 'date'],
+  [/^(timestamptz\b|timestamp(\(\d\))? with time zone)/, 'timestamptz'],
+  [/^timestamp\b/, 'timestamp'],
+  [/^bool(ean)?$/, 'boolean'],
+];
+
+/** Whether a declaration gives its column a domain, and so another type than the one declared. */
+export function changesType(spec: SettledPersonalSpec): boolean {
+  return spec.protect !== 'clear';
+}
+
+/** @throws AnnotationError for a type that cannot be protected so, or a search that would give the column away */
+export function defineElement(
+  table: string,
+  column: string,
+  spec: SettledPersonalSpec,
+  declaredType: string,
+): ElementDefinition {
+  const type = declaredType.trim().toLowerCase();
+  switch (spec.protect) {
+    case 'encrypt':
+      return sealed(table, column, spec, type);
+    case 'truncate-ip':
+      if (type !== 'inet' && codecOf(type) !== 'text') throw badType(table, column, type, 'inet or text', spec.protect);
+      return {
+        protect: spec.protect,
+        codec: 'text',
+        declaredType: type === 'inet' ? 'inet' : 'text',
+        v4: spec.v4,
+        v6: spec.v6,
+      };
+    case 'pseudonymise':
+      if (codecOf(type) !== 'text') throw badType(table, column, type, 'text', spec.protect);
+      return { protect: spec.protect, codec: 'text', declaredType: 'text' };
+    default:
+      throw badType(table, column, type, 'a protected type', spec.protect);
+  }
+}
+
+function sealed(
+  table: string,
+  column: string,
+  spec: Extract<SettledPersonalSpec, { protect: 'encrypt' }>,
+  type: string,
+): ElementDefinition {
+  const codec = codecOf(type);
+  if (!codec)
+    throw badType(table, column, type, 'text, bytea, json, integer, numeric, date, timestamp or boolean', spec.protect);
+  refuseLeakySearch(table, column, spec, codec);
+  const definition = { protect: spec.protect, codec, declaredType: type, padding: spec.pad };
+  if (spec.search === undefined) return definition;
+  if (spec.search !== 'exact' && codec !== 'text') {
+    throw new AnnotationError('NORMALISER_NEEDS_TEXT', { table, column, normaliser: spec.search, codec });
+  }
+  if (codec === 'json') throw new AnnotationError('JSON_NOT_SEARCHABLE', { table, column });
+  return { ...definition, normaliser: spec.search, normaliserVersion: NORMALISERS[spec.search].version };
+}
+
+function codecOf(type: string): string | undefined {
+  return CODECS.find(([pattern]) => pattern.test(type))?.[1];
+}
+
+function badType(table: string, column: string, type: string, wanted: string, protect: string): AnnotationError {
+  return new AnnotationError('TYPE_NOT_PROTECTABLE', { table, column, type, wanted, protect });
+}
+
+const MOST_BYTES_OF_A_NAME = 63;
+
+/** The name of an element's domain: `users.email`, shortened to what PostgreSQL allows by a hash of the rest. */
+export function domainName(path: readonly string[]): string {
+  const name = path.join('.');
+  if (Buffer.byteLength(name) <= MOST_BYTES_OF_A_NAME) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
+  return `${Buffer.from(name)
+    .subarray(0, MOST_BYTES_OF_A_NAME - 13)
+    .toString('latin1')
+    .replace(/[^ -~]/g, '_')}~${hash}`;
+}

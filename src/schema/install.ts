@@ -1,0 +1,86 @@
+/**
+ * The library's own schema, installed and removed inside the user's migrations. Plain numbered SQL files, each one version,
+ * recorded in a migration table of their own: the user's migration names the version it was written for.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Knex } from 'knex';
+import { ConfigurationError, SchemaVersionError } from '../errors';
+import type { Queryable } from '../queryable';
+
+const FOLDER = path.join(__dirname, '..', '..', 'migrations');
+
+/** The newest version of the schema that this library knows, and the one it needs. */
+export const SCHEMA_VERSION = 5;
+
+/**
+ * Brings the schema `oubli` up to a version, inside the migration that calls it.
+ * @param options.version the version the migration was written for; later versions are separate migrations
+ * @throws SchemaVersionError when the database is newer than this library
+ * @example export const up = (knex) => install(knex, { version: 5 });
+ */
+export async function install(knex: Knex, options: { version: number }): Promise<void> {
+  const { version } = options;
+  if (!Number.isInteger(version) || version < 1 || version > SCHEMA_VERSION) {
+    throw new ConfigurationError('UNKNOWN_VERSION', { version, newest: SCHEMA_VERSION });
+  }
+  await knex.raw('create schema if not exists oubli');
+  await knex.raw(`create table if not exists oubli.migration (
+    version integer primary key, name text not null, installed_at timestamptz not null default pg_catalog.now())`);
+  // Two servers that migrate at once: the second waits here and finds the work done.
+  await knex.raw('lock table oubli.migration in exclusive mode');
+  const installed = await installedVersion(knex);
+  if (installed > SCHEMA_VERSION) throw tooNew(installed);
+  for (const file of migrationFiles().filter((each) => each.version > installed && each.version <= version)) {
+    await knex.raw(escaped(file.sql));
+    await knex.raw('insert into oubli.migration (version, name) values (?, ?)', [file.version, file.name]);
+  }
+}
+
+/**
+ * Removes the schema again. Refused while any column still has a protected type: dropping the type would drop its data.
+ * @throws ConfigurationError STILL_IN_USE
+ */
+export async function uninstall(knex: Knex): Promise<void> {
+  const { rows } = await knex.raw(`select c.oid::regclass::text as table, a.attname as column
+    from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    where t.typnamespace = to_regnamespace('oubli') and t.typtype = 'd' and not a.attisdropped
+      and c.relkind in ('r', 'p', 'v', 'm', 'f') limit 1`);
+  const [used] = rows as { table: string; column: string }[];
+  if (used) throw new ConfigurationError('STILL_IN_USE', { ...used });
+  await knex.raw('drop schema if exists oubli cascade');
+}
+
+/** @throws ConfigurationError NOT_INSTALLED; SchemaVersionError when either side is older than the other needs */
+export async function verifySchema(connection: Queryable): Promise<void> {
+  const [exists] = (await connection.query(`select to_regclass('oubli.migration') is not null as there`)).rows;
+  if (!exists?.there) throw new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION });
+  const [found] = (await connection.query('select max(version) as version from oubli.migration')).rows;
+  const version = Number(found?.version ?? 0);
+  if (version > SCHEMA_VERSION) throw tooNew(version);
+  if (version < SCHEMA_VERSION) throw new SchemaVersionError('SCHEMA_TOO_OLD', { version, needed: SCHEMA_VERSION });
+}
+
+async function installedVersion(knex: Knex): Promise<number> {
+  const { rows } = await knex.raw('select coalesce(max(version), 0) as version from oubli.migration');
+  return Number(rows[0].version);
+}
+
+function migrationFiles(): { version: number; name: string; sql: string }[] {
+  const names = readdirSync(FOLDER).filter((name) => /^\d{3}_\w+\.sql$/.test(name));
+  return names.sort().map((name) => ({
+    version: Number(name.slice(0, 3)),
+    name: name.slice(4, -'.sql'.length),
+    sql: readFileSync(path.join(FOLDER, name), 'utf8'),
+  }));
+}
+
+/** Knex reads `?` as a binding also inside literals and operators. */
+function escaped(sql: string): string {
+  return sql.replaceAll('?', '\\?');
+}
+
+function tooNew(version: number): SchemaVersionError {
+  return new SchemaVersionError('SCHEMA_TOO_NEW', { version, known: SCHEMA_VERSION });
+}

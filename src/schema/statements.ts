@@ -1,0 +1,80 @@
+/**
+ * The statements that store declarations, for migrations to run in their own transaction, as text with `?` bindings. The
+ * functions they call are the library's own schema (`migrations/`).
+ */
+import type { SettledPersonalSpec } from '../catalogue/check-personal';
+import type { SettledSubjectSpec, SettledTableSpec } from '../catalogue/check-table';
+import type { NotPersonalSpec } from '../catalogue/spec';
+import type { ElementDefinition } from './element-definition';
+
+export interface Bound {
+  readonly sql: string;
+  readonly bindings: readonly (string | boolean | null)[];
+}
+
+/** @param schema where the table stands or will stand, for its operators; null for the first of the search path */
+export function defineDomain(
+  name: string,
+  definition: ElementDefinition,
+  schema: string | null,
+  deferred = false,
+): Bound {
+  return {
+    sql: 'select oubli.define_element(?, ?::jsonb, coalesce(?, current_schema())::name, ?::boolean)',
+    bindings: [name, JSON.stringify(definition), schema, deferred],
+  };
+}
+
+/** @param table quoted, as it would stand in SQL */
+export function annotateColumn(table: string, column: string, spec: SettledPersonalSpec | NotPersonalSpec): Bound {
+  return {
+    sql: 'select oubli.annotate_column(?::regclass, ?, ?::jsonb)',
+    bindings: [table, column, JSON.stringify(spec)],
+  };
+}
+
+export function indexColumn(table: string, column: string, unique: boolean): Bound {
+  return { sql: 'select oubli.index_column(?::regclass, ?, ?::boolean)', bindings: [table, column, unique] };
+}
+
+export function annotateSubjects(table: string, kind: string, spec: SettledSubjectSpec): Bound {
+  return {
+    sql: 'select oubli.annotate_table(?::regclass, ?, coalesce(?, oubli.only_primary_key(?::regclass)), ?::jsonb)',
+    bindings: [table, kind, spec.id ?? null, table, JSON.stringify(spec)],
+  };
+}
+
+export function annotateData(table: string, spec: SettledTableSpec): Bound {
+  return {
+    sql: 'select oubli.annotate_table(?::regclass, null, null, ?::jsonb)',
+    bindings: [table, JSON.stringify(spec)],
+  };
+}
+
+export function refreshGuard(table: string): Bound {
+  return { sql: 'select oubli.refresh_guard(?::regclass)', bindings: [table] };
+}
+
+/** After a table or column was dropped or renamed; does nothing where the library's schema is not installed. */
+export function tidyCatalogue(table?: string): Bound {
+  const guard = table === undefined ? '' : `perform oubli.refresh_guard(${literal(table)}::regclass); `;
+  return ifInstalled(`${guard}perform oubli.sweep_catalogue();`);
+}
+
+export function renameColumn(table: string, from: string, to: string): Bound {
+  const target = `${literal(table)}::regclass`;
+  return ifInstalled(
+    `perform oubli.rename_column(${target}, ${literal(from)}, ${literal(to)}); perform oubli.refresh_guard(${target});`,
+  );
+}
+
+function ifInstalled(block: string): Bound {
+  return {
+    sql: `do $oubli$ begin if to_regnamespace('oubli') is not null then ${block} end if; end $oubli$`,
+    bindings: [],
+  };
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

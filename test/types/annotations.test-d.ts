@@ -1,0 +1,206 @@
+/**
+ * What must not compile, proved by the type check: each `@ts-expect-error` fails when its line compiles after all. The
+ * lines are never run.
+ */
+import type { Knex } from 'knex';
+import type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from '../../src/catalogue/spec';
+import type { Period } from '../../src/period';
+import '../../src/schema/declarations';
+
+export const periods: Period[] = [
+  '6 months',
+  '10 years',
+  '1 month',
+  '1 year',
+  '14 days',
+  '3 weeks',
+  '100 days',
+  '999 days',
+];
+// @ts-expect-error a misspelt unit
+export const misspelt: Period = '6 monts';
+// @ts-expect-error no space
+export const cramped: Period = '6months';
+// @ts-expect-error backwards
+export const negative: Period = '-3 days';
+// @ts-expect-error a fraction
+export const fraction: Period = '1.5 years';
+// @ts-expect-error no time at all
+export const zero: Period = '0 days';
+// @ts-expect-error a leading zero
+export const padded: Period = '06 months';
+// @ts-expect-error a range
+export const range: Period = '1-5 days';
+// @ts-expect-error an hour is no calendar period
+export const hours: Period = '5 hours';
+
+const name = { category: 'identity.name', protect: 'encrypt' } as const;
+const retention = { from: 'service_ended_on', keep: '6 months', then: 'erase' } as const;
+const tenYears = { from: 'issued_on', keep: '10 years', then: 'delete', because: 'Code de commerce L123-22' } as const;
+const service = { purpose: 'provide the service', basis: 'contract' } as const;
+const invoicing = { purpose: 'invoicing', basis: 'legal_obligation' } as const;
+
+/** Every line of a migration that is right, and every misuse beside it, on the builder of `createTable`. */
+export function createTable(knex: Knex): unknown {
+  return knex.schema.createTable('users', (t) => {
+    t.increments('id');
+    t.text('name').notNullable().personal(name).comment('chains on');
+    t.text('email').personal({ category: 'contact.email', protect: 'encrypt', search: 'email', unique: true });
+    t.text('gender').personal({
+      category: 'identity.gender',
+      protect: 'encrypt',
+      search: 'exact',
+      acknowledgeLeak: 'a statistic the law asks for',
+    });
+    t.specificType('ip', 'inet').personal({
+      category: 'connection.ip',
+      protect: 'truncate-ip',
+      v4: 16,
+      origin: 'observed',
+    });
+    t.text('account').personal({ category: 'account.id', protect: 'pseudonymise', basis: 'legitimate_interests' });
+    t.text('city').personal({
+      category: 'contact.city',
+      protect: 'clear',
+      because: 'on the map',
+      replaceWith: 'nowhere',
+    });
+    t.text('tier').personal({
+      category: 'own.loyalty_tier',
+      mapsTo: { fideslang: 'user.demographic.profile', dpv: 'pd:Profile' },
+      protect: 'encrypt',
+    });
+    t.text('locale').notPersonal('a language tag singles nobody out');
+    t.dataSubject('user', { ...service, retention }).personalData(service);
+
+    // @ts-expect-error nothing is said
+    t.text('x').personal();
+    // @ts-expect-error a misspelt category
+    t.text('x').personal({ category: 'identity.nam', protect: 'encrypt' });
+    // @ts-expect-error no category
+    t.text('x').personal({ protect: 'encrypt' });
+    // @ts-expect-error no protection
+    t.text('x').personal({ category: 'identity.name' });
+    // @ts-expect-error a misspelt protection
+    t.text('x').personal({ category: 'identity.name', protect: 'encrpyt' });
+    // @ts-expect-error an own category that nothing maps
+    t.text('x').personal({ category: 'own.tier', protect: 'encrypt' });
+    // @ts-expect-error an own category mapped to one taxonomy only
+    t.text('x').personal({ category: 'own.tier', protect: 'encrypt', mapsTo: { fideslang: 'user' } });
+    // @ts-expect-error an own category mapped to something that is no DPV term
+    t.text('x').personal({ category: 'own.tier', protect: 'encrypt', mapsTo: { fideslang: 'user', dpv: 'Profile' } });
+    // @ts-expect-error a known category is mapped already
+    t.text('x').personal({ ...name, mapsTo: { fideslang: 'user', dpv: 'pd:Profile' } });
+    // @ts-expect-error search on a column in clear text
+    t.text('x').personal({ category: 'identity.name', protect: 'clear', because: 'public', search: 'exact' });
+    // @ts-expect-error search on a pseudonym
+    t.text('x').personal({ category: 'identity.name', protect: 'pseudonymise', search: 'exact' });
+    // @ts-expect-error search on a truncated address
+    t.text('x').personal({ category: 'connection.ip', protect: 'truncate-ip', search: 'exact' });
+    // @ts-expect-error a misspelt search
+    t.text('x').personal({ ...name, search: 'emial' });
+    // @ts-expect-error unique without search
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', unique: true });
+    // @ts-expect-error unique is said or left out
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', search: 'exact', unique: false });
+    // @ts-expect-error a leak acknowledged where nothing leaks
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', acknowledgeLeak: 'so be it' });
+    // @ts-expect-error clear text without a reason
+    t.text('x').personal({ category: 'identity.name', protect: 'clear' });
+    // @ts-expect-error a reason for what is sealed
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', because: 'we like it' });
+    // @ts-expect-error a replacement for what is sealed
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', replaceWith: 'x' });
+    // @ts-expect-error a padding class as a number
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', pad: 16 });
+    // @ts-expect-error bits no authority names
+    t.text('x').personal({ category: 'connection.ip', protect: 'truncate-ip', v4: 32 });
+    // @ts-expect-error a misspelt basis
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', basis: 'contrat' });
+    // @ts-expect-error an origin nobody knows
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', origin: 'guessed' });
+    // @ts-expect-error a misspelt option
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', serach: 'exact' });
+    // @ts-expect-error not personal, without a reason
+    t.text('x').notPersonal();
+    // @ts-expect-error a subject without a retention rule
+    t.dataSubject('user', service);
+    // @ts-expect-error a period the calendar does not know
+    t.dataSubject('user', { ...service, retention: { from: 'service_ended_on', keep: '6 monts', then: 'erase' } });
+    // @ts-expect-error a subject without a kind
+    t.dataSubject({ ...service, retention });
+    // @ts-expect-error data without a basis
+    t.personalData({ purpose: 'invoicing' });
+  });
+}
+
+/** The same words on the builder of `alterTable`, and on an altered column. */
+export function alterTable(knex: Knex): unknown {
+  return knex.schema.alterTable('invoices', (t) => {
+    t.text('address').personal({ category: 'contact.address', protect: 'encrypt' });
+    t.integer('user_id').references('users.id').notPersonal('leads to the subject');
+    t.personalData({ ...invoicing, retention: tenYears });
+
+    // @ts-expect-error unique without search
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', unique: true });
+    // @ts-expect-error clear text without a reason
+    t.text('x').personal({ category: 'identity.name', protect: 'clear' });
+    // @ts-expect-error search on a pseudonym, further down the chain
+    t.text('x').nullable().personal({ category: 'identity.name', protect: 'pseudonymise', search: 'exact' });
+    // @ts-expect-error a legal obligation without its law and its end
+    t.personalData(invoicing);
+  });
+}
+
+export const tables: TableSpec[] = [
+  service,
+  {
+    ...service,
+    onErase: 'anonymise',
+    subject: { kind: 'user', via: 'owner_id' },
+    controller: 'Acme',
+    processor: 'Host',
+  },
+  {
+    ...service,
+    retention: { from: { event: 'service_ended' }, keep: '1 year', then: 'anonymise', timeZone: 'Europe/Paris' },
+  },
+  { ...service, onErase: 'keep', retention: tenYears },
+  { ...invoicing, retention: tenYears },
+  { ...invoicing, onErase: 'delete' },
+];
+
+// @ts-expect-error what is kept after an erasure names its ground
+export const groundless: TableSpec = {
+  ...service,
+  onErase: 'keep',
+  retention: { from: 'a', keep: '1 year', then: 'delete' },
+};
+// @ts-expect-error what is kept after an erasure has an end
+export const endless: TableSpec = { ...service, onErase: 'keep' };
+// @ts-expect-error a legal obligation keeps by default, so it names its law
+export const lawless: TableSpec = { ...invoicing, retention: { from: 'issued_on', keep: '10 years', then: 'delete' } };
+// @ts-expect-error a table deletes or anonymises; persons are erased
+export const erased: TableSpec = { ...service, retention };
+// @ts-expect-error there is no archive in this version
+export const archived: TableSpec = { ...invoicing, retention: { ...tenYears, archive: true as const } };
+// @ts-expect-error nor as an outcome
+export const outcome: SubjectSpec = { ...service, retention: { ...retention, then: 'archive' as const } };
+// @ts-expect-error an event nobody emits
+export const event: SubjectSpec = { ...service, retention: { ...retention, from: { event: 'service_end' } } };
+
+export const annotated: AnnotateSpec = {
+  subject: { kind: 'customer', ...service, retention, id: 'public_id' },
+  columns: { email: name, total: { notPersonal: 'an amount' } },
+};
+// @ts-expect-error a column misspelt, where the columns are known
+export const unknownColumn: AnnotateSpec<'email' | 'total'> = { columns: { emial: name } };
+// @ts-expect-error personal and not personal
+export const both: AnnotateSpec = { columns: { email: { ...name, notPersonal: 'no' } } };
+
+/** `protect` tells the declarations apart. */
+export function reasonOf(spec: PersonalSpec): string | undefined {
+  // @ts-expect-error only clear text has a reason
+  if (spec.protect === 'encrypt') return spec.because;
+  return spec.protect === 'clear' ? spec.because : undefined;
+}
