@@ -29,6 +29,8 @@ describe('I1 the normaliser email', () => {
       ['a@b@Example.org', 'a@b@example.org'],
       ['ada@localhost', 'ada@localhost'],
       ['ada@faß.de', 'ada@xn--fa-hia.de'],
+      ['J\u030can@example.org', '\u01f0an@example.org'],
+      ['\u01f0an@example.org', '\u01f0an@example.org'],
     ];
     for (const [given, normal] of spellings) expect(email(given), given).to.equal(normal);
   });

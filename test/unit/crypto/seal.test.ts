@@ -216,6 +216,24 @@ describe('E5 the values of one row share 16 random bytes and differ by counter',
     expect(hex(opener.open(parseEnvelope(value), ADA.dek))).to.equal(hex(PAYLOAD));
   });
 
+  it('derives anew for another key id, even under the same salt and DEK', () => {
+    let opened = 0;
+    const counting: Engine = {
+      ...libsodium,
+      open: (...given) => {
+        opened++;
+        return libsodium.open(...given);
+      },
+    };
+    const opener = new Opener(at(counting));
+    const value = seal();
+    opener.open(parseEnvelope(value), ADA.dek);
+    const renamed = Buffer.from(value);
+    renamed.set(BOB.keyId, 24);
+    expect(() => opener.open(parseEnvelope(renamed), ADA.dek)).to.throw(TamperedError);
+    expect(opened, 'refused by the commitment').to.equal(1);
+  });
+
   it('is not deceived by a buffer that is used again for another row', () => {
     const opener = new Opener(at(libsodium));
     const [buffer, next] = [seal(), seal()];
@@ -245,9 +263,10 @@ describe('K9 K10 a wiped or wrong key seals nothing and opens nothing', () => {
   it('stops an Opener whose cache was wiped between two values of one row', () => {
     const opener = new Opener(at(libsodium));
     const dek = ADA.dek.slice();
-    opener.open(parseEnvelope(seal()), dek);
+    const value = seal();
+    opener.open(parseEnvelope(value), dek);
     dek.fill(0);
-    expect(() => opener.open(parseEnvelope(seal()), dek)).to.throw(KeyUnavailableError);
+    expect(() => opener.open(parseEnvelope(value), dek)).to.throw(KeyUnavailableError);
   });
 
   it('seals nothing after the row’s key was wiped, nor for key id zero', () => {
