@@ -47,9 +47,13 @@ create table oubli.personal_table (
 create unique index on oubli.personal_table (subject_kind);
 
 -- COMMENT mirrors the declaration for whoever looks with psql; what the team wrote before the mark stays.
+create function oubli.before_mark(existing text) returns text
+language sql immutable
+return nullif(rtrim(split_part(coalesce(existing, ''), '[oubli]', 1)), '');
+
 create function oubli.mirror(existing text, said text) returns text
 language sql immutable
-return nullif(concat_ws(' ', nullif(rtrim(split_part(coalesce(existing, ''), '[oubli]', 1)), ''), '[oubli] ' || said), '');
+return concat_ws(' ', oubli.before_mark(existing), '[oubli] ' || said);
 
 create function oubli.say(spec jsonb) returns text
 language sql immutable
@@ -64,7 +68,8 @@ declare
                          where attrelid = target and attname = col and attnum > 0 and not attisdropped);
 begin
   if attribute is null then
-    raise exception 'oubli: % has no column %', target, col using errcode = 'OU010';
+    raise exception 'oubli: % has no column %', target, col
+      using errcode = 'OU010', table = target::text, column = col;
   end if;
   insert into oubli.annotation values (target, col, declaration)
   on conflict (rel, column_name) do update set spec = excluded.spec;
@@ -74,7 +79,16 @@ end $$;
 
 create function oubli.annotate_table(target regclass, kind text, subject_col name, declaration jsonb) returns void
 language plpgsql as $$
+declare
+  taken regclass;
 begin
+  -- A table dropped by raw SQL must not keep its kind to itself.
+  delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
+  select p.rel into taken from oubli.personal_table p where p.subject_kind = kind and p.rel <> target;
+  if taken is not null then
+    raise exception 'oubli: % are the rows of % already', kind, taken
+      using errcode = 'OU013', table = target::text, datatype = kind, constraint = taken::text;
+  end if;
   insert into oubli.personal_table values (target, kind, subject_col, declaration)
   on conflict (rel) do update
     set subject_kind = excluded.subject_kind, subject_column = excluded.subject_column, spec = excluded.spec;
@@ -83,9 +97,16 @@ begin
       coalesce('subject=' || kind || ' ', '') || oubli.say(declaration)));
 end $$;
 
+-- A declaration names columns in four places: its own row, the subject's id, the start of retention, the way to the subject.
 create function oubli.rename_column(target regclass, old name, new name) returns void
 language sql
 begin atomic
   update oubli.annotation set column_name = new where rel = target and column_name = old;
   update oubli.personal_table set subject_column = new where rel = target and subject_column = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{id}', to_jsonb(new::text))
+    where rel = target and spec ->> 'id' = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{retention,from}', to_jsonb(new::text))
+    where rel = target and spec #>> '{retention,from}' = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
+    where rel = target and spec #>> '{subject,via}' = old;
 end;

@@ -21,11 +21,15 @@ create table oubli.subject_key (
 create index on oubli.subject_key (keep_until) where keep_until is not null;
 
 -- Which key a living subject has. It stands beside the application's tables so that select * and inserts look as before.
+-- Where an erasure leaves an anonymised row, its link stays too, without a key: the row is not due again, and a late upsert
+-- cannot give it a new identity (ERASURE.md A8).
 create table oubli.subject_link (
   kind       text not null,
   subject_id text not null,
-  key_id     bytea not null references oubli.subject_key on delete cascade,
-  primary key (kind, subject_id)
+  key_id     bytea references oubli.subject_key on delete cascade,
+  erased_at  timestamptz,
+  primary key (kind, subject_id),
+  check ((key_id is null) = (erased_at is not null))
 );
 create index on oubli.subject_link (key_id);
 

@@ -40,6 +40,16 @@ language sql immutable parallel safe
 return case when family(value) = 4 then value = host(network(set_masklen(value, v4)))::inet
   else value = host(network(set_masklen(value, v6)))::inet and not value <<= '2002::/16'::inet end;
 
+-- The same for an address in a text column, in the one form that host() gives, so that equal addresses are equal texts.
+-- What is no address at all is refused here and not by the cast, whose error would print it.
+create function oubli.is_truncated_text(value text, v4 integer, v6 integer) returns boolean
+language plpgsql immutable parallel safe as $$
+begin
+  return value = pg_catalog.host(value::inet) and oubli.is_truncated(value::inet, v4, v6);
+exception when invalid_text_representation then
+  return false;
+end $$;
+
 -- `=` and `<>` compare blind indexes and are inlined, so raw SQL and views use the expression index. They must be plain
 -- RETURN bodies: STRICT or SET search_path would prevent inlining and give a sequential scan. They stand in the schema of
 -- the table, which is on the search path of whoever finds the table; elsewhere bytea's own `=` would match nothing.
@@ -77,16 +87,96 @@ begin
   end loop;
 end $$;
 
--- Removes a domain of ours that is no longer the type of any column.
+-- A column of some relation that has a type of ours, or an array of it.
+create function oubli.column_of_type(wanted regtype) returns text
+language sql stable
+begin atomic
+  select format('%s.%I', a.attrelid::regclass, a.attname)
+  from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = wanted
+  where a.atttypid in (t.oid, t.typarray) and not a.attisdropped order by a.attrelid, a.attnum limit 1;
+end;
+
+-- Removes a domain of ours that is no longer the type of any column, with our operators and nothing else: a function of
+-- the team's that takes the type makes PostgreSQL refuse, by name.
 create function oubli.drop_unused_domain(unused regtype) returns void
-language plpgsql set client_min_messages = warning as $$
+language plpgsql as $$
+declare
+  operator record;
 begin
-  if exists (select from pg_catalog.pg_attribute t where t.atttypid = unused and not t.attisdropped) then
+  if oubli.column_of_type(unused) is not null then
     return;
   end if;
   delete from oubli.element where domain = unused;
-  if exists (select from pg_catalog.pg_type where oid = unused) then
-    execute format('drop domain %s cascade', unused);
+  if not exists (select from pg_catalog.pg_type where oid = unused) then
+    return;
+  end if;
+  for operator in select o.oid::regoperator as sign, o.oprcode::oid::regprocedure as code from pg_catalog.pg_operator o
+                  where unused in (o.oprleft, o.oprright) and o.oprcode::oid in (
+                    select p.oid from pg_catalog.pg_proc p where p.pronamespace = 'oubli'::regnamespace) loop
+    execute format('drop operator %s', operator.sign);
+    execute format('drop function %s', operator.code);
+  end loop;
+  execute format('drop domain %s', unused);
+end $$;
+
+-- The lasting name of an element's domain: `users.email`, with its schema before it unless that is `public`.
+create function oubli.name_of_domain(target regclass, col name, attempt integer) returns name
+language sql stable
+begin atomic
+  select case when octet_length(wanted) <= 63 then wanted
+    else left(wanted, case when octet_length(wanted) = length(wanted) then 48 else 12 end) || '~'
+      || left(encode(sha256(convert_to(wanted, 'UTF8')), 'hex'), 14) end::name
+  from (select concat_ws('.', nullif(n.nspname, 'public'), c.relname, col) || coalesce('~' || nullif(attempt, 0), '') as wanted
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = target) names;
+end;
+
+-- Gives the domains of a table their lasting names, once the table or a column of it is new or has a new name: what was
+-- called `users.email` is free again for another column, in this schema or in another tenant's.
+create function oubli.name_domains(target regclass) returns void
+language plpgsql as $$
+declare
+  found record;
+  wanted name;
+  attempt integer;
+begin
+  for found in
+    select t.typname as called, a.attname as col
+    from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid join pg_catalog.pg_type t on t.oid = e.domain
+    where a.attrelid = target and a.attnum > 0 and not a.attisdropped loop
+    attempt := 0;
+    loop
+      wanted := oubli.name_of_domain(target, found.col, attempt);
+      exit when wanted = found.called;
+      if to_regtype(format('oubli.%I', wanted)) is null then
+        execute format('alter domain oubli.%I rename to %I', found.called, wanted);
+        exit;
+      end if;
+      attempt := attempt + 1;
+    end loop;
+  end loop;
+end $$;
+
+-- Refuses what would take the meaning from a sealed column, or its type: asked by migrations before they alter a table.
+create function oubli.refuse_constraint(target regclass, columns name[], what text) returns void
+language plpgsql as $$
+declare
+  sealed name;
+begin
+  select a.attname into sealed from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
+  where a.attrelid = target and a.attname = any(columns) and e.protect = 'encrypt' limit 1;
+  if sealed is not null then
+    raise exception 'oubli: % over %.% would look at ciphertext, which differs at every write', what, target, sealed
+      using errcode = 'OU014', table = target::text, column = sealed, constraint = what;
+  end if;
+end $$;
+
+create function oubli.refuse_new_type(target regclass, col name) returns void
+language plpgsql as $$
+begin
+  if exists (select from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
+             where a.attrelid = target and a.attname = col and not a.attisdropped) then
+    raise exception 'oubli: another type would end the protection of %.%', target, col
+      using errcode = 'OU015', table = target::text, column = col;
   end if;
 end $$;
 
@@ -107,7 +197,9 @@ return case definition ->> 'protect'
   when 'encrypt' then
     format('oubli.is_sealed(value, %s, %L)', element, definition ->> 'normaliser' is not null)
   when 'pseudonymise' then $re$value ~ '^psn1\.[A-Za-z0-9_-]{43}$'$re$
-  else format('oubli.is_truncated(value::inet, %s, %s)', definition ->> 'v4', definition ->> 'v6') end;
+  else format('oubli.%I(value, %s, %s)',
+    case definition ->> 'declaredType' when 'inet' then 'is_truncated' else 'is_truncated_text' end,
+    definition ->> 'v4', definition ->> 'v6') end;
 
 -- Creates the domain of an element before its column exists. `deferred` leaves the CHECK to oubli.enforce_domain, for a
 -- column that has rows.
@@ -121,7 +213,9 @@ declare
 begin
   perform oubli.drop_unused_domain(to_regtype(format('oubli.%I', domain_name)));
   if to_regtype(format('oubli.%I', domain_name)) is not null then
-    raise exception 'oubli: a column is already declared as %', domain_name using errcode = 'OU011';
+    raise exception 'oubli: % is the type of %', domain_name, oubli.column_of_type(to_regtype(format('oubli.%I', domain_name)))
+      using errcode = 'OU011', datatype = domain_name,
+        column = oubli.column_of_type(to_regtype(format('oubli.%I', domain_name)));
   end if;
   execute format('create domain oubli.%I as %s', domain_name, base);
   insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, padding, v4, v6, state)

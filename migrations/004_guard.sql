@@ -18,6 +18,7 @@ declare
   tokens text := (select string_agg(format('coalesce(oubli.is_token(%I), false)', c), ' or ') from unnest(sealed) c);
   keys text := (select string_agg(format('oubli.key_id(%I::bytea)', c), ', ') from unnest(sealed) c);
   own text := '';
+  named text := replace(replace(target::text, '%', '%%'), '''', '''''');
 begin
   select p.subject_kind as kind, p.subject_column as col into subject from oubli.personal_table p where p.rel = target;
   if subject.kind is not null then
@@ -28,7 +29,7 @@ begin
       select from oubli.subject_link l where l.kind = %L and l.subject_id = w.%I::text and l.key_id = k)
       and exists (select from oubli.subject_link l where l.key_id = k)) then
     raise exception 'oubli: a value in %s is sealed under the key of another subject' using errcode = 'OU004';
-  end if;$own$, keys, subject.kind, subject.col, replace(target::text, '%', '%%'));
+  end if;$own$, keys, subject.kind, subject.col, named);
   end if;
   return format($body$
 declare
@@ -45,7 +46,7 @@ begin
     raise exception 'oubli: a value in %s is sealed under a key that is not alive' using errcode = 'OU002';
   end if;%s
   return null;
-end $body$, tokens, replace(target::text, '%', '%%'), keys, replace(target::text, '%', '%%'), own);
+end $body$, tokens, named, keys, named, own);
 end $$;
 
 -- A guard is numbered, not named after its table: names and OIDs change with renames, dumps and restores.
@@ -65,13 +66,15 @@ begin
   end loop;
 end $$;
 
--- (Re)builds the guard of a table after its columns or its declaration changed; removes it where nothing is sealed.
+-- After the columns, the declaration or the name of a table changed: gives its domains their names, and builds its guard
+-- anew, or removes it where nothing is sealed.
 create function oubli.refresh_guard(target regclass) returns void
 language plpgsql as $$
 declare
   guard name := 'guard ' || nextval('oubli.guard_number');
   event text;
 begin
+  perform oubli.name_domains(target);
   perform oubli.drop_guard(target);
   if not exists (select oubli.sealed_columns(target)) then
     return;
@@ -88,8 +91,19 @@ end $$;
 create function oubli.index_column(target regclass, col name, is_unique boolean) returns void
 language plpgsql as $$
 declare
-  index_name name := left((select relname from pg_catalog.pg_class where oid = target), 30) || '_' || left(col, 25) || '_blind';
+  stem text := left((select relname from pg_catalog.pg_class where oid = target), 24) || '_' || left(col, 24) || '_blind';
+  index_name name;
+  taken integer := 0;
 begin
+  if octet_length(stem) > 56 then
+    stem := 'blind_' || left(md5(stem), 16);
+  end if;
+  index_name := stem;
+  while exists (select from pg_catalog.pg_class c join pg_catalog.pg_class t on t.relnamespace = c.relnamespace
+                where t.oid = target and c.relname = index_name) loop
+    taken := taken + 1;
+    index_name := stem || taken;
+  end loop;
   execute format('create %s index %I on %s (substring(%I::bytea from 9 for 16))',
     case when is_unique then 'unique' else '' end, index_name, target, col);
 end $$;
@@ -104,7 +118,35 @@ declare
 begin
   if cardinality(columns) <> 1 then
     raise exception 'oubli: % has no single-column primary key; say which column names the subject: dataSubject(kind, { id: … })', target
-      using errcode = 'OU012';
+      using errcode = 'OU012', table = target::text;
   end if;
   return columns[1];
+end $$;
+
+-- The way of an existing column with rows in it. The type is changed at once and the rows are rewritten as the bytes of their
+-- text, which can never begin like a sealed value (A7 cannot begin UTF-8); the CHECK is added NOT VALID, so every new write
+-- is held to it while old rows wait for the backfill.
+create function oubli.begin_transition(target regclass, col name, domain_name text, definition jsonb) returns void
+language plpgsql set datestyle = 'ISO, YMD' as $$
+declare
+  converted text := case definition ->> 'protect' when 'encrypt' then format('convert_to(%I::text, ''UTF8'')', col) else format('%I', col) end;
+begin
+  execute format('alter table %s alter column %I type oubli.%I using %s::oubli.%I', target, col, domain_name, converted, domain_name);
+  execute format('alter domain oubli.%I add constraint %I check (%s) not valid', domain_name, definition ->> 'protect',
+    oubli.domain_check(definition, (select id from oubli.element where domain = format('oubli.%I', domain_name)::regtype)));
+end $$;
+
+-- Ends it: PostgreSQL checks every row, which is the proof that no plaintext is left.
+create function oubli.end_transition(target regclass, col name) returns void
+language plpgsql as $$
+declare
+  element oubli.element := (select e from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain
+    where a.attrelid = target and a.attname = col and not a.attisdropped);
+  spec jsonb := (select a.spec from oubli.annotation a where a.rel = target and a.column_name = col);
+begin
+  execute format('alter domain %s validate constraint %I', element.domain, element.protect);
+  update oubli.element set state = 'sealed' where id = element.id;
+  if element.normaliser is not null then
+    perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
+  end if;
 end $$;

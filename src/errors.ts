@@ -45,6 +45,10 @@ export class NotSealedError extends OubliError {}
 export class SubjectErasedError extends OubliError {}
 /** Nothing left to do: the erasure asked for has already happened. */
 export class AlreadyErasedError extends OubliError {}
+/** Retry later: another transaction holds the person's row. Nothing was touched. */
+export class SubjectLockedError extends OubliError {}
+/** Ask about somebody else: nobody is known by this name. */
+export class SubjectUnknownError extends OubliError {}
 /** A human decides: the plan meets data nobody declared. Nothing was touched. */
 export class PlanBlockedError extends OubliError {}
 /** Update the library or the schema, whichever is older. */

@@ -20,6 +20,13 @@ const corrected = (n: Names): string => `${n.corrected}`;
 const value = (n: Names): string => place(n) || 'a value';
 /** The key under which the reader passed the value. */
 const field = (n: Names): string => `${n.column ?? 'value'}`;
+/** What does over sealed values what a constraint or an index was meant to do. */
+const insteadOf = (n: Names): string => {
+  if (n.what === 'unique') return `.personal({ …, protect: 'encrypt', search: 'exact', unique: true })`;
+  if (n.what === 'index') return `.personal({ …, protect: 'encrypt', search: 'exact' })`;
+  if (n.what === 'primary' || n.what === 'references') return `t.uuid('id').primary()  // a key that says nothing`;
+  return `.personal({ …, protect: 'encrypt' })  // and the rule in the application, which sees the value`;
+};
 
 export const texts = {
   // --- annotations -------------------------------------------------------------------------------------------------
@@ -120,8 +127,19 @@ export const texts = {
   },
   CONSTRAINT_ON_SEALED: {
     says: (n) => `${n.table}.${n.column}: '${n.what}' would look at ciphertext, which differs at every write`,
-    fix: (n) =>
-      `.personal({ …, protect: 'encrypt', search: 'exact', unique: true })  // instead of .${n.what}() on ${n.column}`,
+    fix: (n) => `${insteadOf(n)}  // ${n.table}.${n.column}, instead of .${n.what}()`,
+  },
+  DOMAIN_TAKEN: {
+    says: (n) => `the type oubli.${n.domain} is still that of ${n.column}, as a migration left it that ended half way`,
+    fix: (n) => `alter table … drop column …  -- ${n.column}; then run the migration again`,
+  },
+  NO_SINGLE_KEY: {
+    says: (n) => `${n.table}: its primary key is not one column, so nothing names the subject`,
+    fix: () => `t.dataSubject('user', { …, id: 'public_id' })  // a column that is unique and never changes`,
+  },
+  KIND_TAKEN: {
+    says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
+    fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,
   },
   TYPE_NOT_PROTECTABLE: {
     says: (n) => `${n.table}.${n.column}: type '${n.type}' cannot be protected by '${n.protect}'; it needs ${n.wanted}`,

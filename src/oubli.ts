@@ -9,7 +9,7 @@ import { refuseUnknownKeys } from './catalogue/suggest';
 import { verifyCatalogue } from './catalogue/verify';
 import { libsodiumEngine } from './crypto/libsodium';
 import { nobleEngine } from './crypto/noble';
-import { ConfigurationError } from './errors';
+import { AnnotationError, ConfigurationError } from './errors';
 import { verifyCanaries } from './keyring/canary';
 import { KeyConnection, type RawConnection } from './keyring/key-connection';
 import type { KeyProvider } from './keyring/provider';
@@ -17,8 +17,16 @@ import { Sealer } from './keyring/sealer';
 import { SubjectKeys } from './keyring/subject-keys';
 import { isProtected, protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
 import { internalsOf } from './knex/internals';
+import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
+import type { Engine } from './lifecycle/apply';
+import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
+import { type SweepOptions, type SweepReport, sweepAll } from './lifecycle/sweep';
+import { recordExport } from './registers/exports';
+import type { ExportParts } from './rights/export';
+import { type BackfillReport, backfillTable } from './schema/backfill';
 import { verifySchema } from './schema/install';
+import { Subject, type SubjectId } from './subject';
 
 export interface OubliOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
@@ -30,6 +38,14 @@ export interface OubliOptions {
 export interface Oubli<K extends Knex = Knex> {
   /** The same Knex instance, protected in place: same type, same pool. */
   readonly db: K;
+  /** A person: her service ends, she takes her data along, she is forgotten. */
+  subject(kind: string, id: SubjectId): Subject;
+  /** What waits to be sealed in an annotated table is sealed, then proved by PostgreSQL. Resumable. */
+  backfill(table: string): Promise<BackfillReport>;
+  /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
+  sweep(options?: SweepOptions): Promise<SweepReport[]>;
+  /** Schedules the sweeps in your pg-boss and works on them in this process. */
+  startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
   /** A handle on the same pool that reads ciphertext: the explicit way around. */
   unprotected(): Knex;
   /** Forgets the keys and closes the key store's connection. The instance refuses personal data from then on. */
@@ -63,9 +79,42 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
-  const parts = await makeParts(knex, options);
-  if (!isProtected(knex)) protectInPlace(knex, () => parts.seam);
-  return { db: knex, unprotected: () => unprotectedHandle(knex), close: () => parts.seam.close() };
+  const { seam } = await makeParts(knex, options);
+  if (!isProtected(knex)) protectInPlace(knex, () => seam);
+  const own = new OwnTransactions(internalsOf(knex));
+  const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
+  const exporting = (): ExportParts => ({
+    ...engine(),
+    snapshot: (work) => own.snapshot(work),
+    record: (kind, id, manifest) => recordExport(engine(), kind, id, manifest),
+  });
+  return {
+    db: knex,
+    subject: (kind, id) => new Subject({ engine, exporting, db: knex }, kind, id),
+    backfill: (table) => backfill(seam, own, table),
+    sweep: (options) => sweepAll(engine(), options),
+    startJobs: (boss, options) => startJobs(boss, engine, options),
+    unprotected: () => unprotectedHandle(knex),
+    close: () => seam.close(),
+  };
+}
+
+async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise<BackfillReport> {
+  const reload = (): Promise<void> => {
+    seam.schemaChanged();
+    return own.transaction(async (connection) => seam.refresh(connection));
+  };
+  await reload();
+  const [schema, table] = name.includes('.') ? name.split('.') : [undefined, name];
+  const [found] = seam.catalogue.named(table ?? '', schema);
+  if (!found) throw new AnnotationError('NO_SUCH_TABLE', { table: name });
+  const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
+  const report = await backfillTable(
+    { catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, transaction },
+    found,
+  );
+  await reload();
+  return report;
 }
 
 interface Parts {

@@ -61,6 +61,39 @@ export class Sealer {
     return truncateIp(value as string, { v4: element.v4 ?? 24, v6: element.v6 ?? 48 }, names);
   }
 
+  /** The values of one row under another key; what can no longer be opened, or is not there, stays as it is. */
+  resealRow(
+    key: SubjectKey,
+    values: readonly { element: Element | undefined; bytes: Uint8Array | null }[],
+    stateOf: (keyId: Uint8Array) => KeyState | undefined,
+  ): (Uint8Array | null)[] {
+    const row = this.row(key);
+    const opener = new Opener(this.place);
+    try {
+      return values.map(({ element, bytes }) => bytes && this.reseal(row, opener, element?.id, bytes, stateOf));
+    } finally {
+      opener.wipe();
+      row.wipe();
+    }
+  }
+
+  private reseal(
+    row: RowSealer,
+    opener: Opener,
+    element: number | undefined,
+    bytes: Uint8Array,
+    stateOf: (keyId: Uint8Array) => KeyState | undefined,
+  ): Uint8Array {
+    const envelope = parseEnvelope(bytes);
+    const key = isTombstone(envelope) ? undefined : stateOf(envelope.keyId);
+    if (key === undefined || key === 'shredded') return bytes;
+    const payload = opener.open(envelope, key.dek, element);
+    return row.seal(
+      { element: envelope.element, padding: envelope.padding, ...(envelope.index ? { index: envelope.index } : {}) },
+      payload,
+    );
+  }
+
   private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {
     let key = this.indexKeys.get(element.id);
     if (!key) {

@@ -14,7 +14,8 @@ export type { SubjectKey } from './key-cache';
 
 const KEYS_OF_SUBJECTS = `
 select w.id, k.key_id, k.epoch, k.wrapped,
-       k.key_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
+       l.erased_at is not null
+         or l.subject_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
 from unnest($2::text[], $3::bytea[]) w(id, reference)
 left join oubli.subject_link l on l.kind = $1 and l.subject_id = w.id
 left join oubli.subject_key k on k.key_id = l.key_id`;

@@ -20,16 +20,19 @@ export interface ElementDefinition {
   readonly v6?: number;
 }
 
-/** PostgreSQL's types, as Knex and `format_type` write them, and the codec that keeps their values exactly. */
+/**
+ * PostgreSQL's types, as Knex and `format_type` write them, and the codec that keeps their values exactly. Whole, not by
+ * their beginning: `text[]` and Knex's enum, `text check (…)`, are something else.
+ */
 const CODECS: readonly [RegExp, string][] = [
-  [/^(text|varchar|character varying|char|character|bpchar)\b/, 'text'],
+  [/^(text|bpchar|(varchar|character varying|char|character)( ?\(\d+\))?)$/, 'text'],
   [/^bytea$/, 'bytes'],
   [/^jsonb?$/, 'json'],
   [/^(smallint|int2|integer|int|int4|bigint|int8)$/, 'integer'],
-  [/^(numeric|decimal)\b/, 'numeric'],
+  [/^(numeric|decimal)( ?\(\d+(, ?-?\d+)?\))?$/, 'numeric'],
   [/^date$/, 'date'],
-  [/^(timestamptz\b|timestamp(\(\d\))? with time zone)/, 'timestamptz'],
-  [/^timestamp\b/, 'timestamp'],
+  [/^(timestamptz(\(\d\))?|timestamp(\(\d\))? with time zone)$/, 'timestamptz'],
+  [/^timestamp(\(\d\))?( without time zone)?$/, 'timestamp'],
   [/^bool(ean)?$/, 'boolean'],
 ];
 
@@ -95,7 +98,10 @@ function badType(table: string, column: string, type: string, wanted: string, pr
 
 const MOST_BYTES_OF_A_NAME = 63;
 
-/** The name of an element's domain: `users.email`, shortened to what PostgreSQL allows by a hash of the rest. */
+/**
+ * What a migration calls the domain of an element before its table exists: `users.email`, shortened to what PostgreSQL
+ * allows by a hash of the whole. Its lasting name is given by `oubli.refresh_guard`, which knows the table's schema.
+ */
 export function domainName(path: readonly string[]): string {
   const name = path.join('.');
   if (Buffer.byteLength(name) <= MOST_BYTES_OF_A_NAME) return name;

@@ -14,7 +14,8 @@ const FOLDER = path.join(__dirname, '..', '..', 'migrations');
 export const SCHEMA_VERSION = 5;
 
 /**
- * Brings the schema `oubli` up to a version, inside the migration that calls it.
+ * Brings the schema `oubli` up to a version, inside the migration that calls it; in a transaction of its own where that
+ * has none.
  * @param options.version the version the migration was written for; later versions are separate migrations
  * @throws SchemaVersionError when the database is newer than this library
  * @example export const up = (knex) => install(knex, { version: 5 });
@@ -24,11 +25,12 @@ export async function install(knex: Knex, options: { version: number }): Promise
   if (!Number.isInteger(version) || version < 1 || version > SCHEMA_VERSION) {
     throw new ConfigurationError('UNKNOWN_VERSION', { version, newest: SCHEMA_VERSION });
   }
+  if (!knex.isTransaction) return knex.transaction((trx) => install(trx, options));
+  // Two servers that migrate at once: the second waits here and finds the work done. `if not exists` alone would fail there.
+  await knex.raw(`select pg_advisory_xact_lock(hashtextextended('oubli.install', 0))`);
   await knex.raw('create schema if not exists oubli');
   await knex.raw(`create table if not exists oubli.migration (
     version integer primary key, name text not null, installed_at timestamptz not null default pg_catalog.now())`);
-  // Two servers that migrate at once: the second waits here and finds the work done.
-  await knex.raw('lock table oubli.migration in exclusive mode');
   const installed = await installedVersion(knex);
   if (installed > SCHEMA_VERSION) throw tooNew(installed);
   for (const file of migrationFiles().filter((each) => each.version > installed && each.version <= version)) {
@@ -42,15 +44,39 @@ export async function install(knex: Knex, options: { version: number }): Promise
  * @throws ConfigurationError STILL_IN_USE
  */
 export async function uninstall(knex: Knex): Promise<void> {
-  const { rows } = await knex.raw(`select c.oid::regclass::text as table, a.attname as column
-    from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
-    join pg_catalog.pg_type t on t.oid = a.atttypid
-    where t.typnamespace = to_regnamespace('oubli') and t.typtype = 'd' and not a.attisdropped
-      and c.relkind in ('r', 'p', 'v', 'm', 'f') limit 1`);
-  const [used] = rows as { table: string; column: string }[];
+  if (!knex.isTransaction) return knex.transaction((trx) => uninstall(trx));
+  const [used] = (await knex.raw(PROTECTED_COLUMN)).rows as { table: string; column: string }[];
   if (used) throw new ConfigurationError('STILL_IN_USE', { ...used });
+  await knex.raw(REMOVE_COMMENTS);
   await knex.raw('drop schema if exists oubli cascade');
 }
+
+/** A column whose type, or element type, is a domain of ours. */
+const PROTECTED_COLUMN = `
+select c.oid::regclass::text as table, a.attname as column
+from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+join pg_catalog.pg_type t on a.atttypid in (t.oid, t.typarray)
+where t.typnamespace = to_regnamespace('oubli') and t.typtype = 'd' and not a.attisdropped
+  and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') order by c.oid, a.attnum limit 1`;
+
+/** What the declarations left in comments; what the team wrote before the mark stays. */
+const REMOVE_COMMENTS = `
+do $oubli$
+declare
+  said record;
+begin
+  if to_regclass('oubli.personal_table') is null then
+    return;
+  end if;
+  for said in select a.rel, a.column_name, col_description(a.rel, t.attnum) as existing from oubli.annotation a
+              join pg_catalog.pg_attribute t on t.attrelid = a.rel and t.attname = a.column_name loop
+    execute format('comment on column %s.%I is %L', said.rel, said.column_name, oubli.before_mark(said.existing));
+  end loop;
+  for said in select p.rel, obj_description(p.rel, 'pg_class') as existing from oubli.personal_table p
+              join pg_catalog.pg_class c on c.oid = p.rel loop
+    execute format('comment on table %s is %L', said.rel, oubli.before_mark(said.existing));
+  end loop;
+end $oubli$`;
 
 /** @throws ConfigurationError NOT_INSTALLED; SchemaVersionError when either side is older than the other needs */
 export async function verifySchema(connection: Queryable): Promise<void> {

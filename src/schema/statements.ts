@@ -55,22 +55,39 @@ export function refreshGuard(table: string): Bound {
   return { sql: 'select oubli.refresh_guard(?::regclass)', bindings: [table] };
 }
 
-/** After a table or column was dropped or renamed; does nothing where the library's schema is not installed. */
+/** After a table or column was dropped. */
 export function tidyCatalogue(table?: string): Bound {
-  const guard = table === undefined ? '' : `perform oubli.refresh_guard(${literal(table)}::regclass); `;
-  return ifInstalled(`${guard}perform oubli.sweep_catalogue();`);
+  const guard = table === undefined ? '' : `perform oubli.refresh_guard(${literal(table)}::regclass);`;
+  return ifInstalled(`${guard} perform oubli.sweep_catalogue();`);
 }
 
+/** After a column was renamed. */
 export function renameColumn(table: string, from: string, to: string): Bound {
   const target = `${literal(table)}::regclass`;
-  return ifInstalled(
-    `perform oubli.rename_column(${target}, ${literal(from)}, ${literal(to)}); perform oubli.refresh_guard(${target});`,
-  );
+  return ifInstalled(`perform oubli.rename_column(${target}, ${literal(from)}, ${literal(to)});
+    perform oubli.refresh_guard(${target});`);
 }
 
+/** After a table was renamed, or copied with its types. */
+export function renewGuard(table: string): Bound {
+  return ifInstalled(`perform oubli.refresh_guard(${literal(table)}::regclass);`);
+}
+
+/** Before a constraint or an index is laid over columns of a table that exists: whether they are sealed, only it knows. */
+export function refuseConstraint(table: string, columns: readonly string[], what: string): Bound {
+  const names = `array[${columns.map(literal).join(', ')}]::name[]`;
+  return ifInstalled(`perform oubli.refuse_constraint(${literal(table)}::regclass, ${names}, ${literal(what)});`);
+}
+
+/** Before `.alter()` gives a column another type, which would end its protection. */
+export function refuseNewType(table: string, column: string): Bound {
+  return ifInstalled(`perform oubli.refuse_new_type(${literal(table)}::regclass, ${literal(column)});`);
+}
+
+/** For statements that tables of other databases need too: they do nothing where the library's schema is not installed. */
 function ifInstalled(block: string): Bound {
   return {
-    sql: `do $oubli$ begin if to_regnamespace('oubli') is not null then ${block} end if; end $oubli$`,
+    sql: `do $oubli$ begin if to_regprocedure('oubli.refresh_guard(regclass)') is not null then ${block} end if; end $oubli$`,
     bindings: [],
   };
 }

@@ -1,0 +1,98 @@
+/**
+ * The sweeps as pg-boss jobs: one schedule per rule, a worker in each process that asks for one. No person has a job of her
+ * own, waiting for months in a queue (pg-boss would drop it after its retention, and holds, policies and restores would make
+ * it wrong): what is due is computed when the job runs. Payloads name a rule and nothing else.
+ */
+import { ConfigurationError } from '../errors';
+import type { Engine } from './apply';
+import { destroyExpiredKeys } from './retained-keys';
+import { rulesOf } from './rule';
+import { type SweepOptions, type SweepReport, sweep } from './sweep';
+
+/** The part of a pg-boss 12 instance used here: the user's own, so that no type of pg-boss enters our declarations. */
+export interface BossLike {
+  createQueue(name: string, options?: object): Promise<unknown>;
+  schedule(name: string, cron: string, data?: object | null, options?: object): Promise<unknown>;
+  work(name: string, options: object, handler: (jobs: SweepJob[]) => Promise<unknown>): Promise<string>;
+  offWork(name: string, options?: object): Promise<unknown>;
+  send(name: string, data: object, options?: object): Promise<string | null>;
+}
+
+interface SweepJob {
+  readonly id: string;
+  readonly data: { readonly rule: string };
+  readonly signal?: AbortSignal;
+}
+
+export interface JobOptions extends Pick<SweepOptions, 'chunk'> {
+  /** When sweeps run: every night at three unless said otherwise. Minute resolution. */
+  readonly cron?: string;
+  /** Whose clock the cron expression means: `'UTC'` unless said otherwise. */
+  readonly timeZone?: string;
+  /** Told of each finished sweep: for metrics and alarms. */
+  readonly onSweep?: (report: SweepReport) => void;
+}
+
+export interface Jobs {
+  /** The queue's name, for dashboards. */
+  readonly queue: string;
+  /** Runs the sweep of every rule now, through the queue. */
+  sweepNow(): Promise<void>;
+  /** Stops working here; schedules stay for other processes. */
+  stop(): Promise<void>;
+}
+
+const QUEUE = 'oubli.sweep';
+/** A sweep beats while it runs; without a beat for this long another process takes over. */
+const HEARTBEAT_SECONDS = 60;
+const EXPIRE_SECONDS = 3600;
+
+export async function startJobs(boss: BossLike, engine: () => Engine, options: JobOptions = {}): Promise<Jobs> {
+  if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
+  // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
+  await boss.createQueue(QUEUE, {
+    policy: 'exclusive',
+    retryLimit: 3,
+    retryBackoff: true,
+    heartbeatSeconds: HEARTBEAT_SECONDS,
+    expireInSeconds: EXPIRE_SECONDS,
+  });
+  const rules = rulesOf(engine().catalogue);
+  for (const { name } of rules) {
+    await boss.schedule(
+      QUEUE,
+      options.cron ?? '0 3 * * *',
+      { rule: name },
+      { tz: options.timeZone ?? 'UTC', key: name, singletonKey: name },
+    );
+  }
+  const worker = await boss.work(QUEUE, { batchSize: 1, pollingIntervalSeconds: 2 }, (jobs) =>
+    runJobs(jobs, engine, options),
+  );
+  return {
+    queue: QUEUE,
+    sweepNow: async () => {
+      for (const { name } of rules) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
+    },
+    stop: async () => {
+      await boss.offWork(QUEUE, { id: worker });
+    },
+  };
+}
+
+async function runJobs(jobs: SweepJob[], engine: () => Engine, options: JobOptions): Promise<SweepReport[]> {
+  const reports: SweepReport[] = [];
+  for (const { data, signal } of jobs) {
+    const rule = rulesOf(engine().catalogue).find((each) => each.name === data.rule);
+    // A rule may be gone since its schedule was made: a later migration's decision, not a failure.
+    if (!rule) continue;
+    const report = await sweep(engine(), rule, {
+      ...(options.chunk ? { chunk: options.chunk } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    await destroyExpiredKeys(engine().database);
+    options.onSweep?.(report);
+    reports.push(report);
+  }
+  return reports;
+}

@@ -1,0 +1,57 @@
+/**
+ * A plan: what an end would do, as data (DESIGN.md mechanism 7). Made from the catalogue alone, printed by whoever wants to
+ * look first, and run by `apply.ts`, whose receipt is the plan as applied.
+ */
+
+import type { SettledRetention } from '../catalogue/check-retention';
+import type { Catalogue, Table } from '../catalogue/model';
+import { PlanBlockedError } from '../errors';
+import { type Action, graphBelow, type Review, type RootAction, type Step } from './graph';
+
+export interface PlannedStep {
+  readonly table: string;
+  readonly action: Action;
+  readonly because?: string;
+}
+
+export interface Plan {
+  readonly root: Table;
+  /** The column of the root whose values name what leaves. */
+  readonly rootColumn: string;
+  /** Set when what leaves is a person, whose key is destroyed with her. */
+  readonly kind: string | undefined;
+  readonly steps: readonly Step[];
+  readonly reviews: readonly Review[];
+}
+
+/** The plan for the people of a kind. */
+export function planErasure(catalogue: Catalogue, subjects: Table): Plan {
+  const { declaration } = subjects;
+  if (declaration?.is !== 'subject') throw new TypeError(`${subjects.name} is no table of data subjects`);
+  const graph = graphBelow(catalogue, subjects, declaration.spec.retention.then as RootAction);
+  return { ...graph, rootColumn: declaration.column, kind: declaration.kind };
+}
+
+/** The plan for rows that end by a rule of their table. */
+export function planRows(catalogue: Catalogue, table: Table, retention: SettledRetention): Plan {
+  const graph = graphBelow(catalogue, table, retention.then as RootAction);
+  return { ...graph, rootColumn: table.primaryKey[0] ?? 'ctid', kind: undefined };
+}
+
+/** The same, for people to read and for a dry run to print. */
+export function describePlan(plan: Plan): { steps: PlannedStep[]; reviews: Review[] } {
+  const steps = plan.steps.map(({ table, action, because }) => ({
+    table: table.sqlName,
+    action,
+    ...(because ? { because } : {}),
+  }));
+  return { steps, reviews: [...plan.reviews] };
+}
+
+/** @throws PlanBlockedError naming what has to be declared first */
+export function refuseBlocked(plan: Plan): void {
+  const [first] = plan.reviews;
+  if (!first) return;
+  const reasons = plan.reviews.map((review) => review.reason).join('; ');
+  throw new PlanBlockedError('PLAN_BLOCKED', { table: first.table, kind: plan.kind ?? plan.root.name, reasons });
+}

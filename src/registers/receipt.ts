@@ -1,0 +1,61 @@
+/**
+ * The receipt of an erasure: what was removed, anonymised, detached and kept, table by table, as the ledger holds it
+ * (ERASURE.md L3). The counts come from the statement that did the work; the person is named by her key id only.
+ */
+import type { Row } from '../queryable';
+
+export interface ReceiptLine {
+  readonly table: string;
+  /** Rows, as counted by the statement that touched them. */
+  readonly rows: number;
+  readonly because?: string;
+}
+
+export interface KeptLine extends ReceiptLine {
+  /** The legal ground (GDPR Art. 17(3)). */
+  readonly because: string;
+  /** ISO date on which the last of these rows leaves too; undefined while its clock has not started. */
+  readonly until?: string;
+}
+
+export interface Receipt {
+  /** Number of the ledger's entry. */
+  readonly entry: number;
+  /** When no live path to the data was left. */
+  readonly erasedAt: Date;
+  /** Hex: the only name the person has left. */
+  readonly keyId: string;
+  readonly kind: string;
+  /** The reason that was given. */
+  readonly because: string;
+  readonly removed: readonly ReceiptLine[];
+  readonly anonymised: readonly ReceiptLine[];
+  readonly detached: readonly ReceiptLine[];
+  readonly kept: readonly KeptLine[];
+}
+
+interface StoredLine {
+  table: string;
+  action: string;
+  rows: number;
+  because?: string;
+  until?: string;
+}
+
+/** @param row of `oubli.ledger` */
+export function receiptFrom(row: Row): Receipt {
+  const details = row.details as { kind: string; tables: StoredLine[] };
+  const of = (action: string): ReceiptLine[] =>
+    details.tables.filter((line) => line.action === action && line.rows > 0).map(({ action: _, ...line }) => line);
+  return {
+    entry: Number(row.entry),
+    erasedAt: row.at as Date,
+    keyId: Buffer.from(row.key_id as Uint8Array).toString('hex'),
+    kind: details.kind,
+    because: String(row.because),
+    removed: of('delete'),
+    anonymised: of('anonymise'),
+    detached: of('detach'),
+    kept: of('keep') as KeptLine[],
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * What a person may take with her (GDPR Art. 20(1)): data she provided, knowingly or by being observed, whose processing rests
+ * on consent or on a contract. What was derived or inferred about her, and what is kept under a legal obligation, is not
+ * hers to port (WP 242 rev. 01); it is hers to see, by the right of access.
+ */
+import { type Catalogue, type Column, type ForeignKey, isPersonal, type Table } from '../catalogue/model';
+import type { PersonalSpec } from '../catalogue/spec';
+import { pathToSubject } from '../catalogue/subject-path';
+
+const PORTABLE_ORIGINS = new Set<string>(['provided', 'observed']);
+const PORTABLE_BASES = new Set<string>(['consent', 'contract']);
+
+export interface PortableColumn {
+  readonly column: Column;
+  readonly category: string;
+  readonly origin: string;
+  readonly purpose: string;
+  readonly basis: string;
+}
+
+export interface PortableTable {
+  readonly table: Table;
+  /** From the table to its person. */
+  readonly hops: readonly ForeignKey[];
+  readonly subjectColumn: string;
+  /** PostgreSQL's name of that column's type. */
+  readonly subjectType: string;
+  readonly columns: readonly PortableColumn[];
+}
+
+export function portableTables(catalogue: Catalogue, kind: string): PortableTable[] {
+  return catalogue.tables.flatMap((table) => {
+    if (!table.declaration) return [];
+    const path = pathToSubject(catalogue, table);
+    if (path.kind !== kind) return [];
+    const subjectType = path.subjects.columns.get(path.subjectColumn)?.type ?? 'text';
+    const columns = [...table.columns.values()].flatMap((column) => portableColumn(table, column));
+    return columns.length === 0
+      ? []
+      : [{ table, hops: path.hops, subjectColumn: path.subjectColumn, subjectType, columns }];
+  });
+}
+
+function portableColumn(table: Table, column: Column): PortableColumn[] {
+  if (!isPersonal(column) || !table.declaration) return [];
+  const spec = column.spec as PersonalSpec;
+  const origin = spec.origin ?? 'provided';
+  const basis = spec.basis ?? table.declaration.spec.basis;
+  if (!PORTABLE_ORIGINS.has(origin) || !PORTABLE_BASES.has(basis)) return [];
+  return [{ column, category: spec.category, origin, basis, purpose: spec.purpose ?? table.declaration.spec.purpose }];
+}

@@ -1,0 +1,127 @@
+/**
+ * A person, as the application speaks of her: `subject('user', 42)`. The verbs of her life here: her service ends, she takes
+ * her data along, she is forgotten.
+ */
+import type { Readable } from 'node:stream';
+import type { Knex } from 'knex';
+import { pathToSubject } from './catalogue/subject-path';
+import { suggest } from './catalogue/suggest';
+import { ConfigurationError, SubjectUnknownError } from './errors';
+import { PinnedValue } from './knex/pinned-value';
+import { SubjectRow } from './knex/subject-row';
+import type { Engine } from './lifecycle/apply';
+import { rootType } from './lifecycle/erasure-statement';
+import type { Review } from './lifecycle/graph';
+import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
+import { rulesOf } from './lifecycle/rule';
+import { serviceEnd } from './lifecycle/service-end';
+import { quoteIdentifier } from './queryable';
+import type { Receipt } from './registers/receipt';
+import { erasePerson } from './rights/erase';
+import { type ExportParts, exportPerson } from './rights/export';
+
+/** What names a person in the application: the value of her table's subject column. */
+export type SubjectId = string | number | bigint;
+
+export interface SubjectParts {
+  engine(): Engine;
+  exporting(): ExportParts;
+  readonly db: Knex;
+}
+
+export class Subject {
+  constructor(
+    private readonly parts: SubjectParts,
+    readonly kind: string,
+    readonly id: SubjectId,
+  ) {}
+
+  /**
+   * Her service ended: the clock of her retention starts, with the commit of `trx`, or not at all.
+   *
+   * @param options.on ISO date; the database's today unless given. Said again without a date, the first time stands
+   * @throws SubjectUnknownError when she is not there
+   * @example await db.transaction(async (trx) => { await cancel(trx); await subject('user', 42).serviceEnded({ trx }); });
+   */
+  async serviceEnded(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
+    const { catalogue } = this.parts.engine();
+    const rule = rulesOf(catalogue).find((each) => each.kind === this.kind);
+    if (!rule) throw unknownKind(this.kind, catalogue.subjectKinds);
+    const { sql, parameters } = serviceEnd(rule, String(this.id), options.on);
+    const { rows } = await (options.trx ?? this.parts.db).raw(...positional(sql, parameters));
+    if (rows.length === 0) throw this.unknown();
+  }
+
+  /** What erasing her would do, table by table; nothing is touched. */
+  plan(): { steps: PlannedStep[]; reviews: Review[] } {
+    return describePlan(this.erasurePlan());
+  }
+
+  /**
+   * Forgets her: rows deleted, anonymised or kept on their legal ground, her key destroyed, the ledger written, all in one
+   * commit.
+   *
+   * @param options.because what an auditor will read: whose request, how she was identified
+   * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError: nothing was touched
+   * @example const receipt = await subject('user', 42).erase({ because: 'request of 3 March, identity checked' });
+   */
+  erase(options: { because: string }): Promise<Receipt> {
+    return erasePerson(this.parts.engine(), this.erasurePlan(), String(this.id), options?.because);
+  }
+
+  /**
+   * Her data in an open format (GDPR Art. 20): a ZIP of JSON and CSV with a manifest, as a stream.
+   *
+   * @throws SubjectUnknownError when she is not there
+   * @example (await subject('user', 42).export({ profile: 'portability' })).pipe(response);
+   */
+  async export(options: { profile: 'portability' }): Promise<Readable> {
+    if (options?.profile !== 'portability') {
+      throw new ConfigurationError('NOTHING_PORTABLE', { given: String(options?.profile), suggestion: 'portability' });
+    }
+    const { root, rootColumn } = this.erasurePlan();
+    const type = rootType({ root, rootColumn });
+    const named = `select 1 from ${root.sqlName} where ${quoteIdentifier(rootColumn)} = ?::${type}`;
+    const { rows } = await this.parts.db.raw(named, [String(this.id)]);
+    if (rows.length === 0) throw this.unknown();
+    return exportPerson(this.parts.exporting(), this.kind, String(this.id));
+  }
+
+  /** A value of hers for raw SQL, which cannot say itself under whose key to seal. Prints nothing. */
+  value(value: unknown): PinnedValue {
+    const { catalogue } = this.parts.engine();
+    const path = pathToSubject(catalogue, this.table());
+    return new PinnedValue(value, new SubjectRow(path, [this.id]));
+  }
+
+  private erasurePlan(): Plan {
+    return planErasure(this.parts.engine().catalogue, this.table());
+  }
+
+  private table(): Plan['root'] {
+    const { catalogue } = this.parts.engine();
+    const table = catalogue.subjectTable(this.kind);
+    if (!table) throw unknownKind(this.kind, catalogue.subjectKinds);
+    return table;
+  }
+
+  private unknown(): SubjectUnknownError {
+    const { name, declaration } = this.table();
+    const column = declaration?.is === 'subject' ? declaration.column : undefined;
+    return new SubjectUnknownError('SUBJECT_UNKNOWN', { kind: this.kind, table: name, column });
+  }
+}
+
+function unknownKind(given: string, kinds: readonly string[]): ConfigurationError {
+  return new ConfigurationError('UNKNOWN_KIND', { given, suggestion: suggest(given, kinds) ?? kinds[0] });
+}
+
+/** Knex's `?` for PostgreSQL's `$n`, in the order they stand. */
+function positional(sql: string, parameters: readonly unknown[]): [string, never[]] {
+  const ordered: unknown[] = [];
+  const text = sql.replace(/\$(\d+)/g, (_, n: string) => {
+    ordered.push(parameters[Number(n) - 1]);
+    return '?';
+  });
+  return [text, ordered as never[]];
+}

@@ -1,0 +1,66 @@
+/**
+ * The test author's door. Time is the database's, so it is the database's clock that is moved; and what was erased is looked
+ * for where it must not be.
+ */
+import type { Knex } from 'knex';
+import { type Period, toInterval } from './period';
+
+/**
+ * Moves oubli's clock in this database, relative to the real one, for every process that uses it. Needs the owner of the
+ * schema `oubli`.
+ *
+ * @example await moveClock(knex, '6 months');
+ */
+export async function moveClock(knex: Knex, by: Period): Promise<void> {
+  await replaceClock(knex, `pg_catalog.now() + interval '${toInterval(by)}'`);
+}
+
+/** Puts the clock back to the real time. */
+export async function resetClock(knex: Knex): Promise<void> {
+  await replaceClock(knex, 'pg_catalog.now()');
+}
+
+async function replaceClock(knex: Knex, expression: string): Promise<void> {
+  await knex.raw(`create or replace function oubli.now() returns timestamptz language sql stable return ${expression}`);
+}
+
+/** Where something was found that should be gone. */
+export interface Residue {
+  readonly table: string;
+  readonly column: string;
+  readonly rows: number;
+}
+
+/**
+ * Looks for texts in every column of every table of the application, whatever its type, as PostgreSQL prints it.
+ *
+ * @param needles what an erased person was known by: her name, her e-mail address
+ */
+export async function findResidue(knex: Knex, needles: readonly string[]): Promise<Residue[]> {
+  const { rows } = await knex.raw(`select c.oid::regclass::text as table, a.attname as column
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p', 'm') and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'`);
+  const found: Residue[] = [];
+  for (const { table, column } of rows as { table: string; column: string }[]) {
+    const quoted = `"${column.replaceAll('"', '""')}"`;
+    const holds = needles.map(
+      () => `position(lower(?) in lower(${quoted}::text)) > 0
+      or position(encode(convert_to(?, 'UTF8'), 'hex') in ${quoted}::text) > 0`,
+    );
+    const counted = await knex.raw(
+      `select count(*) as n from ${table} where ${holds.join(' or ')}`,
+      needles.flatMap((each) => [each, each]),
+    );
+    const count = Number(counted.rows[0].n);
+    if (count > 0) found.push({ table, column, rows: count });
+  }
+  return found;
+}
+
+/** @throws Error naming table and column, never the text that was found */
+export async function assertNothingLeft(knex: Knex, needles: readonly string[]): Promise<void> {
+  const found = await findResidue(knex, needles);
+  if (found.length === 0) return;
+  throw new Error(`left: ${found.map(({ table, column, rows }) => `${rows} rows in ${table}.${column}`).join(', ')}`);
+}
