@@ -77,6 +77,25 @@ begin
     oubli.mirror(pg_catalog.col_description(target, attribute), oubli.say(declaration)));
 end $$;
 
+-- What is due is found by a range of the column that starts the clock (ERASURE.md D2), so that column is the first of an index;
+-- where the team has none, it is made here, without the rows whose clock has not started. What is no date of the
+-- table is refused when the catalogue is verified.
+create function oubli.index_anchor(target regclass, anchor name) returns void
+language plpgsql as $$
+begin
+  if not exists (
+    select from pg_catalog.pg_attribute a where a.attrelid = target and a.attname = anchor and not a.attisdropped
+      and a.atttypid in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype))
+    or exists (
+    select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = target and a.attname = anchor
+    where i.indrelid = target and i.indkey[0] = a.attnum and i.indisvalid
+      and (i.indpred is null or pg_get_expr(i.indpred, target) = format('(%I IS NOT NULL)', anchor))) then
+    return;
+  end if;
+  execute format('create index on %s (%I) where %I is not null', target, anchor, anchor);
+end $$;
+
+-- Declares a table: whose its rows are, why and for how long. Creates the index by which its retention finds what is due.
 create function oubli.annotate_table(target regclass, kind text, subject_col name, declaration jsonb) returns void
 language plpgsql as $$
 declare
@@ -84,6 +103,7 @@ declare
 begin
   -- A table dropped by raw SQL must not keep its kind to itself.
   delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
+  delete from oubli.annotation a where not exists (select from pg_catalog.pg_class c where c.oid = a.rel);
   select p.rel into taken from oubli.personal_table p where p.subject_kind = kind and p.rel <> target;
   if taken is not null then
     raise exception 'oubli: % are the rows of % already', kind, taken
@@ -92,6 +112,8 @@ begin
   insert into oubli.personal_table values (target, kind, subject_col, declaration)
   on conflict (rel) do update
     set subject_kind = excluded.subject_kind, subject_column = excluded.subject_column, spec = excluded.spec;
+  perform oubli.index_anchor(target, declaration #>> '{retention,from}')
+    where jsonb_typeof(declaration #> '{retention,from}') = 'string';
   execute format('comment on table %s is %L', target,
     oubli.mirror(pg_catalog.obj_description(target, 'pg_class'),
       coalesce('subject=' || kind || ' ', '') || oubli.say(declaration)));

@@ -15,7 +15,8 @@ create table oubli.subject_key (
   wrapped     bytea not null,
   fingerprint bytea not null,
   created_at  timestamptz not null default pg_catalog.now(),
-  -- set on the key of rows that the law obliges to keep after their person was erased: the day they leave
+  -- set on the key of rows that the law obliges to keep after their person was erased: the day the last of them leaves, as
+  -- far as was known then; infinity while the clock of one has not started
   keep_until  date
 );
 create index on oubli.subject_key (keep_until) where keep_until is not null;
@@ -28,10 +29,14 @@ create table oubli.subject_link (
   subject_id text not null,
   key_id     bytea references oubli.subject_key on delete cascade,
   erased_at  timestamptz,
+  -- the key of what the law obliges to keep of her: through it, and her row that stays, one finds what it still opens
+  retained_key_id bytea references oubli.subject_key on delete set null,
   primary key (kind, subject_id),
-  check ((key_id is null) = (erased_at is not null))
+  check ((key_id is null) = (erased_at is not null)),
+  check (retained_key_id is null or erased_at is not null)
 );
 create index on oubli.subject_link (key_id);
+create index on oubli.subject_link (retained_key_id) where retained_key_id is not null;
 
 -- Destroyed keys, refused for ever (K4). The subject is named by a keyed reference, not by her primary key.
 create table oubli.fence (

@@ -101,7 +101,7 @@ end;
 create function oubli.drop_unused_domain(unused regtype) returns void
 language plpgsql as $$
 declare
-  operator record;
+  code record;
 begin
   if oubli.column_of_type(unused) is not null then
     return;
@@ -110,11 +110,14 @@ begin
   if not exists (select from pg_catalog.pg_type where oid = unused) then
     return;
   end if;
-  for operator in select o.oid::regoperator as sign, o.oprcode::oid::regprocedure as code from pg_catalog.pg_operator o
-                  where unused in (o.oprleft, o.oprright) and o.oprcode::oid in (
-                    select p.oid from pg_catalog.pg_proc p where p.pronamespace = 'oubli'::regnamespace) loop
-    execute format('drop operator %s', operator.sign);
-    execute format('drop function %s', operator.code);
+  for code in select p.oid::regprocedure as signature, o.oid::regoperator as operator
+              from pg_catalog.pg_proc p left join pg_catalog.pg_operator o on o.oprcode = p.oid
+              where p.pronamespace = 'oubli'::regnamespace and p.proname like 'operator %'
+                and unused = any(p.proargtypes::oid[]) loop
+    if code.operator is not null then
+      execute format('drop operator %s', code.operator);
+    end if;
+    execute format('drop function %s', code.signature);
   end loop;
   execute format('drop domain %s', unused);
 end $$;
@@ -130,8 +133,9 @@ begin atomic
         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = target) names;
 end;
 
--- Gives the domains of a table their lasting names, once the table or a column of it is new or has a new name: what was
--- called `users.email` is free again for another column, in this schema or in another tenant's.
+-- Gives the domains of a table's declared columns their lasting names, once the table or a column is new or has a new
+-- name: what was called `users.email` is free again for another column, in this schema or in another tenant's. Columns of
+-- copies (LIKE, CTAS) are not declared, and share the domain under the name it has.
 create function oubli.name_domains(target regclass) returns void
 language plpgsql as $$
 declare
@@ -142,11 +146,13 @@ begin
   for found in
     select t.typname as called, a.attname as col
     from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid join pg_catalog.pg_type t on t.oid = e.domain
-    where a.attrelid = target and a.attnum > 0 and not a.attisdropped loop
+    where a.attrelid = target and a.attnum > 0 and not a.attisdropped
+      and exists (select from oubli.annotation s where s.rel = target and s.column_name = a.attname) loop
     attempt := 0;
     loop
       wanted := oubli.name_of_domain(target, found.col, attempt);
       exit when wanted = found.called;
+      perform oubli.drop_unused_domain(to_regtype(format('oubli.%I', wanted)));
       if to_regtype(format('oubli.%I', wanted)) is null then
         execute format('alter domain oubli.%I rename to %I', found.called, wanted);
         exit;
@@ -189,6 +195,7 @@ begin
     where t.attrelid = a.rel and t.attname = a.column_name and t.attnum > 0 and not t.attisdropped);
   delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
   perform oubli.drop_unused_domain(e.domain) from oubli.element e;
+  perform oubli.drop_unused_guards();
 end $$;
 
 create function oubli.domain_check(definition jsonb, element integer) returns text

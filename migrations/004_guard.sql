@@ -42,7 +42,11 @@ begin
   ids := array(select distinct k from written, lateral unnest(array[%s]) k where k is not null);
   perform from oubli.subject_key s where s.key_id = any(ids) order by s.key_id for key share;
   get diagnostics living = row_count;
-  if living < coalesce(cardinality(ids), 0) then
+  -- A transaction with one snapshot for all its statements does not see a key that was committed after it began; what it
+  -- can still tell is that the key was destroyed, or is being so: then the lock above fails to serialise.
+  if living < coalesce(cardinality(ids), 0)
+    and (current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
+      or exists (select from oubli.fence f where f.key_id = any(ids))) then
     raise exception 'oubli: a value in %s is sealed under a key that is not alive' using errcode = 'OU002';
   end if;%s
   return null;
@@ -57,12 +61,23 @@ language plpgsql as $$
 declare
   guard record;
 begin
-  for guard in select t.tgname, t.tgfoid::regprocedure as function from pg_catalog.pg_trigger t
+  for guard in select t.tgname from pg_catalog.pg_trigger t
                where t.tgrelid = target and t.tgname like 'oubli\_guard\_%' and not t.tgisinternal loop
     execute format('drop trigger %I on %s', guard.tgname, target);
-    if not exists (select from pg_catalog.pg_trigger t where t.tgfoid = guard.function) then
-      execute format('drop function %s', guard.function);
-    end if;
+  end loop;
+  perform oubli.drop_unused_guards();
+end $$;
+
+-- A dropped table takes its triggers along, but not their function.
+create function oubli.drop_unused_guards() returns void
+language plpgsql as $$
+declare
+  unused regprocedure;
+begin
+  for unused in select p.oid::regprocedure from pg_catalog.pg_proc p
+                where p.pronamespace = 'oubli'::regnamespace and p.proname like 'guard %'
+                  and not exists (select from pg_catalog.pg_trigger t where t.tgfoid = p.oid) loop
+    execute format('drop function %s', unused);
   end loop;
 end $$;
 
@@ -140,13 +155,13 @@ end $$;
 create function oubli.end_transition(target regclass, col name) returns void
 language plpgsql as $$
 declare
-  element oubli.element := (select e from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain
+  waiting oubli.element := (select e from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain
     where a.attrelid = target and a.attname = col and not a.attisdropped);
   spec jsonb := (select a.spec from oubli.annotation a where a.rel = target and a.column_name = col);
 begin
-  execute format('alter domain %s validate constraint %I', element.domain, element.protect);
-  update oubli.element set state = 'sealed' where id = element.id;
-  if element.normaliser is not null then
+  execute format('alter domain %s validate constraint %I', waiting.domain, waiting.protect);
+  update oubli.element set state = 'sealed' where id = waiting.id;
+  if waiting.normaliser is not null then
     perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
   end if;
 end $$;

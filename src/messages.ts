@@ -167,6 +167,11 @@ export const texts = {
       `${n.table}.${n.column}: NOT NULL and of type ${n.type}, so an anonymised row needs a value to hold here`,
     fix: (n) => `.personal({ …, protect: 'clear', because: '…', replaceWith: … })  // ${n.table}.${n.column}`,
   },
+  PROTECTION_LOST: {
+    says: (n) =>
+      `${n.table}.${n.column} is declared '${n.protect}', but its type is ${n.type} now: values would be stored as they are`,
+    fix: (n) => `await annotate(knex, '${n.table}', { columns: { ${n.column}: { …, protect: '${n.protect}' } } })`,
+  },
   UNKNOWN_ANCHOR: {
     says: (n) =>
       `${n.table}: retention starts from '${n.column}', which is no date or timestamp column of it${didYouMean(n)}`,
@@ -334,6 +339,11 @@ export const texts = {
     says: () => 'this Knex instance is protected already, with other options',
     fix: () => 'const { db } = await oubli(knex, { keys })  // once per instance',
   },
+  BYTEA_PARSER: {
+    says: (n) =>
+      `${place(n)}: this connection's type parser for bytea gives neither bytes nor PostgreSQL's text of them`,
+    fix: () => 'types.setTypeParser(17, (text) => text)  // or leave bytea to pg',
+  },
   NOT_ANNOTATING: {
     says: (n) => `${n.method} was called on a Knex client that would ignore it`,
     fix: () => "import { AnnotatingClient } from 'oubli'; export default { client: AnnotatingClient, … }  // knexfile",
@@ -357,6 +367,10 @@ export const texts = {
   STILL_IN_USE: {
     says: (n) => `${n.table}.${n.column} still has a protected type; removing the schema would drop the column`,
     fix: (n) => `await knex.schema.alterTable('${n.table}', (t) => t.dropColumn('${n.column}'))`,
+  },
+  NO_DATABASE_URL: {
+    says: () => 'which database? Neither --url nor DATABASE_URL says so',
+    fix: () => 'npx oubli check --url postgres://user@host/database',
   },
   UNKNOWN_SETTING: {
     says: (n) => `oubli(): unknown option '${n.given}'${didYouMean(n)}`,
@@ -453,8 +467,13 @@ export const texts = {
     fix: (n) => `.where({ id }).update({ ${n.column}: value })  // without updateFrom and nested updates`,
   },
   UPDATE_TOO_MANY: {
-    says: (n) => `${n.table}: this update would seal anew for ${n.count} people, at most ${n.most} are done at once`,
+    says: (n) =>
+      `${n.table}: this update would seal anew for more than ${n.most} people, the most that are done at once`,
     fix: () => 'update them in portions',
+  },
+  NOBODYS_ROW: {
+    says: (n) => `${n.table}: the update touches rows whose ${n.column} is NULL, so nobody knows whose key seals them`,
+    fix: (n) => `.whereNotNull('${n.column}')  // and give the other rows their person first`,
   },
   MERGE_MANY: {
     says: (n) => `${n.table}: merge with values for ${n.column} speaks of one row, but several are inserted`,
@@ -552,5 +571,11 @@ export const texts = {
     fix: () => 'const boss = new PgBoss(url); await boss.start(); await startJobs(boss)',
   },
 } as const satisfies Record<string, Text>;
+
+/** Added to an error that was raised while reading what a statement returned. */
+export const notes = {
+  WRITTEN: 'note: the statement itself was carried out; do not repeat it',
+  WRITTEN_IN_TRANSACTION: 'note: the statement itself was carried out, and stands if the transaction commits',
+} as const;
 
 export type ErrorCode = keyof typeof texts;

@@ -11,12 +11,13 @@ import { libsodiumEngine } from './crypto/libsodium';
 import { nobleEngine } from './crypto/noble';
 import { AnnotationError, ConfigurationError } from './errors';
 import { verifyCanaries } from './keyring/canary';
-import { KeyConnection, type RawConnection } from './keyring/key-connection';
+import { KeyConnection } from './keyring/key-connection';
 import type { KeyProvider } from './keyring/provider';
 import { Sealer } from './keyring/sealer';
 import { SubjectKeys } from './keyring/subject-keys';
 import { isProtected, protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
 import { internalsOf } from './knex/internals';
+import { keyConnector } from './knex/key-connector';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/apply';
@@ -125,13 +126,9 @@ interface Parts {
 async function makeParts(knex: Knex, options: OubliOptions): Promise<Parts> {
   const material = await options.keys.load();
   const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
-  const client = internalsOf(knex);
   let keys: SubjectKeys | undefined;
   const store = new KeyConnection(
-    {
-      connect: () => client.acquireRawConnection() as Promise<unknown> as Promise<RawConnection>,
-      disconnect: (connection) => client.destroyRawConnection(connection as never),
-    },
+    keyConnector(internalsOf(knex)),
     (keyIds) => {
       for (const keyId of keyIds) keys?.cache.evict(keyId);
     },

@@ -15,6 +15,17 @@ export async function moveClock(knex: Knex, by: Period): Promise<void> {
   await replaceClock(knex, `pg_catalog.now() + interval '${toInterval(by)}'`);
 }
 
+/**
+ * Stops oubli's clock in this database at a moment, so that the day before and the day itself can be told apart.
+ *
+ * @param moment with its offset, as ISO 8601 has it
+ * @example await stopClock(knex, '2027-02-28T00:00:00+01:00');
+ */
+export async function stopClock(knex: Knex, moment: string): Promise<void> {
+  const { rows } = await knex.raw("select format('timestamptz %L', ?::timestamptz) as moment", [moment]);
+  await replaceClock(knex, rows[0].moment);
+}
+
 /** Puts the clock back to the real time. */
 export async function resetClock(knex: Knex): Promise<void> {
   await replaceClock(knex, 'pg_catalog.now()');

@@ -32,9 +32,14 @@ export class LiveCatalogue {
     if (this.loading) return this.loading;
     if (!this.stale || !this.loaded) return undefined;
     this.stale = false;
-    this.loading = this.load(connection).finally(() => {
-      this.loading = undefined;
-    });
+    this.loading = this.load(connection)
+      .catch((error) => {
+        this.stale = true; // a transaction that had failed already, say: the next statement tries again
+        throw error;
+      })
+      .finally(() => {
+        this.loading = undefined;
+      });
     return this.loading;
   }
 

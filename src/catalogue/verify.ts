@@ -1,21 +1,30 @@
 /**
- * What must hold before anything runs on a catalogue: every declared table leads to its subject, every rule starts from a
- * date. A mistake in a migration is said at start, by name, not when the first row is due.
+ * What must hold before anything runs on a catalogue: every column has the protection it was declared with, every declared
+ * table leads to its subject, every rule starts from a date. A mistake in a migration is said at start, by name, not when
+ * the first row is due.
  */
 import { AnnotationError } from '../errors';
-import type { Catalogue, Table } from './model';
+import type { Catalogue, Column, Table } from './model';
 import { pathToSubject } from './subject-path';
 import { suggest } from './suggest';
 
 const DATES = /^(date|timestamp)/;
 
-/** @throws AnnotationError SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS or UNKNOWN_ANCHOR */
+/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS or UNKNOWN_ANCHOR */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
+    for (const column of table.columns.values()) verifyProtection(table, column);
     if (!table.declaration) continue;
     pathToSubject(catalogue, table);
     verifyAnchor(table);
   }
+}
+
+/** The type is the protection: a column that lost it by raw SQL would take plaintext without a word. */
+function verifyProtection(table: Table, { name, type, element, spec }: Column): void {
+  const declared = spec?.protect;
+  if (declared === undefined || declared === 'clear' || declared === element?.protect) return;
+  throw new AnnotationError('PROTECTION_LOST', { table: table.name, column: name, type, protect: declared });
 }
 
 function verifyAnchor(table: Table): void {

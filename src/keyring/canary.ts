@@ -19,7 +19,13 @@ export async function verifyCanaries(
   keys: KeyMaterial,
   provider: string,
 ): Promise<void> {
-  await installCanaries(store, engine, keys);
+  const verify = (): Promise<void> => verifyWritten(store, engine, keys, provider);
+  await verify(); // before anything is written: the wrong document must leave nothing that refuses the right one
+  await writeMissing(store, engine, keys);
+  await verify(); // another process may have been first, with other keys
+}
+
+async function verifyWritten(store: Queryable, engine: Engine, keys: KeyMaterial, provider: string): Promise<void> {
   const { rows } = await store.query('select id, canary from oubli.epoch where destroyed_at is null order by id');
   for (const row of rows) verifyEpoch(Number(row.id), row.canary as Uint8Array, keys, provider);
   const [roots] = (await store.query('select index_canary, ledger_canary from oubli.instance')).rows;
@@ -27,7 +33,7 @@ export async function verifyCanaries(
   verifyRoot('ledger', keys.ledger, roots?.ledger_canary, engine, provider);
 }
 
-async function installCanaries(store: Queryable, engine: Engine, keys: KeyMaterial): Promise<void> {
+async function writeMissing(store: Queryable, engine: Engine, keys: KeyMaterial): Promise<void> {
   const epoch = currentEpoch(keys);
   const kek = keys.epochs.get(epoch) as Uint8Array;
   await store.query(
@@ -53,9 +59,8 @@ function verifyEpoch(epoch: number, canary: Uint8Array, keys: KeyMaterial, provi
 }
 
 function verifyRoot(role: string, root: Uint8Array, canary: unknown, engine: Engine, provider: string): void {
-  if (!rootCanary(engine, root).equals(canary as Uint8Array)) {
-    throw new ConfigurationError('WRONG_ROOT_KEY', { role, provider });
-  }
+  const known = canary === null || rootCanary(engine, root).equals(canary as Uint8Array);
+  if (!known) throw new ConfigurationError('WRONG_ROOT_KEY', { role, provider });
 }
 
 function rootCanary(engine: Engine, root: Uint8Array): Buffer {

@@ -3,6 +3,7 @@
  * sealed under it, so a ROLLBACK of the caller cannot lose it (ENVELOPE.md K3), a cursor that holds its connection cannot
  * deadlock on it, and a pool of one cannot starve. It also listens for keys that other processes destroy (K4).
  */
+import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 
 /** The part of a `pg` Client used here. */
@@ -35,7 +36,7 @@ export class KeyConnection implements Queryable {
 
   /** One statement at a time: a `pg` Client must not be asked to run two at once. */
   query(sql: string, params?: unknown[]): ReturnType<Queryable['query']> {
-    const answer = this.queue.then(async () => (await this.open()).query(sql, params));
+    const answer = this.queue.then(async () => withOwnTypes(await this.open()).query(sql, params));
     this.queue = answer.catch(() => undefined); // the caller sees the error; the next statement must still run
     return answer;
   }

@@ -47,8 +47,9 @@ function parseJson(text: string, provider: string): Record<string, unknown> {
 
 function decodeKey(encoded: unknown, role: string, provider: string): Uint8Array {
   const bytes = typeof encoded === 'string' ? Buffer.from(encoded, 'base64') : Buffer.alloc(0);
-  if (bytes.length !== KEY_BYTES)
-    throw new ConfigurationError('KEY_INVALID', { role, provider, why: 'is not 32 bytes' });
+  // Buffer skips what is no base64: a key with a slip of the pen would be read as another key.
+  if (bytes.length !== KEY_BYTES || bytes.toString('base64') !== encoded)
+    throw new ConfigurationError('KEY_INVALID', { role, provider, why: 'is not 32 bytes of base64' });
   if (bytes.every((byte) => byte === 0))
     throw new ConfigurationError('KEY_INVALID', { role, provider, why: 'is all zero' });
   return bytes;

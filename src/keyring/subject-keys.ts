@@ -34,6 +34,11 @@ created as (
 insert into oubli.subject_link (kind, subject_id, key_id)
 select $1, id, key_id from wanted on conflict do nothing`;
 
+const CREATE_UNLINKED = `
+insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
+select key_id, $5::integer, wrapped, fingerprint, keep_until
+from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::date[]) w(key_id, wrapped, fingerprint, keep_until)`;
+
 const KEYS_BY_ID = `
 select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded
 from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;
@@ -85,14 +90,21 @@ export class SubjectKeys {
     return found;
   }
 
-  /** A fresh key that belongs to no living subject, for rows that must be kept after an erasure. */
-  async createUnlinked(keepUntil: string): Promise<SubjectKey> {
-    const { key, wrapped, print } = this.fresh();
-    await this.store.query(
-      `insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until) values ($1, $2, $3, $4, $5)`,
-      [key.keyId, currentEpoch(this.material), wrapped, print, keepUntil],
-    );
-    return key;
+  /**
+   * Fresh keys that belong to no living subject, for rows that must be kept after an erasure.
+   * @param keepUntil for each key the ISO date on which the last of its rows leaves, or `infinity`
+   */
+  async createUnlinked(keepUntil: readonly string[]): Promise<SubjectKey[]> {
+    if (keepUntil.length === 0) return [];
+    const fresh = keepUntil.map(() => this.fresh());
+    await this.store.query(CREATE_UNLINKED, [
+      fresh.map(({ key }) => key.keyId),
+      fresh.map(({ wrapped }) => wrapped),
+      fresh.map(({ print }) => print),
+      keepUntil,
+      currentEpoch(this.material),
+    ]);
+    return fresh.map(({ key }) => key);
   }
 
   /** How the fence names a subject without her primary key: a keyed reference. */

@@ -5,59 +5,32 @@
  */
 import { AnnotationError } from '../errors';
 import { quoteIdentifier } from '../queryable';
-import { changesType, defineElement, domainName } from '../schema/element-definition';
 import {
-  annotateColumn,
   annotateData,
   annotateSubjects,
   type Bound,
-  defineDomain,
-  indexColumn,
   refreshGuard,
+  refuseNewType,
   renameColumn,
+  renewGuard,
   tidyCatalogue,
 } from '../schema/statements';
-import { type ColumnDeclaration, columnDeclarations, tableDeclarations } from './annotation-methods';
-import { type Class, type InternalClient, subclassed } from './internals';
+import { tableDeclarations } from './annotation-methods';
+import {
+  afterColumn,
+  beforeColumn,
+  beforeConstraints,
+  type DeclaredColumn,
+  declaredColumns,
+  domainOf,
+  mapped,
+} from './declared-columns';
+import { type Class, type CompiledQuery, type Connection, type InternalClient, subclassed } from './internals';
+import { asAnnotationError } from './migration-errors';
+import type { ColumnCompiler, SchemaCompiler, TableCompiler } from './schema-internals';
 
 /** On the prototype of every client that understands declarations. */
 export const ANNOTATES = Symbol.for('oubli.annotates');
-
-interface ColumnBuilder {
-  readonly _method: string;
-  readonly _modifiers: Record<string, unknown>;
-}
-
-interface ColumnCompiler {
-  readonly columnBuilder: ColumnBuilder;
-  readonly tableCompiler: TableCompiler;
-  getColumnName(): string;
-  getColumnType(): string;
-}
-
-interface TableCompiler {
-  readonly client: InternalClient;
-  readonly tableBuilder: {
-    readonly _statements: { method?: string; args?: unknown[]; grouping?: string }[];
-    queryContext(): unknown;
-  };
-  readonly grouped: { columns?: { builder: ColumnBuilder }[] };
-  readonly tableNameRaw: string;
-  readonly schemaNameRaw: string | undefined;
-  create(ifNot?: boolean, like?: boolean): void;
-  alter(): void;
-  dropColumn(...names: unknown[]): void;
-  renameColumn(from: string, to: string): unknown;
-  getColumns(method?: string): ColumnCompiler[];
-  tableName(): string;
-  pushQuery(query: { sql: string; bindings?: unknown[] }): void;
-}
-
-interface SchemaCompiler {
-  dropTable(name: string): unknown;
-  dropTableIfExists(name: string): unknown;
-  pushQuery(query: { sql: string }): void;
-}
 
 export function annotatingClient(Base: Class<InternalClient>): Class<InternalClient> {
   if (ANNOTATES in Base.prototype) return Base;
@@ -77,6 +50,14 @@ export function annotatingClient(Base: Class<InternalClient>): Class<InternalCli
     override schemaCompiler(builder: object): object {
       return subclassed(super.schemaCompiler(builder) as SchemaCompiler, schemas, tidyingSchemaCompiler);
     }
+
+    override async _query(connection: Connection, query: CompiledQuery): Promise<CompiledQuery> {
+      try {
+        return await super._query(connection, query);
+      } catch (error) {
+        throw asAnnotationError(error);
+      }
+    }
   }
   Object.defineProperty(AnnotatingClient.prototype, ANNOTATES, { value: true });
   return AnnotatingClient;
@@ -86,9 +67,8 @@ export function annotatingClient(Base: Class<InternalClient>): Class<InternalCli
 function domainColumnCompiler(Base: Class<ColumnCompiler>): Class<ColumnCompiler> {
   return class DomainColumnCompiler extends Base {
     override getColumnType(): string {
-      const declaration = columnDeclarations.get(this.columnBuilder);
-      if (!declaration?.personal || !changesType(declaration.personal)) return super.getColumnType();
-      return `oubli.${quoteIdentifier(domainName(pathOf(this.tableCompiler, this)))}`;
+      const domain = domainOf(this);
+      return domain === undefined ? super.getColumnType() : `oubli.${quoteIdentifier(domain)}`;
     }
 
     declaredType(): string {
@@ -101,13 +81,19 @@ function annotatingTableCompiler(Base: Class<TableCompiler>): Class<TableCompile
   return class AnnotatingTableCompiler extends Base {
     override create(ifNot?: boolean, like?: boolean): void {
       const declared = declaredColumns(this);
-      if (ifNot && declared.length > 0) throw new AnnotationError('IF_NOT_EXISTS', { table: this.tableNameRaw });
+      const says = declared.length > 0 || tableDeclarations.has(this.tableBuilder);
+      if (ifNot && says) throw new AnnotationError('IF_NOT_EXISTS', { table: this.tableNameRaw });
       this.around(declared, () => super.create(ifNot, like));
+      if (like) push(this, renewGuard(this.tableName()));
     }
 
     override alter(): void {
       const [altered] = declaredColumns(this, 'alter');
       if (altered) throw new AnnotationError('ALTER_DECLARED', { table: this.tableNameRaw, column: altered.name });
+      for (const column of this.getColumns('alter').filter(changesItsType)) {
+        push(this, refuseNewType(this.tableName(), mapped(this, column.getColumnName())));
+      }
+      for (const statement of beforeConstraints(this)) push(this, statement);
       this.around(declaredColumns(this), () => super.alter());
     }
 
@@ -135,83 +121,41 @@ function annotatingTableCompiler(Base: Class<TableCompiler>): Class<TableCompile
   };
 }
 
-/** What is dropped takes its declarations along. */
+/** What is dropped takes its declarations along; what is renamed keeps them. */
 function tidyingSchemaCompiler(Base: Class<SchemaCompiler>): Class<SchemaCompiler> {
   return class TidyingSchemaCompiler extends Base {
     override dropTable(name: string): unknown {
-      const result = super.dropTable(name);
-      this.pushQuery({ sql: tidyCatalogue().sql });
-      return result;
+      return this.thenTidy(super.dropTable(name));
     }
 
     override dropTableIfExists(name: string): unknown {
-      const result = super.dropTableIfExists(name);
+      return this.thenTidy(super.dropTableIfExists(name));
+    }
+
+    override dropSchema(name: string, cascade?: boolean): unknown {
+      return this.thenTidy(super.dropSchema(name, cascade));
+    }
+
+    override dropSchemaIfExists(name: string, cascade?: boolean): unknown {
+      return this.thenTidy(super.dropSchemaIfExists(name, cascade));
+    }
+
+    override renameTable(from: string, to: string): unknown {
+      const result = super.renameTable(from, to);
+      this.pushQuery({ sql: renewGuard(this.qualifiedTableName(to)).sql });
+      return result;
+    }
+
+    private thenTidy(result: unknown): unknown {
       this.pushQuery({ sql: tidyCatalogue().sql });
       return result;
     }
   };
 }
 
-interface DeclaredColumn {
-  readonly name: string;
-  readonly compiler: ColumnCompiler & { declaredType(): string };
-  readonly declaration: ColumnDeclaration;
-}
-
-function declaredColumns(table: TableCompiler, method?: string): DeclaredColumn[] {
-  return table.getColumns(method).flatMap((compiler) => {
-    const declaration = columnDeclarations.get(compiler.columnBuilder);
-    const name = mapped(table, compiler.getColumnName());
-    return declaration ? [{ name, compiler: compiler as DeclaredColumn['compiler'], declaration }] : [];
-  });
-}
-
-function beforeColumn(table: TableCompiler, { name, compiler, declaration }: DeclaredColumn): Bound[] {
-  const { personal } = declaration;
-  if (!personal || !changesType(personal)) return [];
-  if (personal.protect === 'encrypt') refuseConstraints(table, compiler);
-  const path = pathOf(table, compiler);
-  const definition = defineElement(path.at(-2) ?? '', name, personal, compiler.declaredType());
-  return [defineDomain(domainName(path), definition, table.schemaNameRaw ? mapped(table, table.schemaNameRaw) : null)];
-}
-
-function afterColumn(table: TableCompiler, { name, declaration }: DeclaredColumn): Bound[] {
-  const { personal, notPersonal } = declaration;
-  const spec = personal ?? notPersonal;
-  const statements = spec ? [annotateColumn(table.tableName(), name, spec)] : [];
-  if (personal?.protect === 'encrypt' && personal.search) {
-    statements.push(indexColumn(table.tableName(), name, personal.unique === true));
-  }
-  return statements;
-}
-
-const REFUSED_MODIFIERS = /^(default|check)/;
-const REFUSED_CONSTRAINTS = new Set(['unique', 'index', 'primary', 'foreign']);
-
-/** A default would be plaintext; a check or a plain index would look at ciphertext and mean nothing. */
-function refuseConstraints(table: TableCompiler, compiler: ColumnCompiler): void {
-  const column = compiler.getColumnName();
-  const modifier = Object.keys(compiler.columnBuilder._modifiers).find((name) => REFUSED_MODIFIERS.test(name));
-  const constraint = table.tableBuilder._statements.find(
-    (each) => REFUSED_CONSTRAINTS.has(each.method ?? '') && columnsOf(each.args?.[0]).includes(column),
-  );
-  const what = modifier ?? constraint?.method;
-  if (what) throw new AnnotationError('CONSTRAINT_ON_SEALED', { table: table.tableNameRaw, column, what });
-}
-
-function columnsOf(argument: unknown): unknown[] {
-  const named = typeof argument === 'object' && argument !== null && 'column' in argument ? argument.column : argument;
-  return [named].flat();
-}
-
-function pathOf(table: TableCompiler, column: ColumnCompiler): string[] {
-  const names = [table.tableNameRaw, column.getColumnName()];
-  if (table.schemaNameRaw) names.unshift(table.schemaNameRaw);
-  return names.map((name) => mapped(table, name));
-}
-
-function mapped(table: TableCompiler, name: string): string {
-  return table.client.customWrapIdentifier(name, (same) => same, table.tableBuilder.queryContext());
+/** `.alter({ alterType: false })` changes nullability or the default only. */
+function changesItsType({ columnBuilder }: ColumnCompiler): boolean {
+  return columnBuilder.alterType === true;
 }
 
 function push(table: TableCompiler, { sql, bindings }: Bound): void {

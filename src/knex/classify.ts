@@ -4,29 +4,38 @@
  */
 import { type Catalogue, type Element, namesOfLabel } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
-import { AddressMarker, Marker, SealMarker, TokenMarker } from './marker';
+import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
 
 const BYTEA = 17;
+/** Types whose values may be anybody's words: text and its kin, json, addresses, xml, bytes, and arrays of them. */
+const WORDY = new Set([
+  0, 17, 18, 19, 25, 114, 142, 650, 705, 869, 1042, 1043, 3802, 199, 1001, 1002, 1009, 1014, 1015, 1041, 3807,
+]);
 
+/** @param watched whether the statement mentions personal data: then no words of its are shown, and none taken for bytes */
 export function classifyParameters(
   catalogue: Catalogue,
   bindings: readonly unknown[],
   types: readonly number[],
+  watched: boolean,
 ): unknown[] {
-  return bindings.map((binding, place) => {
-    if (binding instanceof Marker || binding === null || binding === undefined) return binding;
-    const element = catalogue.elementOfDomain(types[place] ?? 0);
-    if (binding instanceof PinnedValue) return sealPinned(binding, element, place + 1);
-    const list = catalogue.elementOfDomainArray(types[place] ?? 0);
-    if (list && Array.isArray(binding))
-      return binding.map((each) => (each === null ? null : operand(list, each, place + 1)));
-    if (element) return operand(element, binding, place + 1);
+  return bindings.map((given, place) => {
+    if (given instanceof Marker && !(given instanceof UndescribedMarker) && !(given instanceof PinnedValue))
+      return given;
+    const value = given instanceof UndescribedMarker ? given.value : given;
+    if (value === null || value === undefined) return value;
+    const type = types[place] ?? 0;
+    const element = catalogue.elementOfDomain(type);
+    if (value instanceof PinnedValue) return sealPinned(value, element, place + 1);
+    const list = catalogue.elementOfDomainArray(type);
+    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1));
+    if (element) return operand(element, value, place + 1);
     // PostgreSQL would read the text as bytes, compare it with ciphertext and match nothing, silently.
-    if (types[place] === BYTEA && typeof binding === 'string' && !binding.startsWith('\\x') && !catalogue.isEmpty) {
+    if (watched && type === BYTEA && typeof value === 'string' && !value.startsWith('\\x')) {
       throw new UnsupportedQueryError('STRING_FOR_BYTEA', { parameter: place + 1 });
     }
-    return binding;
+    return watched && WORDY.has(type) ? new ClearMarker(`parameter ${place + 1}`, value) : value;
   });
 }
 

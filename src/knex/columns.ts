@@ -1,6 +1,6 @@
 /** What the compiler asks of a column named in a query: is it protected, and may it be used like this? */
 
-import type { Column, Element } from '../catalogue/model';
+import type { Column, Element, Table } from '../catalogue/model';
 import { isPersonal } from '../catalogue/model';
 import { type ErrorCode, UnsupportedQueryError } from '../errors';
 import { currentFrame } from './frame';
@@ -19,7 +19,7 @@ export function columnNamed(compiler: InternalCompiler, name: unknown): Resolved
   const { path } = databaseNames(written, compiler.client, compiler.builder.queryContext());
   const found = frame.scope.resolve(path);
   if (found !== 'opaque') return found;
-  frame.facts.describe = true;
+  frame.facts.opaque = true;
   return undefined;
 }
 
@@ -34,6 +34,10 @@ export function sealedColumn(compiler: InternalCompiler, name: unknown): Protect
   return found?.element.protect === 'truncate-ip' ? undefined : found;
 }
 
+export function isSealed({ column }: Resolved): boolean {
+  return column.element !== undefined && column.element.protect !== 'truncate-ip';
+}
+
 export function isClearPersonal(column: Column): boolean {
   return column.element === undefined && isPersonal(column);
 }
@@ -44,6 +48,19 @@ export function labelOf(found: Resolved): string {
 
 export function refuse(code: ErrorCode, found: Resolved, names: Record<string, string> = {}): never {
   throw new UnsupportedQueryError(code, { table: found.table.name, column: found.column.name, ...names });
+}
+
+export function refuseTable(code: ErrorCode, table: Table): never {
+  const column = [...table.columns.values()].find((each) => each.element)?.name;
+  throw new UnsupportedQueryError(code, { table: table.name, column });
+}
+
+/** The database name of a column that is written or merged, as the application writes it. */
+export function nameOf(compiler: InternalCompiler): (written: string) => string {
+  return (written) => {
+    const { path } = databaseNames(written, compiler.client, compiler.builder.queryContext());
+    return path.at(-1) ?? '';
+  };
 }
 
 /** Refuses any of the named columns that is sealed; for clauses that would compare or order ciphertext. */
@@ -60,6 +77,10 @@ export function refuseSealed(
     );
     if (found) refuse(code, found, more);
   }
+}
+
+export function isReference(value: unknown): boolean {
+  return referenceText(value) !== undefined;
 }
 
 /** Text of a `knex.ref()`, the only object that is a column name and nothing else. */

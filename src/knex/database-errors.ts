@@ -4,7 +4,10 @@
  */
 import { type Catalogue, namesOfLabel } from '../catalogue/model';
 import { NotSealedError, OubliError, SubjectErasedError, UnsupportedQueryError } from '../errors';
-import { isWatched } from './writes';
+import { notes } from '../messages';
+import { type Connection, isInTransaction, type QueryResult } from './internals';
+import type { Seam } from './seam';
+import { isWatched } from './watched-names';
 
 interface DatabaseError extends Error {
   code?: string;
@@ -13,14 +16,30 @@ interface DatabaseError extends Error {
   dataType?: string;
   detail?: string;
   where?: string;
-  hint?: string;
+  internalQuery?: string;
 }
 
-/** @returns the error to raise instead */
-export function translated(error: unknown, catalogue: Catalogue, holdsPersonal: boolean): unknown {
+/**
+ * @param holdsPersonal whether personal values were among the parameters
+ * @returns the error to raise instead
+ */
+export function translated(error: unknown, seam: Seam, holdsPersonal: boolean): unknown {
   if (!(error instanceof Error) || error instanceof OubliError) return error;
   const failure = error as DatabaseError;
-  return ours(failure) ?? scrubbed(failure, catalogue, holdsPersonal);
+  // Perhaps another process declared the column since: the next statement shall know.
+  if (isDomainViolation(failure)) seam.schemaChanged();
+  return ours(failure) ?? scrubbed(failure, seam.catalogue, holdsPersonal);
+}
+
+const WRITES = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE']);
+
+/** An error in reading what a statement returned, which says that the statement itself was carried out (KNEX.md trap 23). */
+export function written(error: unknown, response: QueryResult | QueryResult[], connection: Connection): unknown {
+  const wrote = [response].flat().some((each) => WRITES.has(each?.command));
+  if (wrote && error instanceof OubliError) {
+    error.message += `\n  ${isInTransaction(connection) ? notes.WRITTEN_IN_TRANSACTION : notes.WRITTEN}`;
+  }
+  return error;
 }
 
 function ours(error: DatabaseError): OubliError | undefined {
@@ -50,7 +69,7 @@ function refusedByDomain(error: DatabaseError): NotSealedError {
 
 /** Our guards name the table at the end of their message. */
 function tableIn(message: string): string | undefined {
-  return / in (\S+)(?: is sealed|$)/.exec(message)?.[1];
+  return / in (.+?)(?: is sealed|$)/.exec(message)?.[1];
 }
 
 function scrubbed(error: DatabaseError, catalogue: Catalogue, holdsPersonal: boolean): DatabaseError {
@@ -58,5 +77,16 @@ function scrubbed(error: DatabaseError, catalogue: Catalogue, holdsPersonal: boo
   if (!holdsPersonal && !(table && isWatched(table))) return error;
   delete error.detail;
   delete error.where;
+  delete error.internalQuery;
+  if (error.code?.startsWith(DATA_EXCEPTION)) withoutQuotes(error);
   return error;
+}
+
+const DATA_EXCEPTION = '22';
+
+/** `invalid input syntax for type date: "…"` quotes the value; the stack repeats the message. */
+function withoutQuotes(error: DatabaseError): void {
+  const { message, stack } = error;
+  error.message = message.replace(/"[\s\S]*"/, '"[oubli value]"');
+  if (stack) error.stack = stack.replace(message, () => error.message);
 }

@@ -19,11 +19,15 @@ const REMEMBERED = 1000;
 export class StatementDescriptions {
   private readonly known = new Map<string, readonly number[]>();
 
-  /** @returns the type OID of each `$n` */
-  async parameterTypes(connection: Connection, sql: string): Promise<readonly number[]> {
-    const remembered = this.known.get(sql);
+  /**
+   * @param remember false where the same text may mean another table in another session
+   * @returns the type OID of each `$n`
+   */
+  async parameterTypes(connection: Connection, sql: string, remember: boolean): Promise<readonly number[]> {
+    const remembered = remember ? this.known.get(sql) : undefined;
     if (remembered) return remembered;
     const types = await describe(connection, sql);
+    if (!remember) return types;
     this.known.set(sql, types);
     const [oldest] = this.known.keys();
     if (this.known.size > REMEMBERED && oldest !== undefined) this.known.delete(oldest);
@@ -44,6 +48,8 @@ function describe(connection: Connection, sql: string): Promise<readonly number[
 
 /** A custom query for `pg`'s queue (its Submittable protocol): it calls these methods as messages arrive. */
 class DescribeQuery {
+  /** Set by `pg` where a `query_timeout` is configured; called so that its timer ends. */
+  callback?: () => void;
   private types: readonly number[] = [];
   private wire: Wire | undefined;
   private readonly listener = (message: { dataTypeIDs: number[] }): void => {
@@ -69,16 +75,17 @@ class DescribeQuery {
   }
 
   handleError(error: Error): void {
-    this.stopListening();
+    this.end();
     this.reject(error);
   }
 
   handleReadyForQuery(): void {
-    this.stopListening();
+    this.end();
     this.resolve(this.types);
   }
 
-  private stopListening(): void {
+  private end(): void {
+    this.callback?.();
     this.wire?.removeListener('parameterDescription', this.listener);
   }
 }

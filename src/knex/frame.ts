@@ -1,6 +1,6 @@
 /**
  * The compilation under way. Knex compiles synchronously and recursively, so a stack in the module is safe: the outermost
- * builder opens a statement, nested builders and raw fragments report to it.
+ * builder or raw text opens a statement, nested builders and raw fragments report to it.
  */
 import type { CompiledQuery } from './internals';
 import type { Scope } from './scope';
@@ -8,8 +8,10 @@ import type { SubjectRow } from './subject-row';
 
 /** What the seam must know of a compiled statement when it is sent. */
 export interface StatementFacts {
-  /** Raw fragments or opaque tables: the server is asked what each parameter is (Parse + Describe). */
+  /** Raw text with parameters: the server is asked what each of them is (Parse + Describe). */
   describe: boolean;
+  /** Raw text without parameters, a sub-select, a CTE, an unknown table: asked as well, if a watched table is mentioned. */
+  opaque: boolean;
   /** An update whose person the statement does not name: who its rows belong to is selected first. */
   narrowed?: { readonly row: SubjectRow; readonly query: CompiledQuery } | undefined;
 }
@@ -17,6 +19,7 @@ export interface StatementFacts {
 interface Frame {
   readonly scope: Scope;
   readonly facts: StatementFacts;
+  readonly isNested: boolean;
 }
 
 const stack: Frame[] = [];
@@ -26,14 +29,23 @@ export function currentFrame(): Frame | undefined {
   return stack.at(-1);
 }
 
-/** Compiles within a scope; the facts end up on the outermost statement. */
-export function compileWithin(scope: Scope, compile: () => CompiledQuery): CompiledQuery {
+/**
+ * Compiles within a scope; the facts end up on the outermost statement.
+ * @param finish what remains to be done to the outermost statement
+ */
+export function compileWithin(
+  scope: Scope,
+  compile: () => CompiledQuery,
+  finish: (query: CompiledQuery, facts: StatementFacts) => void,
+): CompiledQuery {
   const outer = currentFrame();
-  const frame = { scope, facts: outer?.facts ?? { describe: false } };
-  stack.push(frame);
+  const facts = outer?.facts ?? { describe: false, opaque: false };
+  stack.push({ scope, facts, isNested: outer !== undefined });
   try {
     const query = compile();
-    return outer ? query : withFacts(query, frame.facts);
+    if (outer) return query;
+    finish(query, facts);
+    return Object.defineProperty(query, FACTS, { value: facts, enumerable: false });
   } finally {
     stack.pop();
   }
@@ -47,10 +59,6 @@ export function compileApart(compile: () => CompiledQuery): CompiledQuery {
   } finally {
     stack.push(...saved);
   }
-}
-
-export function withFacts(query: CompiledQuery, facts: StatementFacts): CompiledQuery {
-  return Object.defineProperty(query, FACTS, { value: facts, enumerable: false });
 }
 
 export function factsOf(query: CompiledQuery): StatementFacts | undefined {

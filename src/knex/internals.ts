@@ -3,7 +3,7 @@
  * unchanged in all of them. No other folder may name them.
  */
 import type { Knex } from 'knex';
-import type { Queryable, Row } from '../queryable';
+import { type Queryable, quoteIdentifier, type Row } from '../queryable';
 
 /** What Knex hands to `client.query`: compiled SQL with its bindings. */
 export interface CompiledQuery {
@@ -31,6 +31,8 @@ export interface QueryResult {
 /** A `pg` Client as Knex pools it. */
 export interface Connection extends Queryable {
   readonly __knexTxId?: string;
+  /** `I`dle, in a `T`ransaction, in one that `E`rred; from pg 8.21 on. */
+  getTransactionStatus?(): string | null;
   getTypeParser(oid: number, format: 'text'): (text: string) => unknown;
 }
 
@@ -79,6 +81,7 @@ export interface InternalBuilder {
   clone(): InternalBuilder;
   clear(clause: string): InternalBuilder;
   distinct(...columns: string[]): InternalBuilder;
+  limit(rows: number): InternalBuilder;
   toSQL(): CompiledQuery;
 }
 
@@ -157,6 +160,22 @@ export interface Runner {
 
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript requires any[] of a class that is extended by a mixin (TS2545)
 export type Class<T> = new (...args: any[]) => T;
+
+/** Whether a connection is in a transaction, of Knex or begun by hand. */
+export function isInTransaction(connection: Connection): boolean {
+  const status = connection.getTransactionStatus?.();
+  return connection.__knexTxId !== undefined || status === 'T' || status === 'E';
+}
+
+/** A name or an expression that Knex prints as it stands: not mapped, not quoted again, and no raw text of the caller's. */
+export function verbatim(sql: string): string {
+  return { isRawInstance: true, toSQL: () => ({ sql, bindings: [] }) } as unknown as string;
+}
+
+/** A database name, quoted for Knex's text, where a bare `?` would be a parameter. */
+export function quoted(name: string): string {
+  return quoteIdentifier(name).replaceAll('?', '\\?');
+}
 
 export function internalsOf(knex: Knex): InternalClient {
   return knex.client as InternalClient;

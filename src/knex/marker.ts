@@ -83,6 +83,9 @@ export class AddressMarker extends ValueMarker {
 /** A personal value that is stored as it is: sent unchanged, but not shown. */
 export class ClearMarker extends ValueMarker {}
 
+/** A parameter of raw text of which nobody knows yet what it is: hidden until the server has said so. */
+export class UndescribedMarker extends ValueMarker {}
+
 /** The value of an anchor column that the statement did not give: the row's own id, or who an update was narrowed to. */
 export class AnchorMarker extends Marker {
   constructor(

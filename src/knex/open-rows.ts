@@ -6,66 +6,105 @@
 import { type Element, namesOfLabel } from '../catalogue/model';
 import type { Decoded } from '../crypto/codec';
 import { isEnvelope, keyIdOf } from '../crypto/envelope';
-import { NotSealedError, TamperedError } from '../errors';
+import { ConfigurationError, NotSealedError, TamperedError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
 import type { Row } from '../queryable';
 import type { Connection, Field, QueryResult } from './internals';
+import type { SchemaWatch } from './schema-watch';
 import type { Seam } from './seam';
 
 /** A place in the result that holds, or should hold, a sealed value. */
 interface Cell {
   readonly row: Row;
-  readonly name: string;
+  readonly name: string | number;
   readonly bytes: Uint8Array;
   readonly origin: Element | undefined;
 }
 
 export type TypeParsers = Pick<Connection, 'getTypeParser'>;
 
+const BYTEA = 17;
+
 /** @returns whether anything personal was opened, so that events can be kept free of it */
 export async function openResult(
   seam: Seam,
   result: QueryResult | QueryResult[],
-  parsers: TypeParsers,
+  connection: Connection,
+  schema: SchemaWatch,
 ): Promise<boolean> {
   let opened = false;
   for (const each of Array.isArray(result) ? result : [result]) {
     if (!each?.rows?.length) continue;
-    const cells = cellsOf(each.rows, originsOf(seam, each.fields));
-    opened = (await openCells(seam, cells, parsers)) || opened;
+    const cells = cellsOf(seam, each.rows, each.fields);
+    if (cells.some((cell) => isOfUnknownElement(seam, cell))) await loadNewElements(seam, connection, schema);
+    opened = (await openCells(seam, cells, connection)) || opened;
   }
   return opened;
 }
 
-/** Opens rows whose fields are not described, as a cursor gives them. */
-export async function openRows(seam: Seam, rows: Row[], parsers: TypeParsers): Promise<void> {
-  await openCells(seam, cellsOf(rows, undefined), parsers);
+/** Opens rows of a cursor. */
+export async function openRows(seam: Seam, rows: Row[], fields: readonly Field[], parsers: TypeParsers): Promise<void> {
+  await openCells(seam, cellsOf(seam, rows, fields), parsers);
 }
 
-/** By column name; of several with one name the last, since that is the one whose value `pg` keeps. */
-function originsOf(seam: Seam, fields: readonly Field[]): Map<string, Element | undefined> {
-  return new Map(fields.map((field) => [field.name, seam.catalogue.elementOfField(field.tableID, field.columnID)]));
+/** Another process migrated since this one loaded its catalogue. */
+async function loadNewElements(seam: Seam, connection: Connection, schema: SchemaWatch): Promise<void> {
+  seam.schemaChanged();
+  await schema.refresh(connection);
 }
 
-function cellsOf(rows: readonly Row[], origins: ReadonlyMap<string, Element | undefined> | undefined): Cell[] {
+function isOfUnknownElement(seam: Seam, { bytes }: Cell): boolean {
+  return isEnvelope(bytes) && seam.catalogue.element(elementIdOf(bytes)) === undefined;
+}
+
+function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Cell[] {
   const cells: Cell[] = [];
-  const names = origins ? [...origins.keys()] : Object.keys(rows[0] ?? {});
-  for (const name of names) {
-    const origin = origins?.get(name);
-    if (origin && origin.protect !== 'encrypt') continue;
+  for (const [name, origin] of placesToOpen(seam, rows[0], fields)) {
     for (const row of rows) {
-      const bytes = bytesOf(row[name]);
+      const value = row[name as string];
+      const bytes = bytesOf(value);
       if (bytes && (origin || isEnvelope(bytes))) cells.push({ row, name, bytes, origin });
+      else if (origin && value !== null && value !== undefined)
+        throw new ConfigurationError('BYTEA_PARSER', namesOfLabel(origin.label));
     }
   }
   return cells;
 }
 
+/**
+ * Where sealed values may stand. A field that comes from a column of the catalogue is what that column is, and nothing else is
+ * looked into: whoever can write bytes into an unprotected column must not be able to make its rows unreadable. Of several
+ * fields with one name the last counts, since that is the one whose value `pg` keeps.
+ */
+function placesToOpen(
+  seam: Seam,
+  row: Row | undefined,
+  fields: readonly Field[],
+): ReadonlyMap<string | number, Element | undefined> {
+  const places = new Map<string | number, Element | undefined>();
+  const byPosition = Array.isArray(row);
+  fields.forEach((field, position) => {
+    const place = byPosition ? position : field.name;
+    const origin = seam.catalogue.elementOfField(field.tableID, field.columnID);
+    const mayBeSealed = origin
+      ? origin.protect === 'encrypt'
+      : field.dataTypeID === BYTEA && !isKnownColumn(seam, field);
+    if (mayBeSealed) places.set(place, origin);
+    else places.delete(place);
+  });
+  return places;
+}
+
+function isKnownColumn(seam: Seam, { tableID, columnID }: Field): boolean {
+  const table = seam.catalogue.table(tableID);
+  return table !== undefined && [...table.columns.values()].some((column) => column.position === columnID);
+}
+
 /** A `bytea` as `pg` gives it, or as text where the application set a type parser of its own for it. */
 function bytesOf(value: unknown): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value;
-  return typeof value === 'string' && value.startsWith('\\xa70b') ? Buffer.from(value.slice(2), 'hex') : undefined;
+  return typeof value === 'string' && value.startsWith('\\x') ? Buffer.from(value.slice(2), 'hex') : undefined;
 }
 
 async function openCells(seam: Seam, cells: readonly Cell[], parsers: TypeParsers): Promise<boolean> {
@@ -73,7 +112,7 @@ async function openCells(seam: Seam, cells: readonly Cell[], parsers: TypeParser
   const keys = await seam.keys.byId(distinctKeyIds(cells));
   const opener = new ResultOpener(seam.sealer.place);
   try {
-    for (const cell of cells) cell.row[cell.name] = openCell(seam, cell, keys, opener, parsers);
+    for (const cell of cells) cell.row[cell.name as string] = openCell(seam, cell, keys, opener, parsers);
   } finally {
     opener.wipe();
   }
@@ -97,7 +136,8 @@ function openCell(
 
 /** The value as this connection's type parsers would have made it from the column's declared type. */
 function applicationValue(decoded: Decoded, element: Element, parsers: TypeParsers): unknown {
-  return decoded.codec === 'bytes' ? decoded.bytes : parsers.getTypeParser(element.declaredOid, 'text')(decoded.text);
+  const text = decoded.codec === 'bytes' ? `\\x${decoded.bytes.toString('hex')}` : decoded.text;
+  return parsers.getTypeParser(element.declaredOid, 'text')(text);
 }
 
 /** A row from before the declaration, while its table is in transition; anything else should not be there (E10). */

@@ -4,17 +4,55 @@
  */
 import { Transform, type TransformCallback } from 'node:stream';
 import type { Row } from '../queryable';
+import type { Field } from './internals';
 
 const BATCH = 100;
 
+/** The part of `pg-query-stream` used here. */
+interface RowSource extends NodeJS.ReadableStream {
+  destroy?(): void;
+  readonly cursor?: { readonly _result?: { readonly fields?: readonly Field[] } };
+}
+
 export class OpeningStream extends Transform {
   private waiting: Row[] = [];
+  private source: RowSource | undefined;
 
-  constructor(private readonly open: (rows: Row[]) => Promise<void>) {
+  /**
+   * @param open opens rows in place
+   * @param translate what to raise instead of an error of the database
+   */
+  constructor(
+    private readonly open: (rows: Row[], fields: readonly Field[]) => Promise<void>,
+    private readonly translate: (error: unknown) => unknown,
+  ) {
     super({ objectMode: true });
-    this.once('pipe', (source: NodeJS.ReadableStream & { destroy?: () => void }) => {
+    this.once('pipe', (source: RowSource) => {
+      this.source = source;
       source.once('error', (error) => this.destroy(error));
       this.once('close', () => source.destroy?.());
+    });
+  }
+
+  /**
+   * Stands between a cursor and the application's stream until either ends.
+   * @param run starts the cursor, which pipes its rows in here
+   * @throws what went wrong, after the application's stream was told, once
+   */
+  between(target: NodeJS.WritableStream, run: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let failed = false;
+      const fail = (error: unknown): void => {
+        if (failed) return;
+        failed = true;
+        const raised = this.translate(error);
+        target.emit('error', raised);
+        reject(raised);
+      };
+      this.on('error', fail);
+      this.once('close', resolve);
+      this.pipe(target);
+      run().catch(fail);
     });
   }
 
@@ -31,7 +69,7 @@ export class OpeningStream extends Transform {
   private passOn(done: TransformCallback): void {
     const rows = this.waiting;
     this.waiting = [];
-    this.open(rows).then(
+    this.open(rows, this.source?.cursor?._result?.fields ?? []).then(
       () => {
         for (const row of rows) this.push(row);
         done();

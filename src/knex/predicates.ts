@@ -2,9 +2,9 @@
  * Comparisons with protected columns. A searchable sealed column is compared by its blind index, written out as the
  * expression that is indexed, so that it does not depend on the session's search_path; an address is truncated first.
  */
-import { columnNamed, isClearPersonal, labelOf, type ProtectedColumn, refuse } from './columns';
+import { columnNamed, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
 import type { InternalCompiler, Statement } from './internals';
-import { AddressMarker, ClearMarker, IndexMarker } from './marker';
+import { AddressMarker, IndexMarker } from './marker';
 import type { Resolved } from './scope';
 
 const EQUALITY = new Set(['=', '!=', '<>']);
@@ -14,12 +14,15 @@ export function compareWithValue(compiler: InternalCompiler, statement: Statemen
   const found = columnNamed(compiler, statement.column);
   if (!found) return undefined;
   const { element } = found.column;
-  if (!element) return isClearPersonal(found.column) ? hidden(found, statement) : undefined;
+  if (!element) return undefined;
   const column = { ...found, element };
   const operator = (statement.operator ?? '=').toLowerCase();
   if (element.protect === 'truncate-ip') return compareAddress(column, statement, operator);
   if (!EQUALITY.has(operator)) refuse('OPERATOR', column, { operator });
   if (statement.value === null || statement.value === undefined) return undefined;
+  if (isReference(statement.value)) {
+    return `${compiler._not(statement, '')}${compareColumns(compiler, statement.column, operator, statement.value)}`;
+  }
   return `${compiler._not(statement, '')}${indexExpression(compiler, column, statement.column)} ${operator} ${operand(compiler, column, statement.value)}`;
 }
 
@@ -29,7 +32,7 @@ export function compareWithList(compiler: InternalCompiler, statement: Statement
   if (!found) return undefined;
   const { element } = found.column;
   const { value } = statement;
-  if (!element) return isClearPersonal(found.column) && Array.isArray(value) ? hidden(found, statement) : undefined;
+  if (!element) return undefined;
   const column = { ...found, element };
   if (!Array.isArray(value)) refuse('SUBQUERY_OPERAND', column);
   if (element.protect === 'truncate-ip') return { ...statement, value: value.map((each) => address(column, each)) };
@@ -73,20 +76,12 @@ function operand(compiler: InternalCompiler, found: ProtectedColumn, value: unkn
 
 function compareAddress(found: ProtectedColumn, statement: Statement, operator: string): Statement | undefined {
   if (statement.asColumn || statement.value === null || statement.value === undefined) return undefined;
-  if (!EQUALITY.has(operator)) return hidden(found, statement);
+  if (!EQUALITY.has(operator)) return undefined;
   return { ...statement, value: address(found, statement.value) };
 }
 
 function address(found: ProtectedColumn, value: unknown): unknown {
   return value === null || isExpression(value) ? value : new AddressMarker(found.element, labelOf(found), value);
-}
-
-/** The same statement, whose values are sent as they are but not shown. */
-function hidden(found: Resolved, statement: Statement): Statement | undefined {
-  if (statement.asColumn) return undefined;
-  const hide = (value: unknown): unknown =>
-    value === null || value === undefined || isExpression(value) ? value : new ClearMarker(labelOf(found), value);
-  return { ...statement, value: Array.isArray(statement.value) ? statement.value.map(hide) : hide(statement.value) };
 }
 
 export function isExpression(value: unknown): boolean {

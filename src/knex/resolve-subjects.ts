@@ -7,7 +7,9 @@ import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
-import type { SubjectRow } from './subject-row';
+import { canonicalIds } from './canonical-ids';
+import { meetConflicts } from './meet-conflicts';
+import { qualifiedName, type SubjectRow } from './subject-row';
 
 export interface RowSubject {
   /** Values of the table's anchor columns. */
@@ -25,50 +27,17 @@ export class SubjectResolver {
     private readonly connection: Queryable,
   ) {}
 
-  /** @param known anchors found beforehand: whom an update was narrowed to */
-  async resolve(
-    rows: ReadonlySet<SubjectRow>,
-    known: ReadonlyMap<SubjectRow, readonly unknown[]>,
-  ): Promise<RowSubjects> {
-    const anchors = new Map<SubjectRow, readonly unknown[]>(known);
+  async resolve(rows: ReadonlySet<SubjectRow>): Promise<RowSubjects> {
+    const anchors = new Map<SubjectRow, readonly unknown[]>();
     for (const row of rows) if (row.anchor) anchors.set(row, row.anchor);
-    await this.meetConflicts([...rows], anchors);
+    for (const [, group] of grouped([...rows], (row) => row.path.table)) {
+      await meetConflicts(this.connection, this.sealer, group, anchors);
+    }
     await this.assignIds(
       [...rows].filter((row) => !anchors.has(row)),
       anchors,
     );
     return this.climb([...rows], anchors);
-  }
-
-  /** An upsert that would update an existing row writes under that row's person, not under a new one. */
-  private async meetConflicts(
-    rows: readonly SubjectRow[],
-    anchors: Map<SubjectRow, readonly unknown[]>,
-  ): Promise<void> {
-    const meeting = rows.filter((row) => row.conflict && row.path.hops.length === 0);
-    const { conflict, path } = meeting[0] ?? {};
-    if (!conflict || !path) return;
-    const column = quoteIdentifier(conflict.column);
-    const expression = conflict.element ? `substring(${column}::bytea, 9, 16)` : column;
-    const wanted = meeting.map((row) => this.conflictKey(row));
-    const { rows: found } = await this.connection.query(
-      `select ${quoteIdentifier(path.subjectColumn)} as id, ${expression} as met from ${conflict.table.sqlName}
-       where ${expression} = any($1${conflict.element ? '::bytea[]' : ''})`,
-      [wanted],
-    );
-    const existing = new Map(found.map((each) => [comparable(each.met), each.id]));
-    meeting.forEach((row, place) => {
-      const id = existing.get(comparable(wanted[place]));
-      if (id !== undefined) anchors.set(row, [id]);
-    });
-  }
-
-  private conflictKey(row: SubjectRow): unknown {
-    const conflict = row.conflict as NonNullable<SubjectRow['conflict']>;
-    if (!conflict.element) return conflict.value;
-    return Buffer.from(
-      this.sealer.index(conflict.element, conflict.value, { table: conflict.table.name, column: conflict.column }),
-    );
   }
 
   /** The ids the database would have assigned: its own default expression, evaluated beforehand. */
@@ -96,8 +65,14 @@ export class SubjectResolver {
         const onward = path.hops[level + 1]?.columns ?? [path.subjectColumn];
         ids = await this.parents(hop, ids, onward);
       }
+      const type = path.subjects.columns.get(path.subjectColumn)?.type ?? 'text';
+      const canonical = await canonicalIds(
+        this.connection,
+        type,
+        ids.map(([id]) => id ?? ''),
+      );
       group.forEach((row, place) => {
-        subjects.set(row, { anchor: own[place] ?? [], kind: path.kind, id: ids[place]?.[0] ?? '' });
+        subjects.set(row, { anchor: own[place] ?? [], kind: path.kind, id: canonical[place] ?? '' });
       });
     }
     return subjects;
@@ -114,7 +89,7 @@ export class SubjectResolver {
       `select w.place, ${onward.map((name, i) => `p.${quoteIdentifier(name)}::text as o${i}`).join(', ')}
        from unnest(${types.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})
          with ordinality w(${types.map((_, i) => `r${i}`).join(', ')}, place)
-       join ${parent.sqlName} p on ${hop.references.map((name, i) => `p.${quoteIdentifier(name)} = w.r${i}`).join(' and ')}`,
+       join ${qualifiedName(parent)} p on ${hop.references.map((name, i) => `p.${quoteIdentifier(name)} = w.r${i}`).join(' and ')}`,
       types.map((_, i) => tuples.map((tuple) => tuple[i])),
     );
     const found = new Map(rows.map((row) => [Number(row.place) - 1, onward.map((_, i) => String(row[`o${i}`]))]));
@@ -135,8 +110,4 @@ function grouped<K, T>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> 
     else groups.set(key, [item]);
   }
   return groups;
-}
-
-function comparable(value: unknown): string {
-  return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
 }

@@ -16,9 +16,12 @@ export interface Resolved {
 export type Resolution = Resolved | 'opaque' | undefined;
 
 interface Source {
-  readonly alias: string;
+  /** Undefined for raw text, which may bring in any name. */
+  readonly alias: string | undefined;
   readonly table: Table | 'opaque';
 }
+
+const RAW_TEXT: Source = { alias: undefined, table: 'opaque' };
 
 export class Scope {
   private constructor(
@@ -32,6 +35,11 @@ export class Scope {
     return new Scope(read.sources(), read.commonNames, parent);
   }
 
+  /** A raw text: whatever is named in it or under it, only the server can tell. */
+  static ofRawText(parent: Scope | undefined): Scope {
+    return parent ?? new Scope([RAW_TEXT], new Set(), undefined);
+  }
+
   /** The table a write is directed at; undefined when it is none of the catalogue's. */
   get target(): Table | undefined {
     const table = this.sources[0]?.table;
@@ -42,15 +50,22 @@ export class Scope {
     return this.sources[0]?.table === 'opaque';
   }
 
-  get protects(): boolean {
-    return this.sources.some(({ table }) => table !== 'opaque' && [...table.columns.values()].some(isProtected));
+  /** Every column of the tables, or of one of them: what `*` or `users.*` stands for. */
+  columnsOf(qualifier?: string): Resolved[] {
+    const own = qualifier === undefined ? this.sources : this.sources.filter((source) => source.alias === qualifier);
+    return own.flatMap(({ table }) =>
+      table === 'opaque' ? [] : [...table.columns.values()].map((column) => ({ table, column })),
+    );
   }
 
   /** @param path a column as written, split at its dots and mapped to database names */
   resolve(path: readonly string[]): Resolution {
     const name = path.at(-1) ?? '';
     const qualifier = path.at(-2);
-    const own = qualifier === undefined ? this.sources : this.sources.filter((source) => source.alias === qualifier);
+    const own =
+      qualifier === undefined
+        ? this.sources
+        : this.sources.filter(({ alias }) => alias === undefined || alias === qualifier);
     const found = own.flatMap((source) => columnOf(source, name));
     if (found.length > 0) return found.find((each) => isProtected(each.column)) ?? found[0];
     if (own.some((source) => source.table === 'opaque')) return 'opaque';
@@ -89,7 +104,9 @@ class SourceReader {
     private readonly catalogue: Catalogue,
     outerNames: ReadonlySet<string>,
   ) {
-    const own = builder._statements.filter((each) => each.grouping === 'with').map((each) => String(each.alias));
+    const own = builder._statements
+      .filter((each) => each.grouping === 'with')
+      .map((each) => this.map(String(each.alias)));
     this.commonNames = own.length === 0 ? outerNames : new Set([...outerNames, ...own]);
   }
 
@@ -102,7 +119,7 @@ class SourceReader {
   }
 
   private readJoin(join: Statement): Source[] {
-    return join.joinType === 'raw' ? [{ alias: '', table: 'opaque' }] : this.read(join.table, join.schema);
+    return join.joinType === 'raw' ? [RAW_TEXT] : this.read(join.table, join.schema);
   }
 
   private read(source: unknown, schema?: string): Source[] {
@@ -114,7 +131,7 @@ class SourceReader {
           : { alias: this.map(alias), table: 'opaque' },
       );
     }
-    return [{ alias: aliasOf(source), table: 'opaque' }];
+    return [isRawText(source) ? RAW_TEXT : { alias: aliasOf(source), table: 'opaque' }];
   }
 
   private named(name: string, schema?: string): Source {
@@ -143,7 +160,10 @@ function isAliasObject(source: unknown): source is Record<string, unknown> {
   return typeof source === 'object' && source !== null && Object.getPrototypeOf(source) === Object.prototype;
 }
 
-function aliasOf(source: unknown): string {
-  const single = (source as { _single?: { as?: string } } | undefined)?._single;
-  return single?.as ?? '';
+function isRawText(source: unknown): boolean {
+  return typeof source === 'function' || (typeof source === 'object' && source !== null && 'isRawInstance' in source);
+}
+
+function aliasOf(source: unknown): string | undefined {
+  return (source as { _single?: { as?: string } } | undefined)?._single?.as;
 }

@@ -6,30 +6,62 @@ import { namesOfLabel } from '../catalogue/model';
 import type { RowSealer } from '../crypto/seal';
 import type { Names } from '../errors';
 import type { SubjectKey } from '../keyring/subject-keys';
+import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 import { AddressMarker, AnchorMarker, IndexMarker, Marker, SealMarker, TokenMarker, type ValueMarker } from './marker';
-import { type RowSubjects, SubjectResolver } from './resolve-subjects';
+import { type RowSubject, type RowSubjects, SubjectResolver } from './resolve-subjects';
 import type { Seam } from './seam';
-import type { SubjectRow } from './subject-row';
+import { SubjectRow } from './subject-row';
 
-/** @param known anchors of rows that were found beforehand */
 export async function sealBindings(
   seam: Seam,
   connection: Queryable,
   bindings: readonly unknown[],
-  known: ReadonlyMap<SubjectRow, readonly unknown[]> = new Map(),
 ): Promise<unknown[]> {
-  if (!bindings.some((binding) => binding instanceof Marker)) return [...bindings];
-  const rows = new Set(
+  const rows = rowsOf(bindings);
+  const subjects = await new SubjectResolver(seam.catalogue, seam.sealer, withOwnTypes(connection)).resolve(rows);
+  return sealed(seam, bindings, subjects, await keysOf(seam, subjects));
+}
+
+/** The same bindings once for each person: as if the row they belong to had been hers. Keys come in one query. */
+export async function sealBindingsFor(
+  seam: Seam,
+  connection: Queryable,
+  bindings: readonly unknown[],
+  row: SubjectRow,
+  anchors: readonly (readonly unknown[])[],
+): Promise<unknown[][]> {
+  const rows = anchors.map((anchor) => new SubjectRow(row.path, anchor));
+  const others = rowsOf(bindings);
+  others.delete(row);
+  const resolver = new SubjectResolver(seam.catalogue, seam.sealer, withOwnTypes(connection));
+  const subjects = await resolver.resolve(new Set([...rows, ...others]));
+  const keys = await keysOf(seam, subjects);
+  return rows.map((each) => {
+    const subject = subjects.get(each) as RowSubject;
+    return sealed(seam, bindings, new Map([...subjects, [row, subject]]), keys);
+  });
+}
+
+function rowsOf(bindings: readonly unknown[]): Set<SubjectRow> {
+  return new Set(
     bindings.flatMap((each) => (each instanceof SealMarker || each instanceof AnchorMarker ? [each.row] : [])),
   );
-  const subjects =
-    rows.size === 0
-      ? new Map()
-      : await new SubjectResolver(seam.catalogue, seam.sealer, connection).resolve(rows, known);
-  const sealing = new Sealing(seam, subjects, await keysOf(seam, subjects));
+}
+
+function sealed(
+  seam: Seam,
+  bindings: readonly unknown[],
+  subjects: RowSubjects,
+  keys: ReadonlyMap<string, SubjectKey>,
+): unknown[] {
+  const sealing = new Sealing(seam, subjects, keys);
+  const replace = (binding: unknown): unknown => {
+    if (binding instanceof Marker) return sealing.replace(binding);
+    return Array.isArray(binding) ? binding.map(replace) : binding;
+  };
   try {
-    return bindings.map((binding) => (binding instanceof Marker ? sealing.replace(binding) : binding));
+    return bindings.map(replace);
   } finally {
     sealing.wipe();
   }

@@ -4,14 +4,16 @@
  */
 import type { Element, Table } from '../catalogue/model';
 import type { SubjectPath } from '../catalogue/subject-path';
+import { quoteIdentifier } from '../queryable';
 
 /** An insert that may turn into an update of somebody's existing row. */
 export interface ConflictTarget {
   readonly table: Table;
   readonly column: string;
-  /** Set when the target is a sealed, searchable column: then it is found by its blind index. */
+  /** Set when the target is protected: a sealed, searchable column is found by its blind index. */
   readonly element: Element | undefined;
-  readonly value: unknown;
+  /** Hidden in a marker, for it may be personal. */
+  readonly value: { readonly label: string; readonly value: unknown };
 }
 
 export class SubjectRow {
@@ -30,4 +32,9 @@ export class SubjectRow {
   get needsId(): boolean {
     return this.anchor === undefined && this.path.hops.length === 0;
   }
+}
+
+/** With its schema, whatever the session's search_path is. */
+export function qualifiedName({ schema, name }: Table): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }

@@ -5,19 +5,16 @@
 
 import { type Catalogue, type Column, hasSealedColumns, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
+import { isEnvelope, OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/envelope';
 import { UnsupportedQueryError } from '../errors';
-import { isClearPersonal, labelOf } from './columns';
-import type { PreparedInsert } from './internals';
+import { isClearPersonal, labelOf, refuse } from './columns';
+import { type PreparedInsert, quoted, verbatim } from './internals';
 import { AddressMarker, AnchorMarker, ClearMarker, SealMarker } from './marker';
 import { isExpression, refuseExpression } from './predicates';
 import { type ConflictTarget, SubjectRow } from './subject-row';
 
 /** Database name of a column as the application writes it. */
 export type NameOf = (written: string) => string;
-
-export function isWatched(table: Table): boolean {
-  return [...table.columns.values()].some((column) => column.element !== undefined || isClearPersonal(column));
-}
 
 /** Replaces the personal values of a prepared insert by markers, adding the subject's own column where it was left out. */
 export class InsertMarks {
@@ -31,6 +28,8 @@ export class InsertMarks {
     private readonly prepared: PreparedInsert,
     private readonly nameOf: NameOf,
     private readonly conflict: { column: string } | undefined,
+    /** Whether the insert may turn into an update with sealed values of its own, which need the row's person. */
+    private readonly mergesSealed: boolean,
   ) {
     this.path = needsKey(table) ? pathToSubject(catalogue, table) : undefined;
     this.anchors = this.path ? anchorColumns(this.path) : [];
@@ -39,7 +38,7 @@ export class InsertMarks {
   mark(): PreparedInsert {
     const names = this.prepared.columns.map(this.nameOf);
     for (const values of this.prepared.values) {
-      const row = this.holdsSealed(names, values) ? this.rowOf(names, values) : undefined;
+      const row = this.mergesSealed || this.holdsSealed(names, values) ? this.rowOf(names, values) : undefined;
       names.forEach((name, place) => {
         const column = this.table.columns.get(name);
         if (column) values[place] = markValue(this.table, column, values[place], row);
@@ -78,10 +77,12 @@ export class InsertMarks {
   private conflictOf(names: readonly string[], values: readonly unknown[]): ConflictTarget | undefined {
     if (!this.conflict || this.anchors.includes(this.conflict.column)) return undefined;
     const { column } = this.conflict;
-    const value = values[names.indexOf(column)];
-    return isGiven(value)
-      ? { table: this.table, column, element: this.table.columns.get(column)?.element, value }
-      : undefined;
+    const given = values[names.indexOf(column)];
+    if (!isGiven(given)) return undefined;
+    const found = this.table.columns.get(column) as Column;
+    if (isExpression(given)) throw new UnsupportedQueryError('MERGE_TARGET', { table: this.table.name, column });
+    const value = new ClearMarker(labelOf({ table: this.table, column: found }), given);
+    return { table: this.table, column, element: found.element, value };
   }
 
   private addId(names: string[], values: unknown[], row: SubjectRow): void {
@@ -90,7 +91,7 @@ export class InsertMarks {
     if (place === -1) {
       place = names.length;
       names.push(name);
-      this.prepared.columns.push(name);
+      this.prepared.columns.push(verbatim(quoted(name)));
       for (const others of this.prepared.values) while (others.length <= place) others.push(undefined);
     }
     values[place] = new AnchorMarker(`${this.table.name}.${name}`, row, 0);
@@ -144,6 +145,13 @@ function markValue(table: Table, column: Column, value: unknown, row: SubjectRow
   const label = labelOf(found);
   if (!column.element) return isClearPersonal(column) && !isExpression(value) ? new ClearMarker(label, value) : value;
   refuseExpression(found, value, 'EXPRESSION');
+  if (isSealedAlready(value)) refuse('ALREADY_SEALED', found);
   if (column.element.protect === 'truncate-ip') return new AddressMarker(column.element, label, value);
   return new SealMarker(column.element, label, value, row as SubjectRow);
+}
+
+/** What was read through an unprotected handle: bytes of ours, or their text where `bytea` has a type parser of its own. */
+function isSealedAlready(value: unknown): boolean {
+  const bytes = typeof value === 'string' && value.startsWith('\\xa70b01') ? Buffer.from(value.slice(2), 'hex') : value;
+  return bytes instanceof Uint8Array && bytes.length >= OVERHEAD && isEnvelope(bytes) && bytes[SUITE_OFFSET] === SUITE;
 }

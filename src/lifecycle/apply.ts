@@ -6,10 +6,11 @@ import type { Catalogue } from '../catalogue/model';
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Sealer } from '../keyring/sealer';
-import type { SubjectKey, SubjectKeys } from '../keyring/subject-keys';
+import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable, Row } from '../queryable';
 import type { Database } from './database';
 import { erasureStatement } from './erasure-statement';
+import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { resealKept } from './reseal-kept';
 
@@ -30,75 +31,75 @@ export interface Reason {
   readonly because: string;
 }
 
-const LOCK_TIMEOUT = "set local lock_timeout = '5s'";
-/** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
-const ANNOUNCED_AT_ONCE = 200;
-
-/** @returns the ledger's rows; none when nothing was chosen */
-export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, reason: Reason): Promise<Row[]> {
-  refuseBlocked(plan);
-  const destroyed: Uint8Array[] = [];
-  const entries = await engine.database.transaction(async (connection) => {
-    await connection.query(LOCK_TIMEOUT);
-    const ids = await choose(connection);
-    if (ids.length === 0) return [];
-    if (plan.kind === undefined)
-      return erase(
-        engine,
-        plan,
-        connection,
-        ids,
-        ids.map(() => ROWS_TAG),
-        [],
-        reason,
-      );
-    const living = await lockKeys(engine, plan.kind, connection, ids);
-    const tags = living.map(({ key }) => key.keyId);
-    destroyed.push(...tags);
-    const names = living.map(({ id }) => id);
-    if (names.length === 0) return [];
-    const references = names.map((id) => engine.keys.referenceOf(plan.kind as string, id));
-    const rows = await erase(engine, plan, connection, names, tags, references, reason);
-    await announce(connection, tags);
-    return rows;
-  });
-  for (const keyId of destroyed) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
-  return entries;
+export interface Applied {
+  /** Rows of the ledger: one a person, or one for all rows of a rule. */
+  readonly entries: readonly Row[];
+  /** Names of what was chosen, but is not there to be erased: whoever bears them was erased before. */
+  readonly passedOver: readonly string[];
 }
 
+/** What leaves, once it is locked: names, and of each the tag that the statement counts by and the fence's reference. */
+interface Leaving {
+  readonly names: readonly string[];
+  readonly tags: readonly Uint8Array[];
+  readonly references: readonly Uint8Array[];
+}
+
+/** Dates are compared and named as text, so they are written as ISO 8601 has it. */
+const SETTINGS = "select set_config('lock_timeout', '5s', true), set_config('datestyle', 'ISO', true)";
+/** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
+const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
+
+/** @throws PlanBlockedError; PostgreSQL's errors about locks and races, nothing being touched then */
+export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, reason: Reason): Promise<Applied> {
+  refuseBlocked(plan);
+  const { leaving, applied } = await engine.database.transaction(async (connection) => {
+    await connection.query(SETTINGS);
+    const chosen = await choose(connection);
+    const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
+    const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, reason);
+    const left = new Set(leaving.names);
+    return { leaving, applied: { entries, passedOver: chosen.filter((name) => !left.has(name)) } };
+  });
+  if (plan.kind !== undefined) {
+    for (const keyId of leaving.tags) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
+  }
+  return applied;
+}
+
+function ofRows(names: readonly string[]): Leaving {
+  return { names, tags: names.map(() => ROWS_TAG), references: [] };
+}
+
+async function ofPeople(
+  engine: Engine,
+  kind: string,
+  connection: Queryable,
+  chosen: readonly string[],
+): Promise<Leaving> {
+  const people = await lockPeople(engine.keys, kind, connection, chosen);
+  return {
+    names: people.map(({ name }) => name),
+    tags: people.map(({ keyId }) => keyId),
+    references: people.map(({ reference }) => reference),
+  };
+}
 
 async function erase(
   engine: Engine,
   plan: Plan,
   connection: Queryable,
-  ids: readonly string[],
-  tags: readonly Uint8Array[],
-  references: readonly Uint8Array[],
-  reason: Reason,
+  { names, tags, references }: Leaving,
+  { act, because }: Reason,
 ): Promise<Row[]> {
-  const resealed = await resealKept(engine.catalogue, plan, connection, engine.keys, engine.sealer, ids);
+  const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
-  const own = [ids, tags, references, reason.act, reason.because, salt];
-  return (await connection.query(statement, [...own, ...resealed.parameters])).rows;
-}
-
-/** Locks the keys after the rows, in the order writers take them; who lost a race against another erasure drops out. */
-async function lockKeys(
-  engine: Engine,
-  kind: string,
-  connection: Queryable,
-  ids: readonly string[],
-): Promise<{ id: string; key: SubjectKey }[]> {
-  const keys = await engine.keys.forSubjects(kind, ids);
-  const wanted = [...keys].map(([id, key]) => ({ id, key }));
-  const { rows } = await connection.query(
-    'select key_id from oubli.subject_key where key_id = any($1) order by key_id for update',
-    [wanted.map(({ key }) => key.keyId)],
-  );
-  const alive = new Set(rows.map((row) => Buffer.from(row.key_id as Uint8Array).toString('hex')));
-  return wanted.filter(({ key }) => alive.has(Buffer.from(key.keyId).toString('hex')));
+  const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters];
+  const { rows } = await connection.query(statement, parameters);
+  if (plan.kind !== undefined) await announce(connection, tags);
+  return rows;
 }
 
 /** Other processes drop the key from their caches when this commits. */

@@ -1,4 +1,5 @@
 /** How the life cycle reaches the database: transactions of its own, on connections that no query rewriter touches. */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Queryable } from '../queryable';
 
 export interface Database {
@@ -6,9 +7,35 @@ export interface Database {
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 
-/** Serialisation failure, deadlock, lock not available: another attempt may do (PostgreSQL manual, appendix A). */
-const RETRYABLE = new Set(['40001', '40P01', '55P03']);
+/** Lock not available (PostgreSQL manual, appendix A): somebody works on the row. */
+const LOCKED = '55P03';
+/**
+ * Serialisation failure and deadlock; and a foreign key that was violated: a row that refers to one that leaves was written
+ * while the statement ran, and the next attempt sees it.
+ */
+const RACES = new Set(['40001', '40P01', '23503']);
+const ATTEMPTS = 5;
 
-export function isRetryable(error: unknown): boolean {
-  return error instanceof Error && RETRYABLE.has((error as { code?: string }).code ?? '');
+export function isLocked(error: unknown): boolean {
+  return sqlState(error) === LOCKED;
+}
+
+export function isRace(error: unknown): boolean {
+  return RACES.has(sqlState(error));
+}
+
+/** Another attempt, with a little patience, where a race was lost. */
+export async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isRace(error)) throw error;
+      await wait(20 * attempt * (0.5 + Math.random()));
+    }
+  }
+}
+
+function sqlState(error: unknown): string {
+  return error instanceof Error ? String((error as { code?: unknown }).code) : '';
 }

@@ -3,26 +3,11 @@
  * is read. The root is a table of subjects, or a table whose rows end by a rule of their own; below it everything that
  * belongs to its rows is deleted, anonymised, kept or detached, and what nobody declared blocks.
  */
-import { type Catalogue, type ForeignKey, isPersonal, type Table } from '../catalogue/model';
+import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
 import { pathToSubject } from '../catalogue/subject-path';
-
-export type Action = 'delete' | 'anonymise' | 'keep' | 'detach';
-
-/** One table, one thing done to those of its rows that hang on the root. */
-export interface Step {
-  readonly table: Table;
-  readonly action: Action;
-  /** From the table up to the root; empty for the root itself. */
-  readonly hops: readonly ForeignKey[];
-  /** Why it is this and not what was declared, or the ground for keeping. */
-  readonly because?: string | undefined;
-}
-
-/** Something a human has to decide before anything is destroyed. */
-export interface Review {
-  readonly table: string;
-  readonly reason: string;
-}
+import { isNullable } from './detach';
+import { type Review, Reviews } from './reviews';
+import type { DetachStep, OwnStep, Step, Way } from './step';
 
 export interface Graph {
   readonly root: Table;
@@ -37,27 +22,28 @@ export function graphBelow(catalogue: Catalogue, root: Table, rootAction: RootAc
 }
 
 class GraphBuilder {
-  private readonly steps = new Map<number, Step>();
-  private readonly reviews: Review[] = [];
+  private readonly own = new Map<number, OwnStep>();
+  private readonly detached = new Map<number, DetachStep>();
+  /** Tables that were meant to lose their rows, also where these must stay now. */
+  private readonly meant = new Set<number>();
+  private readonly reviews: Reviews;
 
   constructor(
     private readonly catalogue: Catalogue,
     private readonly root: Table,
-  ) {}
+  ) {
+    this.reviews = new Reviews(catalogue);
+  }
 
   build(rootAction: RootAction): Graph {
-    this.steps.set(this.root.oid, {
-      table: this.root,
-      action: rootAction === 'anonymise' ? 'anonymise' : 'delete',
-      hops: [],
-    });
+    this.add({ table: this.root, action: rootAction === 'anonymise' ? 'anonymise' : 'delete', ways: [[]] });
     for (const table of this.catalogue.tables) this.addDeclared(table);
-    while (this.settle()) {
-      // each pass may turn one delete into an anonymisation, or find one table more, until nothing changes
-    }
-    this.refuseForcedRoot(rootAction);
-    this.reviewUndeclaredColumns();
-    return { root: this.root, steps: [...this.steps.values()], reviews: this.reviews };
+    // A pass turns a delete into an anonymisation or adds a way, never the other way round, so there is a last one.
+    while (this.settle());
+    for (const step of this.own.values()) this.detachFrom(step);
+    const steps = [...this.own.values(), ...this.detached.values()];
+    this.reviews.ofSteps(steps, rootAction === 'delete');
+    return { root: this.root, steps, reviews: this.reviews.all };
   }
 
   /** A declared table belongs here when its way to its subject leads through the root. */
@@ -67,104 +53,102 @@ class GraphBuilder {
     const end = hops.findIndex((hop) => hop.to === this.root.oid);
     if (end === -1) return;
     const { onErase, retention } = table.declaration.spec;
-    this.steps.set(table.oid, { table, action: onErase, hops: hops.slice(0, end + 1), because: retention?.because });
+    this.add({ table, action: onErase, ways: [hops.slice(0, end + 1)], because: retention?.because });
+  }
+
+  private add(step: OwnStep): void {
+    this.own.set(step.table.oid, step);
+    if (step.action === 'delete') this.meant.add(step.table.oid);
   }
 
   private settle(): boolean {
-    for (const step of this.steps.values()) {
-      if (step.action !== 'delete') continue;
+    for (const step of this.own.values()) {
+      if (step.action === 'keep') continue;
       for (const key of this.catalogue.keysTo(step.table)) if (this.settleReference(step, key)) return true;
     }
     return false;
   }
 
-  /** A foreign key points at rows that are to be deleted: what becomes of the rows that hold it? */
-  private settleReference(parent: Step, key: ForeignKey): boolean {
+  /** A foreign key points at rows that leave or lose their person: what becomes of the rows that hold it? */
+  private settleReference(parent: OwnStep, key: ForeignKey): boolean {
     const child = this.catalogue.table(key.from);
     if (!child) return false;
-    const step = this.steps.get(child.oid);
-    if (step?.action === 'delete' && child.oid !== parent.table.oid) return false;
-    if (step && step.action !== 'delete') return step.action !== 'detach' && this.anonymiseInstead(parent, child);
-    if (this.isUndeclared(child)) return this.addUndeclared(parent, child, key);
-    return this.addReference(parent, child, key);
+    if (!child.declaration) return this.settleUndeclared(parent, child, key);
+    if (parent.action !== 'delete') return false;
+    return this.wouldDangle(parent, child, key) && this.anonymiseInstead(parent, child);
   }
 
-  /** Rows of other people, or of the same table, that only refer to a person: the reference goes, the rows stay. */
-  private addReference(parent: Step, child: Table, key: ForeignKey): boolean {
-    const nullable = key.columns.some((name) => child.columns.get(name)?.notNull === false);
-    if (!nullable) return this.anonymiseInstead(parent, child);
-    if (child.oid === parent.table.oid) return this.detachWithin(parent, key);
-    this.steps.set(child.oid, { table: child, action: 'detach', hops: [key, ...parent.hops] });
-    return true;
+  /** Whether rows stay that refer to what is deleted, and cannot do without. */
+  private wouldDangle(parent: OwnStep, child: Table, key: ForeignKey): boolean {
+    const step = this.own.get(child.oid);
+    if (step && step.action !== 'delete') return true;
+    if (isNullable(child, key)) return false;
+    if (!step) return true;
+    if (step.ways.some(([first]) => first === key)) return false;
+    // A second way to the person (a recipient beside the sender) and a way to the same table (the answer to a message) are
+    // how rows of others refer to hers. Between two tables of hers a reference is taken to be her own; the database checks it.
+    return parent.table === this.root || child === parent.table;
   }
 
-  /** A self-reference cannot be detached in the statement that deletes the row it stands in: a table is touched once. */
-  private detachWithin(parent: Step, key: ForeignKey): boolean {
-    if (key.onDelete === 'set null') return false;
-    return this.anonymiseInstead(parent, parent.table);
-  }
-
-  private addUndeclared(parent: Step, child: Table, key: ForeignKey): boolean {
-    if (this.reviews.some((review) => review.table === child.name)) return false;
-    if (key.onDelete === 'set null' || key.onDelete === 'set default') return false;
-    if (key.onDelete !== 'cascade') {
-      this.reviews.push({
-        table: child.name,
-        reason: `${child.name} refers to ${parent.table.name} and nobody declared what becomes of it`,
-      });
-      return false;
+  private settleUndeclared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
+    if (child === parent.table) return false;
+    if (this.own.get(child.oid)?.action === 'anonymise') {
+      return parent.action === 'delete' && this.anonymiseInstead(parent, child);
     }
-    // Deleted explicitly, so that it is counted, and not by the cascade (RUNTIME: two set operations instead of a trigger a row).
-    this.steps.set(child.oid, {
-      table: child,
-      action: 'delete',
-      hops: [key, ...parent.hops],
-      because: 'cascades from its parent',
-    });
+    const cascades = key.onDelete === 'cascade' || (this.reviews.isDeclaredHarmless(child) && !isNullable(child, key));
+    const goesAlong = cascades && this.meant.has(parent.table.oid) && !this.reviews.holdsPersonal(child);
+    return goesAlong && this.addAlong(parent, child, key);
+  }
+
+  /** Deleted explicitly, so that it is counted, and not by a cascade (RUNTIME: two set operations for a trigger per row). */
+  private addAlong(parent: OwnStep, child: Table, key: ForeignKey): boolean {
+    const step = this.own.get(child.oid);
+    const known = step?.ways ?? [];
+    const ways = parent.ways.map((way): Way => [key, ...way]).filter((way) => !isCircle(way) && !includes(known, way));
+    if (ways.length === 0) return false;
+    const because = key.onDelete === 'cascade' ? 'cascades from its parent' : 'goes with its parent';
+    this.add({ table: child, action: 'delete', because: step?.because ?? because, ways: [...known, ...ways] });
     return true;
   }
 
-  private isUndeclared(table: Table): boolean {
-    if (table.declaration) return false;
-    if ([...table.columns.values()].some(isPersonal)) {
-      const reason = `${table.name} has personal columns but was not declared as a table`;
-      if (!this.reviews.some((review) => review.reason === reason)) this.reviews.push({ table: table.name, reason });
-    }
+  private anonymiseInstead(parent: OwnStep, child: Table): boolean {
+    const because = `rows of ${child.sqlName} that stay refer to it`;
+    this.own.set(parent.table.oid, { ...parent, action: 'anonymise', because });
     return true;
   }
 
-  private anonymiseInstead(parent: Step, child: Table): boolean {
-    this.steps.set(parent.table.oid, {
-      ...parent,
-      action: 'anonymise',
-      because: `rows of ${child.name} that stay refer to it`,
-    });
-    return true;
-  }
-
-  private refuseForcedRoot(rootAction: RootAction): void {
-    const step = this.steps.get(this.root.oid);
-    if (rootAction !== 'delete' || step?.action !== 'anonymise') return;
-    this.reviews.push({ table: this.root.name, reason: `${this.root.name} was to be deleted, but ${step.because}` });
-  }
-
-  /** Closed world (P1): nobody can anonymise a row of which a column is unknown. */
-  private reviewUndeclaredColumns(): void {
-    for (const { table, action } of this.steps.values()) {
-      if (action !== 'anonymise') continue;
-      const silent = [...table.columns.values()].filter(
-        (column) => !column.spec && !this.isKeyColumn(table, column.name),
-      );
-      for (const { name } of silent) {
-        this.reviews.push({
-          table: table.name,
-          reason: `${table.name}.${name} is neither personal nor declared as not personal`,
-        });
-      }
+  /** What refers to these rows and has no step of its own by now: a reference to take away, or a question. */
+  private detachFrom(parent: OwnStep): void {
+    if (parent.action === 'keep') return;
+    for (const key of this.catalogue.keysTo(parent.table)) {
+      const child = this.catalogue.table(key.from);
+      if (!child || this.own.get(child.oid)?.ways.some(([first]) => first === key)) continue;
+      if (this.isUnsettled(child, key)) this.reviews.refuse(child, parent.table);
+      else if (parent.action === 'delete' && key.onDelete !== 'set default') this.detach(parent, child, key);
     }
   }
 
-  private isKeyColumn(table: Table, name: string): boolean {
-    return table.primaryKey.includes(name) || this.catalogue.keysFrom(table).some((key) => key.columns.includes(name));
+  /** Nobody declared the table, and neither its columns nor its foreign key say that it can do without the person. */
+  private isUnsettled(child: Table, { onDelete }: ForeignKey): boolean {
+    if (child.declaration || this.own.has(child.oid)) return false;
+    if (this.reviews.holdsPersonal(child)) return true;
+    return !this.reviews.isDeclaredHarmless(child) && onDelete !== 'set null' && onDelete !== 'set default';
   }
+
+  private detach(parent: OwnStep, child: Table, key: ForeignKey): void {
+    if (!isNullable(child, key)) return;
+    const ways = parent.ways.map((way): Way => [key, ...way]);
+    const known = this.detached.get(child.oid)?.ways ?? [];
+    const unless = this.own.get(child.oid)?.ways ?? [];
+    this.detached.set(child.oid, { table: child, action: 'detach', ways: [...known, ...ways], unless });
+  }
+}
+
+function includes(ways: readonly Way[], wanted: Way): boolean {
+  return ways.some((way) => way.length === wanted.length && way.every((key, i) => key === wanted[i]));
+}
+
+/** A way that comes back to a table it left would never end. */
+function isCircle(way: Way): boolean {
+  return new Set(way.map((key) => key.from)).size < way.length;
 }

@@ -8,6 +8,7 @@ import type { Engine } from './apply';
 import { destroyExpiredKeys } from './retained-keys';
 import { rulesOf } from './rule';
 import { type SweepOptions, type SweepReport, sweep } from './sweep';
+import { SweepFailure, SweepInterrupted } from './sweep-failure';
 
 /** The part of a pg-boss 12 instance used here: the user's own, so that no type of pg-boss enters our declarations. */
 export interface BossLike {
@@ -38,7 +39,7 @@ export interface Jobs {
   readonly queue: string;
   /** Runs the sweep of every rule now, through the queue. */
   sweepNow(): Promise<void>;
-  /** Stops working here; schedules stay for other processes. */
+  /** Stops working here, after the chunk under way; what is left is another process's. Schedules stay. */
   stop(): Promise<void>;
 }
 
@@ -47,6 +48,7 @@ const QUEUE = 'oubli.sweep';
 const HEARTBEAT_SECONDS = 60;
 const EXPIRE_SECONDS = 3600;
 
+/** @throws ConfigurationError NO_BOSS */
 export async function startJobs(boss: BossLike, engine: () => Engine, options: JobOptions = {}): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
   // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
@@ -59,15 +61,12 @@ export async function startJobs(boss: BossLike, engine: () => Engine, options: J
   });
   const rules = rulesOf(engine().catalogue);
   for (const { name } of rules) {
-    await boss.schedule(
-      QUEUE,
-      options.cron ?? '0 3 * * *',
-      { rule: name },
-      { tz: options.timeZone ?? 'UTC', key: name, singletonKey: name },
-    );
+    const when = { tz: options.timeZone ?? 'UTC', key: name, singletonKey: name };
+    await boss.schedule(QUEUE, options.cron ?? '0 3 * * *', { rule: name }, when);
   }
-  const worker = await boss.work(QUEUE, { batchSize: 1, pollingIntervalSeconds: 2 }, (jobs) =>
-    runJobs(jobs, engine, options),
+  const stopping = new AbortController();
+  const worker = await boss.work(QUEUE, { batchSize: 1, pollingIntervalSeconds: 2 }, async ([job]) =>
+    job ? runJob(job, engine(), stopping.signal, options) : undefined,
   );
   return {
     queue: QUEUE,
@@ -75,24 +74,38 @@ export async function startJobs(boss: BossLike, engine: () => Engine, options: J
       for (const { name } of rules) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
     },
     stop: async () => {
-      await boss.offWork(QUEUE, { id: worker });
+      stopping.abort();
+      await boss.offWork(QUEUE, { id: worker, wait: true });
     },
   };
 }
 
-async function runJobs(jobs: SweepJob[], engine: () => Engine, options: JobOptions): Promise<SweepReport[]> {
-  const reports: SweepReport[] = [];
-  for (const { data, signal } of jobs) {
-    const rule = rulesOf(engine().catalogue).find((each) => each.name === data.rule);
-    // A rule may be gone since its schedule was made: a later migration's decision, not a failure.
-    if (!rule) continue;
-    const report = await sweep(engine(), rule, {
-      ...(options.chunk ? { chunk: options.chunk } : {}),
-      ...(signal ? { signal } : {}),
-    });
-    await destroyExpiredKeys(engine().database);
-    options.onSweep?.(report);
-    reports.push(report);
+/** @returns the report, which pg-boss keeps as the job's output: names of rules and numbers, and nothing else */
+async function runJob(
+  { data, signal }: SweepJob,
+  engine: Engine,
+  stopping: AbortSignal,
+  { chunk, onSweep }: JobOptions,
+): Promise<SweepReport | undefined> {
+  const rule = rulesOf(engine.catalogue).find((each) => each.name === data.rule);
+  // A rule may be gone since its schedule was made: a later migration's decision, not a failure.
+  if (!rule) return undefined;
+  const report = await sweepAndDestroy(engine, rule, {
+    signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
+    ...(chunk ? { chunk } : {}),
+  });
+  onSweep?.(report);
+  // pg-boss gives an interrupted sweep to another process, now and not on the next day.
+  if (!report.finished) throw new SweepInterrupted(rule.name);
+  return report;
+}
+
+async function sweepAndDestroy(engine: Engine, rule: Parameters<typeof sweep>[1], options: SweepOptions) {
+  try {
+    const report = await sweep(engine, rule, options);
+    await destroyExpiredKeys(engine);
+    return report;
+  } catch (error) {
+    throw SweepFailure.from(rule.name, error);
   }
-  return reports;
 }

@@ -2,11 +2,13 @@
  * A plan: what an end would do, as data (DESIGN.md mechanism 7). Made from the catalogue alone, printed by whoever wants to
  * look first, and run by `apply.ts`, whose receipt is the plan as applied.
  */
-
 import type { SettledRetention } from '../catalogue/check-retention';
 import type { Catalogue, Table } from '../catalogue/model';
 import { PlanBlockedError } from '../errors';
-import { type Action, graphBelow, type Review, type RootAction, type Step } from './graph';
+import { graphBelow, type RootAction } from './graph';
+import type { Review } from './reviews';
+import { type Root, rowColumn } from './root';
+import type { Action, Step } from './step';
 
 export interface PlannedStep {
   readonly table: string;
@@ -14,10 +16,7 @@ export interface PlannedStep {
   readonly because?: string;
 }
 
-export interface Plan {
-  readonly root: Table;
-  /** The column of the root whose values name what leaves. */
-  readonly rootColumn: string;
+export interface Plan extends Root {
   /** Set when what leaves is a person, whose key is destroyed with her. */
   readonly kind: string | undefined;
   readonly steps: readonly Step[];
@@ -35,7 +34,7 @@ export function planErasure(catalogue: Catalogue, subjects: Table): Plan {
 /** The plan for rows that end by a rule of their table. */
 export function planRows(catalogue: Catalogue, table: Table, retention: SettledRetention): Plan {
   const graph = graphBelow(catalogue, table, retention.then as RootAction);
-  return { ...graph, rootColumn: table.primaryKey[0] ?? 'ctid', kind: undefined };
+  return { ...graph, rootColumn: rowColumn(table), kind: undefined };
 }
 
 /** The same, for people to read and for a dry run to print. */
@@ -54,4 +53,15 @@ export function refuseBlocked(plan: Plan): void {
   if (!first) return;
   const reasons = plan.reviews.map((review) => review.reason).join('; ');
   throw new PlanBlockedError('PLAN_BLOCKED', { table: first.table, kind: plan.kind ?? plan.root.name, reasons });
+}
+
+/**
+ * What PostgreSQL found when it checked the foreign keys, as the reader's own: a row that stays refers to one that was to be
+ * deleted, and the catalogue could not know it. Other errors pass as they are.
+ */
+export function blockedBy(error: unknown, plan: Plan): unknown {
+  const { code, table, constraint } = error as { code?: string; table?: string; constraint?: string };
+  if (code !== '23503') return error;
+  const reasons = `rows of ${table} that are not hers refer to what would be deleted (${constraint})`;
+  return new PlanBlockedError('PLAN_BLOCKED', { table, kind: plan.kind ?? plan.root.name, reasons });
 }

@@ -1,22 +1,25 @@
 /**
  * Rows that the law obliges to keep outlive their person's key: their values are sealed anew under a key of their own, which
- * belongs to no living subject and is destroyed on the day the last of these rows leaves.
+ * belongs to no living subject and is destroyed when the last of these rows has left.
  */
-import type { Catalogue, Column, Table } from '../catalogue/model';
+import type { Column, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { keyIdOf } from '../crypto/envelope';
 import { KeyCache } from '../keyring/key-cache';
-import type { Sealer } from '../keyring/sealer';
-import type { KeyState, SubjectKeys } from '../keyring/subject-keys';
+import type { KeyState, SubjectKey } from '../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
+import type { Engine } from './apply';
 import { dueCondition } from './due';
 import type { ResealedTable } from './erasure-statement';
-import { rootType } from './erasure-statement';
 import type { Plan } from './plan';
+import { belongsTo, fromName } from './root';
 import { rulesOf } from './rule';
+import type { Step } from './step';
 
 export interface Resealed {
   readonly tables: readonly ResealedTable[];
+  /** The key that is kept of each that leaves, in the order of their names; null where nothing sealed is kept. */
+  readonly retained: readonly (Uint8Array | null)[];
   /** One array per `$n` of the statement, in order. */
   readonly parameters: readonly unknown[][];
 }
@@ -27,48 +30,45 @@ interface KeptTable {
   readonly rows: readonly Row[];
 }
 
-/** Opens and seals what is kept of these people; nothing is written yet. */
+/** Opens and seals what is kept of these; nothing is written yet but the fresh keys. */
 export async function resealKept(
-  catalogue: Catalogue,
+  engine: Engine,
   plan: Plan,
   connection: Queryable,
-  keys: SubjectKeys,
-  sealer: Sealer,
-  ids: readonly string[],
+  names: readonly string[],
 ): Promise<Resealed> {
-  const kept = await readKept(catalogue, plan, connection, ids);
-  const states = await keys.byId(keyIdsOf(kept));
-  const fresh = await freshKeys(kept, keys);
+  const kept: KeptTable[] = [];
+  for (const step of plan.steps) {
+    const columns = sealedColumns(step.table);
+    if (step.action !== 'keep' || columns.length === 0) continue;
+    const { rows } = await connection.query(keptRows(engine, plan, step, columns), [names]);
+    kept.push({ table: step.table, columns, rows });
+  }
+  const states = await engine.keys.byId(keyIdsOf(kept));
+  const fresh = await freshKeys(engine, kept);
   return {
     tables: kept.map(({ table, columns }) => ({ table, columns: columns.map((column) => column.name) })),
-    parameters: kept.flatMap((each) => resealTable(each, sealer, states, fresh)),
+    retained: names.map((name) => fresh.get(name)?.keyId ?? null),
+    parameters: kept.flatMap((each) => resealTable(engine, each, states, fresh)),
   };
 }
 
-async function readKept(
-  catalogue: Catalogue,
-  plan: Plan,
-  connection: Queryable,
-  ids: readonly string[],
-): Promise<KeptTable[]> {
-  const kept: KeptTable[] = [];
-  for (const { table, action, hops } of plan.steps) {
-    const columns = [...table.columns.values()].filter((column) => column.element?.protect === 'encrypt');
-    if (action !== 'keep' || columns.length === 0) continue;
-    const chain = joinChain(catalogue, 't', hops, plan.rootColumn);
-    const rule = rulesOf(catalogue).find((each) => each.table === table);
-    const { rows } = await connection.query(
-      `select t.ctid::text as at, ${chain.root}::text as subject, ${rule ? dueCondition(rule, 't').day : 'null::date'}::text as until,
-              ${columns.map((column, i) => `t.${q(column.name)}::bytea as c${i}`).join(', ')}
-       from ${[`${table.sqlName} t`, ...chain.tables].join(', ')}
-       where ${[...chain.conditions, `${chain.root} = any($1::${rootType(plan)}[])`].join(' and ')}
-         and (${columns.map((column) => `t.${q(column.name)} is not null`).join(' or ')})
-       for update of t`,
-      [ids],
-    );
-    kept.push({ table, columns, rows });
-  }
-  return kept;
+export function sealedColumns(table: Table): Column[] {
+  return [...table.columns.values()].filter((column) => column.element?.protect === 'encrypt');
+}
+
+function keptRows({ catalogue }: Engine, plan: Plan, { table, ways }: Step, columns: readonly Column[]): string {
+  const chain = joinChain(catalogue, 't', ways[0] ?? [], plan.rootColumn);
+  const rule = rulesOf(catalogue).find((each) => each.table === table);
+  const values = columns.map((column, i) => `t.${q(column.name)}::bytea as c${i}`).join(', ');
+  const some = columns.map((column) => `t.${q(column.name)} is not null`).join(' or ');
+  return `
+with root as materialized (select w.name, ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
+select r.name, ${rule ? dueCondition(rule, 't').day : 'null::date'}::text as until,
+       t.tableoid::bigint::text as part, t.ctid::text as at, ${values}
+from ${[`${table.sqlName} t`, ...chain.tables, 'root r'].join(', ')}
+where ${belongsTo(plan, chain, 'r')} and (${some})
+for update of t`;
 }
 
 function keyIdsOf(kept: readonly KeptTable[]): Uint8Array[] {
@@ -81,38 +81,31 @@ function keyIdsOf(kept: readonly KeptTable[]): Uint8Array[] {
   return [...ids.values()];
 }
 
-type FreshKeys = Map<string, Awaited<ReturnType<SubjectKeys['createUnlinked']>>>;
-
 /** One key per person for all that is kept of her, until the last of it leaves. */
-async function freshKeys(kept: readonly KeptTable[], keys: SubjectKeys): Promise<FreshKeys> {
+async function freshKeys({ keys }: Engine, kept: readonly KeptTable[]): Promise<Map<string, SubjectKey>> {
   const last = new Map<string, string>();
   for (const row of kept.flatMap(({ rows }) => rows)) {
-    const subject = String(row.subject);
+    const name = String(row.name);
     const until = row.until === null ? 'infinity' : String(row.until);
-    if (until > (last.get(subject) ?? '')) last.set(subject, until); // ISO dates order as text, and 'infinity' after them
+    if (until > (last.get(name) ?? '')) last.set(name, until); // ISO dates order as text, and 'infinity' after them
   }
-  const fresh: FreshKeys = new Map();
-  for (const [subject, until] of last) fresh.set(subject, await keys.createUnlinked(until));
-  return fresh;
+  const fresh = await keys.createUnlinked([...last.values()]);
+  return new Map([...last.keys()].map((name, place) => [name, fresh[place] as SubjectKey]));
 }
 
 function resealTable(
+  { sealer }: Engine,
   kept: KeptTable,
-  sealer: Sealer,
   states: ReadonlyMap<string, KeyState>,
-  fresh: FreshKeys,
+  fresh: ReadonlyMap<string, SubjectKey>,
 ): unknown[][] {
-  const arrays: unknown[][] = [[], ...kept.columns.map(() => [])];
+  const arrays: unknown[][] = [[], [], ...kept.columns.map(() => [])];
   for (const row of kept.rows) {
-    const key = fresh.get(String(row.subject));
+    const key = fresh.get(String(row.name));
     if (!key) continue;
-    const values = kept.columns.map((column, i) => ({
-      element: column.element,
-      bytes: row[`c${i}`] as Uint8Array | null,
-    }));
+    const values = kept.columns.map(({ element }, i) => ({ element, bytes: row[`c${i}`] as Uint8Array | null }));
     const resealed = sealer.resealRow(key, values, (keyId) => states.get(KeyCache.nameOf(keyId)));
-    arrays[0]?.push(row.at);
-    for (const [i, bytes] of resealed.entries()) arrays[i + 1]?.push(bytes);
+    for (const [i, value] of [row.part, row.at, ...resealed].entries()) arrays[i]?.push(value);
   }
   return arrays;
 }

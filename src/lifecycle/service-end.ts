@@ -2,9 +2,9 @@
  * The end of service: the event that starts the clock of a person's retention (ERASURE.md D3). It is written where the rule
  * reads it, in the caller's transaction: the clock starts with the commit, or not at all.
  */
-import type { Table } from '../catalogue/model';
-import { type Queryable, quoteIdentifier as q } from '../queryable';
-import { rootType } from './erasure-statement';
+import { quoteIdentifier as q } from '../queryable';
+import { anchorType, literal } from './due';
+import { rootType } from './root';
 import type { Rule } from './rule';
 
 export interface ServiceEnd {
@@ -17,41 +17,40 @@ export interface ServiceEnd {
  *   first time stands: nobody is kept longer because an event was delivered again.
  */
 export function serviceEnd(rule: Rule, id: string, on: string | undefined): ServiceEnd {
-  const { from, timeZone } = rule.retention;
-  const today = `(oubli.now() at time zone '${timeZone.replaceAll("'", "''")}')`;
-  const column = subjectColumn(rule.table);
-  const type = rootType({ root: rule.table, rootColumn: column });
-  const mine = `t.${q(column)} = $1::${type}`;
-  if (typeof from !== 'string') {
-    const stands = on === undefined ? 'e.ended_on' : 'excluded.ended_on';
+  const { declaration, sqlName } = rule.table;
+  const column = declaration?.is === 'subject' ? declaration.column : '';
+  const mine = `t.${q(column)} = $1::${rootType({ root: rule.table, rootColumn: column })}`;
+  const { from } = rule.retention;
+  if (typeof from === 'string') {
+    const anchor = q(from);
+    const end = `coalesce(${given(rule, '$2')}, t.${anchor}, ${now(rule)})`;
     return {
-      sql: `insert into oubli.service_end as e (kind, subject_id, ended_on)
-select $2, t.${q(column)}::text, coalesce($3::date, ${today}::date) from ${rule.table.sqlName} t where ${mine}
-on conflict (kind, subject_id) do update set ended_on = ${stands} returning kind`,
-      parameters: [id, rule.kind, on ?? null],
+      sql: `update ${sqlName} t set ${anchor} = ${end} where ${mine} returning 1 as ended`,
+      parameters: [id, on ?? null],
     };
   }
-  const anchor = q(from);
+  const stands = on === undefined ? 'e.ended_on' : 'excluded.ended_on';
   return {
-    sql: `update ${rule.table.sqlName} t set ${anchor} = coalesce($2::${typeOf(rule.table, from)}, t.${anchor}, ${today}::${typeOf(rule.table, from)})
-where ${mine} returning 1 as ended`,
-    parameters: [id, on ?? null],
+    sql: `insert into oubli.service_end as e (kind, subject_id, ended_on)
+select $2, t.${q(column)}::text, coalesce(${given(rule, '$3')}, ${now(rule)}) from ${sqlName} t where ${mine}
+on conflict (kind, subject_id) do update set ended_on = ${stands} returning kind`,
+    parameters: [id, rule.kind, on ?? null],
   };
 }
 
-/** Whether a person by this name is there, for the error when no row was touched. */
-export async function exists(connection: Queryable, table: Table, id: string): Promise<boolean> {
-  const column = subjectColumn(table);
-  const type = rootType({ root: table, rootColumn: column });
-  return (
-    (await connection.query(`select 1 from ${table.sqlName} where ${q(column)} = $1::${type}`, [id])).rows.length > 0
-  );
+/** A day is its midnight on the rule's calendar, wherever the session is. */
+function given(rule: Rule, parameter: string): string {
+  const type = anchorType(rule);
+  return isInstant(type)
+    ? `${parameter}::timestamp at time zone ${literal(rule.retention.timeZone)}`
+    : `${parameter}::${type}`;
 }
 
-export function subjectColumn(table: Table): string {
-  return table.declaration?.is === 'subject' ? table.declaration.column : '';
+function now(rule: Rule): string {
+  const type = anchorType(rule);
+  return isInstant(type) ? 'oubli.now()' : `(oubli.now() at time zone ${literal(rule.retention.timeZone)})::${type}`;
 }
 
-function typeOf(table: Table, column: string): string {
-  return table.columns.get(column)?.type ?? 'date';
+function isInstant(type: string): boolean {
+  return /with time zone/.test(type);
 }

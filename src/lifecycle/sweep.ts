@@ -2,12 +2,10 @@
  * A sweep: everything that is due under one rule leaves, a few at a time, each few in a transaction of its own. It may be
  * interrupted anywhere and run again: what is done is done with its ledger row, what is not is still due.
  */
-
-import { quoteIdentifier as q } from '../queryable';
-import { applyPlan, type Choose, type Engine } from './apply';
-import { isRetryable } from './database';
-import { type DueCondition, dueCondition } from './due';
-import { type Plan, planErasure, planRows } from './plan';
+import { type Applied, applyPlan, type Choose, type Engine } from './apply';
+import { isLocked, isRace, retried } from './database';
+import { DueRows } from './due-rows';
+import { blockedBy, type Plan, planErasure, planRows } from './plan';
 import { destroyExpiredKeys } from './retained-keys';
 import { type Rule, rulesOf } from './rule';
 
@@ -23,44 +21,33 @@ export interface SweepReport {
   /** People, or rows, that left. */
   readonly gone: number;
   readonly chunks: number;
-  /** Due, but locked by others at this moment: the next sweep takes them. */
+  /** Due, but locked by others at this moment, or not to be taken: the next sweep tries them again. */
   readonly stillDue: number;
+  /** False when it was stopped before its end. */
   readonly finished: boolean;
 }
 
 const CHUNK = 500;
-const ATTEMPTS = 5;
 
+/** @throws PlanBlockedError, after everybody else has left, when rows of others still refer to somebody who is due */
 export async function sweep(engine: Engine, rule: Rule, options: SweepOptions = {}): Promise<SweepReport> {
-  const plan = planOf(engine, rule);
-  const due = dueCondition(rule, 't');
-  const because = `${rule.retention.because ?? 'retention'}: ${rule.retention.keep} after ${anchorName(rule)}`;
-  const choose = chooseDue(rule, plan, due, options.chunk ?? CHUNK);
-  let gone = 0;
-  let chunks = 0;
-  while (!options.signal?.aborted) {
-    const left = await retried(() =>
-      applyPlan(engine, plan, choose, { act: plan.kind ? 'erased' : 'expired', because }),
-    );
-    const count = plan.kind ? left.length : rowsOf(left);
-    if (count === 0) break;
-    gone += count;
-    chunks += 1;
-  }
-  return {
-    rule: rule.name,
-    gone,
-    chunks,
-    stillDue: await countDue(engine, rule, due),
-    finished: !options.signal?.aborted,
-  };
+  const run = new Sweep(engine, rule, options.chunk ?? CHUNK);
+  while (!options.signal?.aborted && (await run.chunk()));
+  return run.report(!options.signal?.aborted);
 }
 
-/** Every rule, then the keys that were kept for rows which have left. */
+/** Every rule, then the keys that were kept for rows which have left. One rule that fails does not keep the others. */
 export async function sweepAll(engine: Engine, options: SweepOptions = {}): Promise<SweepReport[]> {
   const reports: SweepReport[] = [];
-  for (const rule of rulesOf(engine.catalogue)) reports.push(await sweep(engine, rule, options));
-  await destroyExpiredKeys(engine.database);
+  const failures: unknown[] = [];
+  for (const rule of rulesOf(engine.catalogue)) {
+    await sweep(engine, rule, options).then(
+      (report) => reports.push(report),
+      (error: unknown) => failures.push(error),
+    );
+  }
+  await destroyExpiredKeys(engine);
+  if (failures.length > 0) throw failures[0];
   return reports;
 }
 
@@ -70,47 +57,78 @@ export function planOf(engine: Engine, rule: Rule): Plan {
     : planErasure(engine.catalogue, rule.table);
 }
 
-/** Oldest first by the anchor's index; rows that somebody holds are left for the next time. */
-function chooseDue(rule: Rule, plan: Plan, due: DueCondition, limit: number): Choose {
-  const order = typeof rule.retention.from === 'string' ? `t.${q(rule.retention.from)}` : 'e.ended_on';
-  const name = plan.rootColumn === 'ctid' ? 't.ctid' : `t.${q(plan.rootColumn)}`;
-  const sql = `select ${name}::text as id from ${dueRows(rule, due)} order by ${order} limit ${limit} for update of t skip locked`;
-  return async (connection) => (await connection.query(sql)).rows.map((row) => String(row.id));
-}
+class Sweep {
+  private readonly plan: Plan;
+  private readonly due: DueRows;
+  private readonly because: string;
+  private gone = 0;
+  private chunks = 0;
+  /** Chunks of one until whoever makes a chunk fail is found. */
+  private alone = 0;
+  private failure: unknown;
 
-/** The due rows of a rule; a person who was anonymised stays in her table and is not due again. */
-function dueRows(rule: Rule, due: DueCondition): string {
-  const { declaration } = rule.table;
-  const notErased =
-    declaration?.is === 'subject'
-      ? `and not exists (select from oubli.subject_link l where l.kind = '${declaration.kind}'
-           and l.subject_id = t.${q(declaration.column)}::text and l.erased_at is not null)`
-      : '';
-  return `${rule.table.sqlName} t ${due.join} where ${due.prefilter} and ${due.exact} ${notErased}`;
-}
-
-async function countDue(engine: Engine, rule: Rule, due: DueCondition): Promise<number> {
-  return engine.database.transaction(async (connection) => {
-    const { rows } = await connection.query(`select count(*) as n from ${dueRows(rule, due)}`);
-    return Number(rows[0]?.n);
-  });
-}
-
-function rowsOf(entries: readonly Record<string, unknown>[]): number {
-  const [entry] = entries;
-  const tables = (entry?.details as { tables?: { rows: number }[] } | undefined)?.tables;
-  return tables?.[0]?.rows ?? 0;
-}
-
-async function retried<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt === ATTEMPTS || !isRetryable(error)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20 * attempt * (0.5 + Math.random())));
-    }
+  constructor(
+    private readonly engine: Engine,
+    private readonly rule: Rule,
+    private readonly size: number,
+  ) {
+    this.plan = planOf(engine, rule);
+    this.due = new DueRows(rule, this.plan);
+    this.because = `${rule.retention.because ?? 'retention'}: ${rule.retention.keep} after ${anchorName(rule)}`;
   }
+
+  /** @returns whether there may be more */
+  async chunk(): Promise<boolean> {
+    const limit = this.alone > 0 ? 1 : this.size;
+    let chosen: string[] = [];
+    const choose: Choose = async (connection) => {
+      chosen = await this.due.choose(connection, limit);
+      return chosen;
+    };
+    const reason = { act: this.plan.kind ? 'erased' : 'expired', because: this.because };
+    try {
+      const applied = await retried(() => applyPlan(this.engine, this.plan, choose, reason));
+      if (chosen.length === 0) return false;
+      const left = this.countIn(applied);
+      // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
+      this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
+    } catch (error) {
+      if (!isRace(error) && !isLocked(error)) throw error;
+      this.isolate(error, chosen);
+    }
+    this.alone = Math.max(0, this.alone - 1);
+    return true;
+  }
+
+  async report(finished: boolean): Promise<SweepReport> {
+    if (this.failure !== undefined) throw this.failure;
+    const { gone, chunks } = this;
+    const stillDue = await this.engine.database.transaction((connection) => this.due.count(connection));
+    return { rule: this.rule.name, gone, chunks, stillDue, finished };
+  }
+
+  private countIn({ entries }: Applied): number {
+    const left = this.plan.kind ? entries.length : rowsIn(entries);
+    this.gone += left;
+    if (left > 0) this.chunks += 1;
+    return left;
+  }
+
+  /** A chunk that cannot leave together is tried one by one, and whoever cannot leave at all is passed over. */
+  private isolate(error: unknown, chosen: readonly string[]): void {
+    if (chosen.length > 1) {
+      this.alone = chosen.length + 1;
+      return;
+    }
+    if (!isLocked(error)) this.failure ??= blockedBy(error, this.plan);
+    this.due.goOn(chosen);
+  }
+}
+
+/** The root's line is the first. */
+function rowsIn(entries: Applied['entries']): number {
+  const details = entries[0]?.details as { tables?: { rows: number }[] } | undefined;
+  return details?.tables?.[0]?.rows ?? 0;
 }
 
 function anchorName(rule: Rule): string {

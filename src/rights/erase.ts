@@ -1,15 +1,9 @@
 /** The right to erasure (GDPR Art. 17): one person, now, by the same engine that runs retention (CNIL sheet 14). */
-import {
-  AlreadyErasedError,
-  ConfigurationError,
-  SubjectErasedError,
-  SubjectLockedError,
-  SubjectUnknownError,
-} from '../errors';
+import { AlreadyErasedError, ConfigurationError, SubjectLockedError, SubjectUnknownError } from '../errors';
 import { applyPlan, type Choose, type Engine } from '../lifecycle/apply';
-import { isRetryable } from '../lifecycle/database';
-import { rootType } from '../lifecycle/erasure-statement';
-import type { Plan } from '../lifecycle/plan';
+import { isLocked, isRace, retried } from '../lifecycle/database';
+import { blockedBy, type Plan } from '../lifecycle/plan';
+import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
 import { type Receipt, receiptFrom } from '../registers/receipt';
 
@@ -22,21 +16,22 @@ export async function erasePerson(engine: Engine, plan: Plan, id: string, becaus
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
   try {
-    const [entry] = await applyPlan(engine, plan, chooseOne(plan, id), { act: 'erased', because });
-    if (entry) return receiptFrom(entry);
+    const reason = { act: 'erased', because };
+    const { entries } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), reason));
+    if (entries[0]) return receiptFrom(entries[0]);
   } catch (error) {
-    if (error instanceof SubjectErasedError) throw new AlreadyErasedError('ALREADY_ERASED', names);
-    if (isRetryable(error)) throw new SubjectLockedError('SUBJECT_LOCKED', names);
-    throw error;
+    const refusal = blockedBy(error, plan);
+    if (refusal !== error) throw refusal;
+    throw isLocked(error) || isRace(error) ? new SubjectLockedError('SUBJECT_LOCKED', names) : error;
   }
   if (await wasErased(engine, kind, id)) throw new AlreadyErasedError('ALREADY_ERASED', names);
   throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);
 }
 
 function chooseOne(plan: Plan, id: string): Choose {
-  const column = q(plan.rootColumn);
-  const sql = `select ${column}::text as id from ${plan.root.sqlName} where ${column} = $1::${rootType(plan)} for update`;
-  return async (connection) => (await connection.query(sql, [id])).rows.map((row) => String(row.id));
+  const mine = `t.${q(plan.rootColumn)} = $1::${rootType(plan)}`;
+  const sql = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine} for update`;
+  return async (connection) => (await connection.query(sql, [id])).rows.map((row) => String(row.name));
 }
 
 async function wasErased(engine: Engine, kind: string, id: string): Promise<boolean> {

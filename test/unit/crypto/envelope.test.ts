@@ -132,12 +132,21 @@ describe('I3 a tombstone is what an erasure leaves in a NOT NULL column', () => 
     expect(envelope.hasIndex).to.equal(false);
   });
 
-  it('is refused with an index, a ciphertext, or anything else left in it', () => {
-    const withIndex = Uint8Array.of(...edited(tombstone(7), 3, 0x01), ...new Uint8Array(16));
-    expect(() => parseEnvelope(withIndex)).to.throw(TamperedError);
-    expect(() => parseEnvelope(Uint8Array.of(...tombstone(7), 0))).to.throw(TamperedError);
-    for (let offset = 24; offset < 80; offset++) {
-      expect(() => parseEnvelope(edited(tombstone(7), offset, 1)), `${offset}`).to.throw(TamperedError);
+  it('carries an index that belongs to no value, where a unique column must stay valid', () => {
+    const envelope = parseEnvelope(tombstone(7, INDEX));
+    expect(isTombstone(envelope)).to.equal(true);
+    expect(envelope).to.include({ hasIndex: true, element: 7 });
+    expect(hex(envelope.index!)).to.equal(hex(INDEX));
+    expect(hex(tombstone(7, INDEX))).to.equal(`a70b010100000007${hex(INDEX)}${'00'.repeat(72)}`);
+  });
+
+  it('is refused with a padding class, a ciphertext, or anything else left in it', () => {
+    for (const [left, keyIdAt] of [[tombstone(7), 8] as const, [tombstone(7, INDEX), 24] as const]) {
+      expect(() => parseEnvelope(edited(left, 3, left[3]! | 0x04))).to.throw(TamperedError);
+      expect(() => parseEnvelope(Uint8Array.of(...left, 0))).to.throw(TamperedError);
+      for (let offset = keyIdAt; offset < left.length; offset++) {
+        expect(() => parseEnvelope(edited(left, offset, 1)), `${offset}`).to.throw(TamperedError);
+      }
     }
   });
 });

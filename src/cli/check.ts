@@ -1,0 +1,40 @@
+/** `oubli check`: what the declarations leave open, as findings with a fix each. Reads the schema, never a row of a table. */
+import { Command } from 'commander';
+import { Client } from 'pg';
+import { loadCatalogue } from '../catalogue/load';
+import { undeclaredColumns } from '../checks/declarations';
+import type { Finding } from '../checks/finding';
+import { ConfigurationError } from '../errors';
+import { verifySchema } from '../schema/install';
+
+export function checkVerb(): Command {
+  return new Command('check')
+    .description('find columns of personal tables that nobody declared; exit code 1 if there are any')
+    .option('--url <url>', 'the database, DATABASE_URL unless said otherwise', process.env.DATABASE_URL)
+    .action(check);
+}
+
+async function check({ url }: { url?: string }): Promise<void> {
+  if (!url) throw new ConfigurationError('NO_DATABASE_URL');
+  const findings = await findingsIn(url);
+  for (const finding of findings) console.log(written(finding));
+  console.log(
+    findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
+  );
+  if (findings.length > 0) process.exitCode = 1;
+}
+
+async function findingsIn(url: string): Promise<Finding[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await verifySchema(client);
+    return undeclaredColumns(await loadCatalogue(client));
+  } finally {
+    await client.end();
+  }
+}
+
+function written({ says, fix }: Finding): string {
+  return `${says}\n  fix: ${fix}`;
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+/**
+ * The operator's door: `npx oubli <verb>`. One verb per file; what goes wrong is said with what to do, and without a stack.
+ */
+import { Command } from 'commander';
+import { OubliError } from '../errors';
+import { checkVerb } from './check';
+import { keysVerb } from './keys';
+
+/** Every verb, in the order of an installation's life. */
+const VERBS = [keysVerb, checkVerb];
+
+async function main(args: readonly string[]): Promise<void> {
+  const program = new Command('oubli').description('Personal data that knows when to leave.');
+  for (const verb of VERBS) program.addCommand(verb());
+  await program.parseAsync(args);
+}
+
+main(process.argv).catch((error: unknown) => {
+  if (!(error instanceof OubliError)) throw error;
+  console.error(`oubli: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,42 @@
+/**
+ * What the library's own schema refuses while a migration runs, as errors that show the declaration to write instead. The
+ * functions of `migrations/` name table and column in the fields of their errors.
+ */
+import { AnnotationError, ConfigurationError } from '../errors';
+import { SCHEMA_VERSION } from '../schema/install';
+
+interface Refusal extends Error {
+  readonly code?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly constraint?: string;
+  readonly dataType?: string;
+}
+
+/** @returns the error to raise instead; the same one where it is none of ours */
+export function asAnnotationError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code, table, column, constraint, dataType } = error as Refusal;
+  switch (code) {
+    case 'OU010':
+      return new AnnotationError('NO_SUCH_COLUMN', { table, column });
+    case 'OU011':
+      return new AnnotationError('DOMAIN_TAKEN', { domain: dataType, column });
+    case 'OU012':
+      return new AnnotationError('NO_SINGLE_KEY', { table });
+    case 'OU013':
+      return new AnnotationError('KIND_TAKEN', { table, kind: dataType, other: constraint });
+    case 'OU014':
+      return new AnnotationError('CONSTRAINT_ON_SEALED', { table, column, what: constraint });
+    case 'OU015':
+      return new AnnotationError('ALTER_DECLARED', { table, column });
+    case '3F000':
+      return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
+    default:
+      return error;
+  }
+}
+
+function notInstalled(error: Error): boolean {
+  return error.message.includes('schema "oubli" does not exist');
+}

@@ -1,0 +1,76 @@
+/**
+ * An update that does not name whose rows it touches: they are selected first, then it is sent once for each person, sealed
+ * under her key and bound to her rows, all or none.
+ */
+import { UnsupportedQueryError } from '../errors';
+import { withOwnTypes } from '../own-types';
+import type { StatementFacts } from './frame';
+import {
+  type CompiledQuery,
+  type Connection,
+  type InternalClient,
+  isInTransaction,
+  type QueryResult,
+} from './internals';
+import { sealBindings, sealBindingsFor } from './seal-bindings';
+import type { Seam } from './seam';
+
+export type Narrowed = NonNullable<StatementFacts['narrowed']>;
+
+/** Each person costs a statement; beyond this somebody should think again. */
+export const MOST_SUBJECTS_PER_UPDATE = 1000;
+
+/** The update's bindings, once for each person it concerns. */
+export async function sealForEach(
+  client: InternalClient,
+  seam: Seam,
+  connection: Connection,
+  query: CompiledQuery,
+  narrowed: Narrowed,
+): Promise<unknown[][]> {
+  const anchors = await anchorsOf(client, seam, connection, narrowed);
+  return sealBindingsFor(seam, connection, query.bindings, narrowed.row, anchors);
+}
+
+async function anchorsOf(
+  client: InternalClient,
+  seam: Seam,
+  connection: Connection,
+  { row, query }: Narrowed,
+): Promise<unknown[][]> {
+  const { table } = row.path;
+  const { rows } = await withOwnTypes(connection).query(
+    client.positionBindings(query.sql),
+    await sealBindings(seam, connection, query.bindings),
+  );
+  const anchors = rows.map((found) => Object.values(found));
+  if (anchors.length > MOST_SUBJECTS_PER_UPDATE) {
+    throw new UnsupportedQueryError('UPDATE_TOO_MANY', { table: table.name, most: MOST_SUBJECTS_PER_UPDATE });
+  }
+  // Bound to NULL, the update would miss these rows without a word.
+  if (anchors.some((anchor) => anchor.includes(null))) {
+    throw new UnsupportedQueryError('NOBODYS_ROW', { table: table.name, column: row.path.hops[0]?.columns.join(', ') });
+  }
+  return anchors;
+}
+
+/** Sends the update with each set of bindings, in a transaction of its own unless the connection is in one. */
+export async function allOrNone(
+  connection: Connection,
+  sets: readonly unknown[][],
+  send: (bindings: unknown[]) => Promise<QueryResult>,
+): Promise<QueryResult> {
+  const results: QueryResult[] = [];
+  const ownTransaction = sets.length > 1 && !isInTransaction(connection);
+  if (ownTransaction) await connection.query('begin');
+  try {
+    for (const bindings of sets) results.push(await send(bindings));
+    if (ownTransaction) await connection.query('commit');
+  } catch (error) {
+    if (ownTransaction) await connection.query('rollback');
+    throw error;
+  }
+  const rows = results.flatMap((result) => result.rows);
+  const rowCount = results.reduce((sum, result) => sum + (result.rowCount ?? 0), 0);
+  return { command: 'UPDATE', fields: results[0]?.fields ?? [], rows, rowCount };
+}

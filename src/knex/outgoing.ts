@@ -1,0 +1,97 @@
+/**
+ * A statement on its way out: the server is asked what its raw parameters are, whom an update concerns is looked up, and
+ * everything is sealed, in this order and before Knex emits `query`. So a statement that is refused was never announced, and
+ * the bindings that events, logs and errors see keep their markers.
+ */
+
+import { classifyParameters } from './classify';
+import { StatementDescriptions } from './describe';
+import { factsOf } from './frame';
+import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
+import { Marker } from './marker';
+import { allOrNone, sealForEach } from './narrowed-update';
+import { sealBindings } from './seal-bindings';
+import type { Seam } from './seam';
+import { needsDescription } from './undescribed';
+import { WatchedNames } from './watched-names';
+
+export class Outgoing {
+  readonly descriptions = new StatementDescriptions();
+  /** What is really sent, by statement: once, or once for each person of an update. */
+  private readonly sealed = new WeakMap<CompiledQuery, unknown[][]>();
+
+  constructor(private readonly seam: Seam) {}
+
+  /** Everything that can refuse a statement. Does nothing when done already. */
+  async prepare(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
+    if (this.sealed.has(query)) return;
+    const narrowed = factsOf(query)?.narrowed;
+    await this.classify(client, connection, query);
+    if (narrowed) {
+      await this.classify(client, connection, narrowed.query);
+      this.sealed.set(query, await sealForEach(client, this.seam, connection, query, narrowed));
+    } else if (holdsMarkers(query.bindings)) {
+      this.sealed.set(query, [await sealBindings(this.seam, connection, query.bindings)]);
+    }
+  }
+
+  /** Hands the sealed statement over, or the statement itself where there is nothing personal in it. */
+  async send(
+    connection: Connection,
+    query: CompiledQuery,
+    send: (query: CompiledQuery) => Promise<CompiledQuery>,
+  ): Promise<QueryResult> {
+    const sets = this.sealed.get(query);
+    this.sealed.delete(query);
+    const result = async (bindings: unknown[]): Promise<QueryResult> =>
+      (await send({ ...query, bindings })).response as QueryResult;
+    if (!sets) return (await send(query)).response as QueryResult;
+    return factsOf(query)?.narrowed ? allOrNone(connection, sets, result) : result(sets[0] ?? []);
+  }
+
+  /** The bindings of a statement that is streamed. */
+  take(query: CompiledQuery): unknown[] {
+    const [bindings] = this.sealed.get(query) ?? [query.bindings];
+    this.sealed.delete(query);
+    return bindings ?? [];
+  }
+
+  private async classify(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
+    const facts = factsOf(query);
+    const { catalogue } = this.seam;
+    if (!facts || !needsDescription(query, facts, catalogue)) return;
+    facts.describe = false;
+    facts.opaque = false;
+    const names = WatchedNames.of(catalogue);
+    const watched = names.mentions(query.sql);
+    const types = await this.typesOf(client, connection, query, watched, !names.ambiguous);
+    if (types) query.bindings = classifyParameters(catalogue, query.bindings, types, watched);
+  }
+
+  /** A statement that cannot be parsed is left to fail by itself, where nothing in it can be personal. */
+  private async typesOf(
+    client: InternalClient,
+    connection: Connection,
+    query: CompiledQuery,
+    watched: boolean,
+    remember: boolean,
+  ): Promise<readonly number[] | undefined> {
+    try {
+      return await this.descriptions.parameterTypes(connection, client.positionBindings(query.sql), remember);
+    } catch (error) {
+      if (!watched) return undefined;
+      const failure = error as Error;
+      failure.message = `${query.sql} - ${failure.message}`;
+      client.emit('query-error', failure, query);
+      throw failure;
+    }
+  }
+}
+
+export function holdsMarkers(bindings: readonly unknown[] | undefined): boolean {
+  return bindings?.some(isMarked) ?? false;
+}
+
+function isMarked(binding: unknown): boolean {
+  return binding instanceof Marker || (Array.isArray(binding) && binding.some(isMarked));
+}

@@ -1,0 +1,62 @@
+/**
+ * Knex's query builder and raw query, so far as they must know that they belong to a protected instance: they refuse foreign
+ * transactions, keep opened rows out of their own events, and a raw text reports its parameters to the statement it is part of.
+ */
+import type { Catalogue } from '../catalogue/model';
+import { UnsupportedQueryError } from '../errors';
+import { compileWithin, currentFrame } from './frame';
+import type { Class, CompiledQuery, InternalBuilder, RawQuery } from './internals';
+import type { OpenedResults } from './opened-results';
+import { Scope } from './scope';
+import { concealUndescribed } from './undescribed';
+
+/** On the prototype of every protected client: which seam it belongs to. */
+export const PROTECTED = Symbol.for('oubli.protected');
+
+/** Constants and functions without arguments: nothing in them to ask the server about. */
+const HARMLESS = /^\s*(default|(current_(date|time|timestamp)|localtimestamp)(\(\d\))?|\w+\(\))\s*$/i;
+
+interface Emitter {
+  emit(event: string, ...args: unknown[]): boolean;
+  transacting(transaction?: { client?: object }): unknown;
+}
+
+export function protectedBuilder(Base: Class<InternalBuilder>, opened: OpenedResults): Class<InternalBuilder> {
+  return guarding(Base as Class<InternalBuilder & Emitter>, opened);
+}
+
+export function protectedRaw(
+  Base: Class<RawQuery>,
+  opened: OpenedResults,
+  catalogue: () => Catalogue,
+): Class<RawQuery> {
+  return class ProtectedRaw extends guarding(Base as Class<RawQuery & Emitter>, opened) {
+    override toSQL(method?: string, tz?: string): CompiledQuery {
+      const compile = (): CompiledQuery => {
+        const query = super.toSQL(method, tz);
+        const facts = currentFrame()?.facts;
+        if (facts && query.bindings.length > 0) facts.describe = true;
+        else if (facts && !HARMLESS.test(query.sql)) facts.opaque = true;
+        return query;
+      };
+      return compileWithin(Scope.ofRawText(currentFrame()?.scope), compile, (query, facts) =>
+        concealUndescribed(query, facts, catalogue),
+      );
+    }
+  };
+}
+
+function guarding<T extends Emitter>(Base: Class<T>, opened: OpenedResults): Class<T> {
+  class Guarding extends (Base as Class<Emitter>) {
+    /** `db('t').transacting(trx)` of an unprotected instance would store plaintext. */
+    override transacting(transaction?: { client?: object }): unknown {
+      if (transaction?.client && !(PROTECTED in transaction.client)) throw new UnsupportedQueryError('FOREIGN_TRX');
+      return super.transacting(transaction);
+    }
+
+    override emit(event: string, ...args: unknown[]): boolean {
+      return super.emit(event, ...opened.redacted(event, args));
+    }
+  }
+  return Guarding as unknown as Class<T>;
+}

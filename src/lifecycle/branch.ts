@@ -1,0 +1,103 @@
+/**
+ * One step of a plan as branches of the erasing statement: what is done to the rows of one table, and which person, or
+ * which chosen row, each of them counts for.
+ */
+import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
+import { joinChain } from '../catalogue/path-sql';
+import { anonymisingAssignments } from './anonymise';
+import { detachingAssignments } from './detach';
+import { dueCondition } from './due';
+import { belongsTo, type Root } from './root';
+import { rulesOf } from './rule';
+import type { Step, Way } from './step';
+
+/** What the step's rows are, as SQL between `from` and `returning`. */
+interface Found {
+  /** A branch of its own that gathers the rows, where they are found by more than one way. */
+  readonly gathered?: string;
+  readonly from: string;
+  readonly where: string;
+  readonly tag: string;
+}
+
+/** @returns branches of a WITH, the last of them named `name`, with the column `tag`; a kept one with `until` also */
+export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
+  const found = step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
+  const before = found.gathered === undefined ? [] : [found.gathered];
+  return [...before, `${name} as (${body(catalogue, step, found)})`];
+}
+
+function body(catalogue: Catalogue, step: Step, { gathered, from, where, tag }: Found): string {
+  const table = step.table.sqlName;
+  switch (step.action) {
+    case 'delete':
+      return `delete from ${table} t using ${from} where ${where} returning ${tag} as tag`;
+    case 'anonymise':
+      return anonymising(step.table, from, where);
+    case 'detach': {
+      const sets = detachingAssignments(step, gathered === undefined ? undefined : (way) => `f.by${way}`);
+      return `update ${table} t set ${sets.join(', ')} from ${from} where ${where} returning ${tag} as tag`;
+    }
+    case 'keep':
+      return `select ${tag} as tag, ${until(catalogue, step.table)} as until from ${table} t, ${from} where ${where}`;
+  }
+}
+
+function direct(catalogue: Catalogue, of: Root, step: Step): Found {
+  const { tables, where } = chained(catalogue, of, step.ways[0] ?? [], 'r');
+  return {
+    from: [...tables, 'root r'].join(', '),
+    where: [where, ...others(catalogue, of, step)].join(' and '),
+    tag: 'r.tag',
+  };
+}
+
+/** Each row once, whoever else of the chunk it also hangs on. */
+function gathered(catalogue: Catalogue, of: Root, step: Step, name: string): Found {
+  const ways = step.ways.map((way, place) => {
+    const { tables, where } = chained(catalogue, of, way, 'r');
+    const from = [`${step.table.sqlName} t`, ...tables, 'root r'].join(', ');
+    const conditions = [where, ...others(catalogue, of, step)].join(' and ');
+    return `select t.tableoid as part, t.ctid as at, r.tag, ${place} as way from ${from} where ${conditions}`;
+  });
+  const by = step.ways.map((_, place) => `bool_or(way = ${place}) as by${place}`).join(', ');
+  return {
+    gathered: `${name} as materialized (
+  select part, at, (array_agg(tag))[1] as tag, ${by} from (${ways.join(' union all ')}) w group by part, at)`,
+    from: `${name} f`,
+    where: 't.tableoid = f.part and t.ctid = f.at',
+    tag: 'f.tag',
+  };
+}
+
+function chained(
+  catalogue: Catalogue,
+  of: Root,
+  way: Way,
+  alias: string,
+): { tables: readonly string[]; where: string } {
+  const chain = joinChain(catalogue, 't', way, of.rootColumn);
+  return { tables: chain.tables, where: belongsTo(of, chain, alias) };
+}
+
+/** No row in two branches (ERASURE.md A1): what the table's own step takes is not detached. */
+function others(catalogue: Catalogue, of: Root, step: Step): string[] {
+  if (step.action !== 'detach') return [];
+  return step.unless.map((way) => {
+    const { tables, where } = chained(catalogue, of, way, 'o');
+    return `not exists (select from ${[...tables, 'root o'].join(', ')} where ${where})`;
+  });
+}
+
+/** A table whose rows hold nothing personal beside their keys is left as it is, but counted. */
+function anonymising(table: Table, from: string, where: string): string {
+  if (![...table.columns.values()].some(isPersonal))
+    return `select r.tag from ${table.sqlName} t, ${from} where ${where}`;
+  const sets = anonymisingAssignments(table, 't', '$6::text').join(', ');
+  return `update ${table.sqlName} t set ${sets} from ${from} where ${where} returning r.tag`;
+}
+
+function until(catalogue: Catalogue, table: Table): string {
+  const rule = rulesOf(catalogue).find((each) => each.table === table);
+  return rule ? dueCondition(rule, 't').day : 'null::date';
+}

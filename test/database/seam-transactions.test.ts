@@ -1,0 +1,213 @@
+import { expect } from 'chai';
+import { failureOf, seamOf, sentDuring } from '../support/listening';
+import { createWorld, type World } from '../support/world';
+
+describe('Transactions through the seam', () => {
+  let world: World;
+  before(async () => {
+    world = await createWorld();
+  });
+  after(() => world.end());
+
+  it('trap 3: what is written in a transaction and in a savepoint is sealed, and read there', async () => {
+    const id = await world.db.transaction(async (trx) => {
+      const [{ id }] = await trx('users').insert({ email: 'trx@example.org', name: 'outer' }).returning('id');
+      await trx.transaction(async (savepoint) => {
+        await savepoint('contracts').insert({ user_id: id, signatory: 'inner' });
+        expect((await savepoint('users').where({ email: 'trx@example.org' }).first()).name).to.equal('outer');
+      });
+      expect(await trx('contracts').where({ user_id: id }).pluck('signatory')).to.deep.equal(['inner']);
+      return id;
+    });
+    const [row] = await world.plain('contracts').where({ user_id: id });
+    expect(row.signatory.subarray(0, 3).toString('hex')).to.equal('a70b01');
+  });
+
+  it('every way to a transaction is protected: provider, transacting, isolation levels, connection', async () => {
+    const provider = world.db.transactionProvider();
+    const provided = await provider();
+    await provided('users').insert({ email: 'provider@example.org', name: 'P' });
+    await provided.commit();
+    await world.db.transaction(
+      async (trx) => {
+        await world.db('users').transacting(trx).insert({ email: 'transacting@example.org', name: 'T' });
+        await world.db.raw('select * from users where email = ?', ['transacting@example.org']).transacting(trx);
+      },
+      { isolationLevel: 'serializable' },
+    );
+    const names = await world
+      .db('users')
+      .whereIn('email', ['provider@example.org', 'transacting@example.org'])
+      .orderBy('id')
+      .pluck('name');
+    expect(names).to.deep.equal(['P', 'T']);
+    for (const row of await world.plain('users').select('name')) {
+      expect(row.name.subarray(0, 2).toString('hex')).to.equal('a70b');
+    }
+  });
+
+  it('a transaction with one snapshot writes about new people, and about nobody who is erased meanwhile', async () => {
+    const [{ id }] = await world.db('users').insert({ email: 'snapshot@example.org' }).returning('id');
+    const trx = await world.db.transaction(undefined, { isolationLevel: 'repeatable read' });
+    await trx('products').count();
+    await trx('users').insert({ email: 'fresh@example.org', name: 'Fresh' });
+    const [{ key_id }] = await world.plain('oubli.subject_link').where({ kind: 'user', subject_id: `${id}` });
+    await world.plain('oubli.subject_key').where({ key_id }).del();
+    expect((await failureOf(() => trx('users').where({ id }).update({ name: 'x' }))).code).to.equal('40001');
+    await trx.rollback();
+  });
+
+  it('a rollback takes the rows back', async () => {
+    await failureOf(() =>
+      world.db.transaction(async (trx) => {
+        await trx('users').insert({ email: 'rolled@example.org' });
+        throw new Error('no');
+      }),
+    );
+    expect(await world.db('users').where({ email: 'rolled@example.org' })).to.deep.equal([]);
+  });
+
+  it('statements started together in one transaction all arrive', async () => {
+    await world.db.transaction(async (trx) => {
+      const insert = (n: number): Promise<unknown> =>
+        trx('users')
+          .insert({ email: `together${n}@example.org`, name: `${n}` })
+          .then();
+      await Promise.all([1, 2, 3, 4, 5].map(insert));
+    });
+    const names = await world
+      .db('users')
+      .whereIn(
+        'email',
+        [1, 2, 3, 4, 5].map((n) => `together${n}@example.org`),
+      )
+      .pluck('name');
+    expect(names.sort()).to.deep.equal(['1', '2', '3', '4', '5']);
+  });
+
+  it('an update of several people inside a transaction is part of it', async () => {
+    await world.db('users').insert([
+      { email: 'm1@example.org', locale: 'mm', name: 'x' },
+      { email: 'm2@example.org', locale: 'mm', name: 'x' },
+    ]);
+    await failureOf(() =>
+      world.db.transaction(async (trx) => {
+        expect(await trx('users').where({ locale: 'mm' }).update({ name: 'y' })).to.equal(2);
+        throw new Error('no');
+      }),
+    );
+    expect(await world.db('users').where({ locale: 'mm' }).pluck('name')).to.deep.equal(['x', 'x']);
+  });
+
+  it('an update of several people does not commit a transaction that was begun by hand', async () => {
+    const connection = await world.db.client.acquireConnection();
+    try {
+      await world.db.raw('begin').connection(connection);
+      await world.db('users').connection(connection).where({ locale: 'mm' }).update({ name: 'z' });
+      await world.db.raw('rollback').connection(connection);
+    } finally {
+      await world.db.client.releaseConnection(connection);
+    }
+    expect(await world.db('users').where({ locale: 'mm' }).pluck('name')).to.deep.equal(['x', 'x']);
+  });
+
+  it('after an error inside a transaction, its later statements fail as PostgreSQL says, and the pool is well', async () => {
+    const error = await failureOf(() =>
+      world.db.transaction(async (trx) => {
+        await failureOf(() => trx('users').insert({ email: null }));
+        await trx('users').insert({ email: 'late@example.org' });
+      }),
+    );
+    expect(error.code).to.equal('25P02');
+    await world.db('users').insert({ email: 'well@example.org' });
+  });
+
+  it('a query on a transaction that is over is refused as ever, before anything of it is sent', async () => {
+    const trx = await world.db.transaction();
+    await trx.commit();
+    const sent = await sentDuring(world.db, async () => {
+      const error = await failureOf(() => trx('users').where({ locale: 'mm' }).update({ name: 'late' }));
+      expect(error.message).to.match(/already complete/);
+    });
+    expect(sent).to.deep.equal([]);
+  });
+
+  it('a commit does not make the catalogue be read again, unless the transaction changed the schema', async () => {
+    await world.db('users').count();
+    const before = seamOf(world.db).catalogue;
+    await world.db.transaction((trx) => trx('users').count());
+    await world.db('users').count();
+    expect(seamOf(world.db).catalogue).to.equal(before);
+    await world.db.transaction((trx) => trx.raw('comment on table products is null'));
+    await world.db('users').count();
+    expect(seamOf(world.db).catalogue).not.to.equal(before);
+  });
+
+  it('a table that a transaction declares is protected at once there, and forgotten with its rollback', async () => {
+    const trx = await world.db.transaction();
+    await trx.schema.createTable('letters', (t) => {
+      t.increments('id');
+      t.integer('user_id').references('users.id');
+      t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.personalData({ purpose: 'provide the service', basis: 'contract' });
+    });
+    const [{ id }] = await trx('users').select('id').limit(1);
+    await trx('letters').insert({ user_id: id, body: 'dear' });
+    expect(await trx('letters').pluck('body')).to.deep.equal(['dear']);
+    await trx.rollback();
+    await world.db('users').count();
+    expect(seamOf(world.db).catalogue.named('letters')).to.deep.equal([]);
+  });
+
+  it('trap 30: migrations of one run see what the ones before them declared', async () => {
+    const migrations = {
+      first: {
+        up: (knex: World['db']) =>
+          knex.schema.createTable('cards', (t) => {
+            t.increments('id');
+            t.integer('user_id').references('users.id');
+            t.text('holder').personal({ category: 'identity.name', protect: 'encrypt', search: 'exact' });
+            t.personalData({ purpose: 'provide the service', basis: 'contract' });
+          }),
+        down: async () => undefined,
+      },
+      second: {
+        up: async (knex: World['db']) => {
+          const [{ id }] = await knex('users').select('id').limit(1);
+          await knex('cards').insert({ user_id: id, holder: 'A. LOVELACE' });
+        },
+        down: async () => undefined,
+      },
+    };
+    await world.db.migrate.latest({
+      migrationSource: {
+        getMigrations: async () => Object.keys(migrations),
+        getMigrationName: (name: string) => name,
+        getMigration: async (name: string) => migrations[name as keyof typeof migrations] as never,
+      },
+    });
+    expect(await world.db('cards').where({ holder: 'A. LOVELACE' }).pluck('holder')).to.deep.equal(['A. LOVELACE']);
+    const [card] = await world.plain('cards').select('holder');
+    expect(card.holder.subarray(0, 2).toString('hex')).to.equal('a70b');
+  });
+
+  it('an instance that runs on while another migrates reads the new column, and writes it after one refusal', async () => {
+    const other = await world.another();
+    await other.db('users').count();
+    await world.db.schema.alterTable('contracts', (t) => {
+      t.text('place').personal({ category: 'contact.address', protect: 'encrypt' });
+    });
+    const [{ id }] = await world.db('users').select('id').limit(1);
+    await world.db('contracts').insert({ user_id: id, plan: 'late', place: 'Paris' });
+    expect((await other.db('contracts').where({ plan: 'late' }).first()).place).to.equal('Paris');
+    const third = await world.another();
+    await world.db.schema.alterTable('contracts', (t) => {
+      t.text('town').personal({ category: 'contact.address', protect: 'encrypt' });
+    });
+    const insert = (): Promise<unknown> =>
+      third.db('contracts').insert({ user_id: id, plan: 'town', town: 'Lyon' }).then();
+    expect((await failureOf(insert)).code).to.equal('REFUSED_BY_DOMAIN');
+    await insert();
+    expect(await world.db('contracts').where({ plan: 'town' }).pluck('town')).to.deep.equal(['Lyon']);
+  });
+});

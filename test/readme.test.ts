@@ -1,0 +1,178 @@
+/** The README runs: its blocks, from top to bottom, on a database of their own, and what it claims of them is so. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { Client } from 'pg';
+import type { PgBoss } from 'pg-boss';
+import { type Jobs, OubliError } from '../src';
+import { texts } from '../src/messages';
+import { createDatabase, type TestDatabase, testServerUrl } from './support/postgres';
+import { asserting, blocksOf, REPOSITORY, ReadersProject, readReadme, type Step, stepsOf } from './support/readme';
+import { failureOf } from './support/refusals';
+
+const TS_NODE = path.join(REPOSITORY, 'node_modules', 'ts-node', 'register');
+
+/** What the blocks call to have their claims checked. */
+const claims = {
+  async answers(run: () => Promise<unknown>, claimed: unknown, line: string): Promise<void> {
+    expect(await run(), line).to.deep.equal(claimed);
+    made += 1;
+  },
+  async refuses(run: () => Promise<unknown>, code: string, line: string): Promise<void> {
+    const error = await failureOf(run);
+    expect(error, `${line}\n${error.stack}`).to.be.instanceOf(OubliError).and.to.have.property('code', code);
+    made += 1;
+  },
+};
+let made = 0;
+
+describe('The README', function () {
+  this.timeout(60_000);
+  const markdown = readReadme();
+  const steps = stepsOf(blocksOf(markdown));
+  let project: ReadersProject;
+  let database: TestDatabase;
+  let ran: Ran;
+  const outside = { cwd: process.cwd(), url: process.env.DATABASE_URL };
+
+  before(async () => {
+    project = new ReadersProject();
+    database = await createDatabase(testServerUrl());
+    process.chdir(project.folder);
+    process.env.DATABASE_URL = database.url;
+    Object.assign(globalThis, { readme: claims });
+    ran = new Ran(project, database.url);
+  });
+  after(async () => {
+    await ran.end();
+    process.chdir(outside.cwd);
+    if (outside.url === undefined) delete process.env.DATABASE_URL;
+    else process.env.DATABASE_URL = outside.url;
+    Reflect.deleteProperty(globalThis, 'readme');
+    await database.drop();
+    rmSync(project.folder, { recursive: true });
+  });
+
+  for (const step of steps) {
+    const what = step.is === 'file' ? step.name : step.text.trim().split('\n')[0];
+    it(`runs, at line ${step.line}: ${what}`, () => ran.run(step));
+  }
+
+  it('checked what it claims', () => {
+    expect(made)
+      .to.equal(markdown.match(/\/\/ [→✘] /g)?.length)
+      .and.to.be.greaterThan(10);
+  });
+
+  it('holds code that compiles in a strict project', () => {
+    const compiler = path.join(REPOSITORY, 'node_modules', 'typescript-7', 'bin', 'tsc');
+    expect(said(process.execPath, [compiler, '-p', project.writeTsconfig()])).to.equal('');
+  });
+
+  it('leaves an archive that can be opened', () => {
+    expect(readFileSync(path.join(project.folder, 'ada.zip')).subarray(0, 2).toString()).to.equal('PK');
+  });
+
+  it('names only error codes that exist', () => {
+    const named = [...markdown.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, code]) => code);
+    const variables = ['OUBLI_KEYS'];
+    expect(named.filter((code) => !(code! in texts) && !variables.includes(code!))).to.deep.equal([]);
+  });
+
+  it('names only files that are there', () => {
+    const linked = [...markdown.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, file]) => file!);
+    expect(linked.filter((file) => !existsSync(path.join(REPOSITORY, file)))).to.deep.equal([]);
+  });
+
+  it('says the versions that package.json says', () => {
+    const { engines } = JSON.parse(readFileSync(path.join(REPOSITORY, 'package.json'), 'utf8'));
+    expect(engines.node.replaceAll('.0', '')).to.equal('^20.19 || >=22.12');
+    expect(markdown).to.contain('`^20.19 \\|\\| >=22.12`');
+  });
+
+  it('is short enough to be read', () => {
+    expect(markdown.split('\n').length).to.be.below(360);
+  });
+});
+
+describe('A claim of the README', () => {
+  it('that nobody could check is an error', () => {
+    expect(() => asserting('// → 7')).to.throw('not checked');
+  });
+
+  it('is found in a block that says nothing of its file, which is an error too', () => {
+    expect(() => stepsOf(blocksOf('```ts\nconst a = 1;\n```\n'))).to.throw('name of its file');
+    expect(() => stepsOf(blocksOf('```toml\na = 1\n```\n'))).to.throw("'toml'");
+    expect(stepsOf(blocksOf('<!-- type-only -->\n```ts\ntype A = 1;\n```\n'))).to.deep.equal([]);
+  });
+});
+
+/** Runs the steps in their reader's folder, and ends what they left running. */
+class Ran {
+  private readonly left: Record<string, unknown>[] = [];
+
+  constructor(
+    private readonly project: ReadersProject,
+    private readonly url: string,
+  ) {}
+
+  async run(step: Step): Promise<void> {
+    if (step.is === 'file') await this.file(step.name, step.text);
+    else if (step.is === 'sql') await this.sql(step.text);
+    else for (const command of commandsOf(step.text)) shell(command);
+  }
+
+  async end(): Promise<void> {
+    const left = Object.assign({}, ...this.left) as { jobs?: Jobs; boss?: PgBoss; close?(): Promise<void>; db?: Knex };
+    await left.jobs?.stop();
+    await left.boss?.stop({ graceful: false });
+    await left.close?.();
+    await left.db?.destroy();
+  }
+
+  private async file(name: string, text: string): Promise<void> {
+    this.project.add(name, text);
+    // the knex command runs these two
+    if (name === 'knexfile.ts' || name.startsWith('migrations/')) return;
+    this.left.push(await this.project.run(name));
+  }
+
+  private async sql(text: string): Promise<void> {
+    const client = new Client({ connectionString: this.url });
+    await client.connect();
+    await client.query(text).finally(() => client.end());
+  }
+}
+
+/** Runs a command of ours or of Knex's; of npm's, the script or the packages must exist. Any other does not exist. */
+function shell(command: string): void {
+  const [program = '', verb = '', ...rest] = command.split(' ');
+  const entry = { knex: 'node_modules/knex/bin/cli.js', oubli: 'src/cli/main.ts' }[verb];
+  if (program === 'npm') checkNpm(verb, rest);
+  else if (program === 'npx' && entry) said(process.execPath, ['-r', TS_NODE, path.join(REPOSITORY, entry), ...rest]);
+  else throw new Error(`nobody knows this command: ${command}`);
+}
+
+function checkNpm(verb: string, rest: readonly string[]): void {
+  const { name, scripts, peerDependencies } = JSON.parse(readFileSync(path.join(REPOSITORY, 'package.json'), 'utf8'));
+  if (verb === 'install') expect([name, ...Object.keys(peerDependencies)]).to.have.members([...rest]);
+  else if (verb !== 'ci') expect(scripts).to.have.property(verb === 'run' ? (rest[0] ?? '') : verb);
+}
+
+function commandsOf(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.replace(/\s+#.*$/, ''));
+  return lines.flatMap((line) => line.split('&&').map((command) => command.trim())).filter((command) => command !== '');
+}
+
+/** What a command prints; it throws, with that, when the command fails. */
+function said(program: string, args: readonly string[]): string {
+  const env = { ...process.env, TS_NODE_PROJECT: path.join(REPOSITORY, 'tsconfig.json') };
+  try {
+    return execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe', env });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${args.join(' ')}\n${stdout}${stderr}`, { cause: error });
+  }
+}

@@ -1,0 +1,53 @@
+/** Ears for tests of the seam: what was sent to the database, and how often the key store was asked. */
+import type { Knex } from 'knex';
+import { internalsOf } from '../../src/knex/internals';
+import type { Seam } from '../../src/knex/seam';
+
+/** The seam of a protected instance, as its client holds it. */
+export function seamOf(db: Knex): Seam {
+  return (internalsOf(db) as unknown as Record<symbol, Seam>)[Symbol.for('oubli.protected')] as Seam;
+}
+
+/** The texts of the statements an instance announced while `work` ran. */
+export async function sentDuring(db: Knex, work: () => unknown): Promise<string[]> {
+  const sent: string[] = [];
+  const listen = ({ sql }: { sql: string }): void => {
+    sent.push(sql);
+  };
+  db.on('query', listen);
+  try {
+    await work();
+  } finally {
+    db.removeListener('query', listen);
+  }
+  return sent;
+}
+
+/** How many statements the key store ran while `work` did. */
+export async function keyQueries(db: Knex, work: () => Promise<unknown>): Promise<number> {
+  const { store } = seamOf(db).keys as unknown as { store: { query: (...args: unknown[]) => unknown } };
+  const { query } = store;
+  let count = 0;
+  store.query = (...args) => {
+    count++;
+    return query.apply(store, args);
+  };
+  try {
+    await work();
+  } finally {
+    store.query = query;
+  }
+  return count;
+}
+
+/** The error a promise or a function rejects with; fails where it does not. */
+export async function failureOf(
+  work: () => unknown,
+): Promise<Error & { code?: string; fix?: string; detail?: string }> {
+  try {
+    await work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was refused');
+}

@@ -1,0 +1,116 @@
+/** Where keys come from: a file that only its owner reads, or an environment variable. */
+import { chmod, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import { environmentKeys, localKeys } from '../../../src';
+import { newKeyDocument } from '../../../src/keyring/key-document';
+import { generateKeyFile } from '../../../src/keyring/local-keys';
+import { expectFix, failureOf, refusalOf } from '../../support/refusals';
+
+describe('Keys from a file', () => {
+  let folder: string;
+  let file: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'oubli-keys-'));
+    file = path.join(folder, 'oubli.keys');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('are those that were generated', async () => {
+    await generateKeyFile(file);
+    const keys = await localKeys({ file }).load();
+    expect(Buffer.from(keys.index).toString('base64')).to.equal(JSON.parse(await readFile(file, 'utf8')).index);
+  });
+
+  it('are named by their file, and read only when they are asked for', async () => {
+    const provider = localKeys({ file });
+    expect(provider.name).to.equal(`file ${file}`);
+    await generateKeyFile(file);
+    expect((await provider.load()).epochs.size).to.equal(1);
+  });
+
+  it('are missed by name', async () => {
+    const error = await refusalOf(() => localKeys({ file }).load());
+    expect(error.code).to.equal('KEY_FILE_MISSING');
+    expectFix(error, /npx oubli keys generate --out .*oubli\.keys/);
+  });
+
+  for (const mode of [0o644, 0o640, 0o604, 0o620, 0o602, 0o610]) {
+    it(`are refused from a file of mode ${mode.toString(8)}, which others can reach`, async () => {
+      await generateKeyFile(file);
+      await chmod(file, mode);
+      const error = await refusalOf(() => localKeys({ file }).load());
+      expect(error.code).to.equal('KEY_FILE_OPEN');
+      expectFix(error, /^chmod 600 .*oubli\.keys$/);
+    });
+  }
+
+  for (const mode of [0o600, 0o400, 0o700]) {
+    it(`are taken from a file of mode ${mode.toString(8)}`, async () => {
+      await generateKeyFile(file);
+      await chmod(file, mode);
+      expect((await localKeys({ file }).load()).epochs.size).to.equal(1);
+    });
+  }
+
+  it('are never overwritten, nor written through a link', async () => {
+    await generateKeyFile(file);
+    const before = await readFile(file);
+    expect((await refusalOf(() => generateKeyFile(file))).code).to.equal('KEY_FILE_EXISTS');
+    expect(await readFile(file)).to.deep.equal(before);
+  });
+
+  it('are readable by their owner only from the first byte, whatever the umask', async () => {
+    const umask = process.umask(0);
+    try {
+      await generateKeyFile(file);
+    } finally {
+      process.umask(umask);
+    }
+    expect((await stat(file)).mode & 0o777).to.equal(0o600);
+  });
+
+  it('give the system’s own error for a folder that is not there or a path that is one', async () => {
+    expect((await failureOf(() => generateKeyFile(path.join(folder, 'none', 'oubli.keys')))).code).to.equal('ENOENT');
+    await mkdir(file, { mode: 0o700 });
+    expect((await failureOf(() => localKeys({ file }).load())).code).to.equal('EISDIR');
+  });
+});
+
+describe('Keys from the environment', () => {
+  const names = ['OUBLI_KEYS', 'OUR_KEYS'];
+  const saved = new Map(names.map((name) => [name, process.env[name]]));
+  afterEach(() => {
+    for (const [name, value] of saved) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  });
+
+  it('are read from OUBLI_KEYS, or from the variable that is named', async () => {
+    process.env.OUBLI_KEYS = newKeyDocument();
+    process.env.OUR_KEYS = newKeyDocument();
+    const ours = await environmentKeys().load();
+    const theirs = await environmentKeys({ variable: 'OUR_KEYS' }).load();
+    expect(ours.index).not.to.deep.equal(theirs.index);
+    expect(Buffer.from(theirs.index).toString('base64')).to.equal(JSON.parse(process.env.OUR_KEYS).index);
+  });
+
+  it('are missed by the variable’s name', async () => {
+    delete process.env.OUR_KEYS;
+    for (const value of [undefined, '']) {
+      if (value !== undefined) process.env.OUR_KEYS = value;
+      const error = await refusalOf(() => environmentKeys({ variable: 'OUR_KEYS' }).load());
+      expect(error.code).to.equal('KEY_VARIABLE_MISSING');
+      expectFix(error, /export OUR_KEYS="\$\(cat oubli\.keys\)"/);
+    }
+  });
+
+  it('are refused as a document is, and named by their variable', async () => {
+    process.env.OUR_KEYS = '{"oubli": 1}';
+    const error = await refusalOf(() => environmentKeys({ variable: 'OUR_KEYS' }).load());
+    expect(error.code).to.equal('KEY_DOCUMENT');
+    expect(error.message).to.contain('environment variable OUR_KEYS');
+  });
+});
