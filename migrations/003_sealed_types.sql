@@ -60,13 +60,11 @@ begin
     using errcode = 'OU003', hint = 'compare with = where the column was declared with search, or decrypt in the application';
 end $$;
 
-create function oubli.create_operator(operator text, a text, b text, operator_schema name, compares_index boolean) returns void
+create function oubli.create_operator(operator text, a text, b text, operator_schema name, body text) returns void
 language plpgsql as $$
 begin
   execute format('create function oubli.%I(a %s, b %s) returns boolean language sql immutable parallel safe return %s',
-    'operator ' || operator, a, b, case when compares_index
-      then format('substring(a::bytea from 9 for 16) %s substring(b::bytea from 9 for 16)', operator)
-      else 'oubli.refuse_operator(a::bytea, b::bytea)' end);
+    'operator ' || operator, a, b, body);
   execute format('create operator %I.%s (function = oubli.%I, leftarg = %s, rightarg = %s%s)',
     operator_schema, operator, 'operator ' || operator, a, b,
     case operator when '=' then ', restrict = eqsel, join = eqjoinsel' when '<>' then ', restrict = neqsel' else '' end);
@@ -76,16 +74,27 @@ create function oubli.create_operators(domain text, searchable boolean, operator
 language plpgsql as $$
 declare
   operator text;
+  refused constant text := 'oubli.refuse_operator(a::bytea, b::bytea)';
+  compared constant text := 'substring(a::bytea from 9 for 16) %s substring(b::bytea from 9 for 16)';
 begin
   foreach operator in array array['=', '<>'] loop
-    perform oubli.create_operator(operator, domain, domain, operator_schema, searchable);
-    perform oubli.create_operator(operator, domain, 'bytea', operator_schema, searchable);
-    perform oubli.create_operator(operator, 'bytea', domain, operator_schema, searchable);
+    perform oubli.create_operator(operator, sides.a, sides.b, operator_schema,
+      case when searchable then format(compared, operator) else refused end)
+    from (values (domain, domain), (domain, 'bytea'), ('bytea', domain)) sides(a, b);
   end loop;
   foreach operator in array array['<', '<=', '>', '>=', '~~', '!~~'] loop
-    perform oubli.create_operator(operator, domain, domain, operator_schema, false);
+    perform oubli.create_operator(operator, domain, domain, operator_schema, refused);
   end loop;
 end $$;
+
+-- Addresses compare as ever. Their `=` is declared for the domain itself, so that PostgreSQL calls an operand of raw SQL by the
+-- domain's name: then it is truncated like what is stored, and a full one is refused instead of matching nothing.
+create function oubli.create_address_operators(domain text, base text, operator_schema name) returns void
+language sql
+begin atomic
+  select oubli.create_operator(operator, domain, domain, operator_schema, format('a::%s %s b::%s', base, operator, base))
+  from unnest(array['=', '<>']) operator;
+end;
 
 -- A column of some relation that has a type of ours, or an array of it.
 create function oubli.column_of_type(wanted regtype) returns text
@@ -238,5 +247,7 @@ begin
   if definition ->> 'protect' = 'encrypt' then
     perform oubli.create_operators(format('oubli.%I', domain_name),
       definition ->> 'normaliser' is not null, operator_schema);
+  elsif definition ->> 'protect' = 'truncate-ip' then
+    perform oubli.create_address_operators(format('oubli.%I', domain_name), base, operator_schema);
   end if;
 end $$;

@@ -1,6 +1,6 @@
 -- The guard of a table with sealed columns: after every INSERT and UPDATE, from whichever client, each value written must
--- be a real sealed value (no query token), under a key that lives (K4), and, in a table of subjects, under the row's own
--- key. One statement-level trigger with a transition table: the cost is per statement, and the key rows stay locked
+-- be a real sealed value (no query token), under a key that lives (K4), and, where the row says whose it is, under that
+-- person's key. One statement-level trigger with a transition table: the cost is per statement, and the key rows stay locked
 -- FOR KEY SHARE until the writer commits, so an erasure waits for it or it for the erasure.
 
 create function oubli.sealed_columns(target regclass) returns setof name
@@ -10,18 +10,38 @@ begin atomic
   where a.attrelid = target and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt' order by a.attnum;
 end;
 
+-- Whose row it is, where the row itself says so: the kind, and the column that holds the subject's name. In a table of
+-- subjects their own column, elsewhere the one foreign key to it. Rows further away are left to the client.
+create function oubli.owner_of_rows(target regclass, out kind text, out col name)
+language sql stable
+begin atomic
+  select min(kind), min(col::text)::name from (
+    select p.subject_kind, p.subject_column from oubli.personal_table p where p.rel = target and p.subject_kind is not null
+    union all
+    select s.subject_kind, a.attname
+    from oubli.personal_table d
+    join pg_catalog.pg_constraint k on k.conrelid = d.rel and k.contype = 'f' and cardinality(k.conkey) = 1
+    join oubli.personal_table s on s.rel = k.confrelid and s.subject_kind is not null
+    join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    join pg_catalog.pg_attribute r on r.attrelid = k.confrelid and r.attnum = k.confkey[1] and r.attname = s.subject_column
+    where d.rel = target and d.subject_kind is null
+      and a.attname = coalesce(d.spec -> 'subject' ->> 'via', a.attname)
+      and s.subject_kind = coalesce(d.spec -> 'subject' ->> 'kind', s.subject_kind)
+  ) owners(kind, col) having count(*) = 1;
+end;
+
 create function oubli.guard_source(target regclass) returns text
 language plpgsql stable as $$
 declare
   sealed name[] := array(select oubli.sealed_columns(target));
-  subject record;
+  owner record;
   tokens text := (select string_agg(format('coalesce(oubli.is_token(%I), false)', c), ' or ') from unnest(sealed) c);
   keys text := (select string_agg(format('oubli.key_id(%I::bytea)', c), ', ') from unnest(sealed) c);
   own text := '';
   named text := replace(replace(target::text, '%', '%%'), '''', '''''');
 begin
-  select p.subject_kind as kind, p.subject_column as col into subject from oubli.personal_table p where p.rel = target;
-  if subject.kind is not null then
+  select * into owner from oubli.owner_of_rows(target);
+  if owner.kind is not null then
     own := format($own$
   if exists (
     select from written w, lateral unnest(array[%s]) k
@@ -29,7 +49,7 @@ begin
       select from oubli.subject_link l where l.kind = %L and l.subject_id = w.%I::text and l.key_id = k)
       and exists (select from oubli.subject_link l where l.key_id = k)) then
     raise exception 'oubli: a value in %s is sealed under the key of another subject' using errcode = 'OU004';
-  end if;$own$, keys, subject.kind, subject.col, named);
+  end if;$own$, keys, owner.kind, owner.col, named);
   end if;
   return format($body$
 declare

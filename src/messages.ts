@@ -272,6 +272,15 @@ export const texts = {
     fix: () => `repeat the query on an open connection; no query may outlive knex.destroy()`,
   },
 
+  LONGER_THAN_DECLARED: {
+    says: (n) => `${value(n)}: longer than the ${n.most} characters its column was declared with`,
+    fix: (n) => `t.string('${n.column ?? 'name'}', …)  // declare the column longer, or shorten the value`,
+  },
+  WIDER_THAN_DECLARED: {
+    says: (n) => `${value(n)}: does not fit numeric(${n.precision}, ${n.scale}), as its column was declared`,
+    fix: (n) => `t.decimal('${n.column ?? 'amount'}', …)  // declare the column wider`,
+  },
+
   // --- configuration and keys --------------------------------------------------------------------------------------
   KEY_DOCUMENT: {
     says: (n) => `${n.provider}: this is not a key document`,
@@ -338,6 +347,10 @@ export const texts = {
   ALREADY_PROTECTED: {
     says: () => 'this Knex instance is protected already, with other options',
     fix: () => 'const { db } = await oubli(knex, { keys })  // once per instance',
+  },
+  PIPELINE: {
+    says: () => `pg's pipeline mode knows no Describe, by which oubli learns what the parameters of raw SQL are`,
+    fix: () => "knex({ client: 'pg', connection: { …, pipeline: false } })",
   },
   BYTEA_PARSER: {
     says: (n) =>

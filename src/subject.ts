@@ -119,7 +119,7 @@ function unknownKind(given: string, kinds: readonly string[]): ConfigurationErro
 /** Knex's `?` for PostgreSQL's `$n`, in the order they stand. */
 function positional(sql: string, parameters: readonly unknown[]): [string, never[]] {
   const ordered: unknown[] = [];
-  const text = sql.replace(/\$(\d+)/g, (_, n: string) => {
+  const text = sql.replaceAll('?', '\\?').replace(/\$(\d+)/g, (_, n: string) => {
     ordered.push(parameters[Number(n) - 1]);
     return '?';
   });

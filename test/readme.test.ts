@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { Client } from 'pg';
 import type { PgBoss } from 'pg-boss';
-import { type Jobs, OubliError } from '../src';
+import { OubliError } from '../src';
 import { texts } from '../src/messages';
 import { createDatabase, type TestDatabase, testServerUrl } from './support/postgres';
 import { asserting, blocksOf, REPOSITORY, ReadersProject, readReadme, type Step, stepsOf } from './support/readme';
@@ -14,7 +14,7 @@ import { failureOf } from './support/refusals';
 
 const TS_NODE = path.join(REPOSITORY, 'node_modules', 'ts-node', 'register');
 
-/** What the blocks call to have their claims checked. */
+/** What the blocks call to have their claims checked, and what they start ended. */
 const claims = {
   async answers(run: () => Promise<unknown>, claimed: unknown, line: string): Promise<void> {
     expect(await run(), line).to.deep.equal(claimed);
@@ -25,8 +25,12 @@ const claims = {
     expect(error, `${line}\n${error.stack}`).to.be.instanceOf(OubliError).and.to.have.property('code', code);
     made += 1;
   },
+  started(boss: PgBoss): void {
+    bosses.push(boss);
+  },
 };
 let made = 0;
+const bosses: PgBoss[] = [];
 
 describe('The README', function () {
   this.timeout(60_000);
@@ -125,9 +129,8 @@ class Ran {
   }
 
   async end(): Promise<void> {
-    const left = Object.assign({}, ...this.left) as { jobs?: Jobs; boss?: PgBoss; close?(): Promise<void>; db?: Knex };
-    await left.jobs?.stop();
-    await left.boss?.stop({ graceful: false });
+    for (const boss of bosses) await boss.stop({ graceful: false });
+    const left = Object.assign({}, ...this.left) as { close?(): Promise<void>; db?: Knex };
     await left.close?.();
     await left.db?.destroy();
   }

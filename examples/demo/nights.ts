@@ -17,10 +17,10 @@ export interface Night {
 }
 
 const DAY = 24 * 60 * 60 * 1000;
-/** As often as a worker of pg-boss looks for jobs. */
-const TICK = 2_000;
-/** Half an hour: something is wrong when a sweep of this size has not reported by then. */
-const PATIENCE = 900;
+/** Half the time after which a worker of pg-boss looks for jobs again. */
+const TICK = 1_000;
+/** By the real clock: something is wrong when sweeps of this size have not reported by then. */
+const PATIENCE = 30_000;
 
 export class Nights {
   private reports: SweepReport[] = [];
@@ -66,10 +66,9 @@ export class Nights {
     await moveClock(this.setting.migrating, await this.untilDay(day));
     await this.clock.setTime(`${day}T02:59:30Z`);
     const rules = (await this.boss.getSchedules()).length;
-    for (let ticks = 0; this.reports.length < rules; ticks++) {
+    for (const deadline = Date.now() + PATIENCE; this.reports.length < rules; await this.clock.tick(TICK)) {
       if (this.failure) throw this.failure;
-      if (ticks > PATIENCE) throw new Error(`only ${this.reports.length} of ${rules} sweeps reported`);
-      await this.clock.tick(TICK);
+      if (Date.now() > deadline) throw new Error(`only ${this.reports.length} of ${rules} sweeps reported`);
     }
     const { reports } = this;
     return { at: `${day} 03:00`, reports, gone: (rule) => reports.find((report) => report.rule === rule)?.gone };

@@ -1,11 +1,12 @@
 /** What the scenes play in: a server of its own, a key file, the application's Knex instance, and psql's view beside it. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import knexPackage, { type Knex } from 'knex';
 import { Client } from 'pg';
 import { AnnotatingClient } from '../../src';
 import { type FreshServer, startPostgres } from '../../test/support/postgres';
+import { onExit } from '../../test/support/postgres/exit';
 
 export interface Setting {
   readonly server: FreshServer;
@@ -25,7 +26,7 @@ const TALKATIVE = { log_statement: 'all', log_parameter_max_length: '-1', log_pa
 
 export async function setUp(): Promise<Setting> {
   const server = await startPostgres({ fresh: true, settings: TALKATIVE });
-  const folder = await mkdtemp(path.join(tmpdir(), 'oubli-demo-'));
+  const { folder, remove } = temporaryFolder();
   const connection = server.url;
   const migrating = knexPackage({ client: AnnotatingClient, connection, pool: { min: 0, max: 1 } });
   const knex = knexPackage({ client: 'pg', connection, pool: { min: 0, max: 5 } });
@@ -36,7 +37,21 @@ export async function setUp(): Promise<Setting> {
     await migrating.destroy();
     await knex.destroy();
     await server.stop();
-    await rm(folder, { recursive: true, force: true });
+    remove();
   };
   return { server, keyFile: path.join(folder, 'oubli.keys'), migrating, knex, psql, strike };
+}
+
+/** Gone with this process, also when it is interrupted. */
+function temporaryFolder(): { folder: string; remove(): void } {
+  const folder = mkdtempSync(path.join(tmpdir(), 'oubli-demo-'));
+  const act = (): void => rmSync(folder, { recursive: true, force: true });
+  const takeBack = onExit(act);
+  return {
+    folder,
+    remove: () => {
+      act();
+      takeBack();
+    },
+  };
 }

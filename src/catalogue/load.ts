@@ -2,8 +2,10 @@
  * Reads the catalogue: our own tables, and PostgreSQL's about columns, keys and foreign keys. Protection is taken from the
  * column's type (the domain), the declaration from `oubli.annotation`; `checks/` compares the two.
  */
+
 import type { Queryable, Row } from '../queryable';
 import type { SettledSubjectSpec, SettledTableSpec } from './check-table';
+import { limitsOf } from './declared-limits';
 import {
   Catalogue,
   type Column,
@@ -18,7 +20,7 @@ const INSTANCE = `select replace(id::text, '-', '') as id from oubli.instance`;
 
 const ELEMENTS = `
 select e.id, e.domain::oid::int8 as "domainOid", t.typarray::int8 as "domainArrayOid", t.typname as label, e.protect, e.codec,
-       to_regtype(e.declared_type)::oid::int8 as "declaredOid", e.normaliser, e.padding, e.v4, e.v6, e.state
+       to_regtype(e.declared_type)::oid::int8 as "declaredOid", e.declared_type as "declaredType", e.normaliser, e.padding, e.v4, e.v6, e.state
 from oubli.element e join pg_catalog.pg_type t on t.oid = e.domain`;
 
 const TABLES = `
@@ -73,6 +75,7 @@ function toElement(row: Row): Element {
     protect: row.protect as Element['protect'],
     codec: String(row.codec),
     declaredOid: Number(row.declaredOid),
+    limits: limitsOf(String(row.declaredType)),
     normaliser: orUndefined(row.normaliser),
     padding: String(row.padding),
     v4: orUndefined(row.v4),

@@ -4,6 +4,7 @@
  */
 import type { SettledPersonalSpec } from './check-personal';
 import type { SettledSubjectSpec, SettledTableSpec } from './check-table';
+import type { DeclaredLimits } from './declared-limits';
 import type { NotPersonalSpec } from './spec';
 
 export type ColumnSpec = SettledPersonalSpec | NotPersonalSpec;
@@ -20,6 +21,7 @@ export interface Element {
   readonly codec: string;
   /** OID of the type the column was declared with; its `pg` type parser makes the value that the application sees. */
   readonly declaredOid: number;
+  readonly limits: DeclaredLimits;
   readonly normaliser: string | undefined;
   readonly padding: string;
   readonly v4: number | undefined;

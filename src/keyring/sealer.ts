@@ -14,6 +14,7 @@ import { pseudonym } from '../crypto/pseudonym';
 import type { Place } from '../crypto/row-key';
 import { RowSealer } from '../crypto/seal';
 import { AnnotationError, InvalidValueError, type Names, TamperedError } from '../errors';
+import { declaredValue } from './declared-value';
 import type { SubjectKey } from './key-cache';
 import type { KeyState } from './subject-keys';
 
@@ -34,7 +35,7 @@ export class Sealer {
 
   seal(row: RowSealer, element: Element, value: unknown, names: Names): Buffer {
     const codec = element.codec as Codec;
-    const payload = encode(codec, value, names);
+    const payload = encode(codec, declaredValue(value, element.limits, names), names);
     const target = { element: element.id, padding: element.padding as Padding };
     const index = element.normaliser === undefined ? {} : { index: this.index(element, value, names) };
     return row.seal({ ...target, ...index }, payload);

@@ -8,12 +8,11 @@ import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, Undescribe
 import { PinnedValue } from './pinned-value';
 
 const BYTEA = 17;
-/** Types whose values may be anybody's words: text and its kin, json, addresses, xml, bytes, and arrays of them. */
-const WORDY = new Set([
-  0, 17, 18, 19, 25, 114, 142, 650, 705, 869, 1042, 1043, 3802, 199, 1001, 1002, 1009, 1014, 1015, 1041, 3807,
-]);
+/** boolean, integers, oid, uuid: what rows are named by. */
+const NAMING = new Set([16, 20, 21, 23, 26, 2950]);
+const NAME = /^(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
-/** @param watched whether the statement mentions personal data: then no words of its are shown, and none taken for bytes */
+/** @param watched whether the statement mentions personal data: then only ids are shown, and no text is taken for bytes */
 export function classifyParameters(
   catalogue: Catalogue,
   bindings: readonly unknown[],
@@ -35,8 +34,12 @@ export function classifyParameters(
     if (watched && type === BYTEA && typeof value === 'string' && !value.startsWith('\\x')) {
       throw new UnsupportedQueryError('STRING_FOR_BYTEA', { parameter: place + 1 });
     }
-    return watched && WORDY.has(type) ? new ClearMarker(`parameter ${place + 1}`, value) : value;
+    return watched && !isName(value, type) ? new ClearMarker(`parameter ${place + 1}`, value) : value;
   });
+}
+
+function isName(value: unknown, type: number): boolean {
+  return NAMING.has(type) && (typeof value === 'string' ? NAME.test(value) : typeof value !== 'object');
 }
 
 function operand(element: Element, value: unknown, parameter: number): Marker {

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from '../errors';
 import { columnNamed, isClearPersonal, labelOf, refuseSealed } from './columns';
+import { currentFrame } from './frame';
 import type { Class, InternalCompiler, Statement } from './internals';
 import { ClearMarker, Marker } from './marker';
 import { compareColumns, compareWithList, compareWithValue } from './predicates';
@@ -79,10 +80,12 @@ function concealing(compiler: InternalCompiler, statement: Statement, compile: C
   return sql;
 }
 
+/** Also of a name that is no column's, in a statement about people: misspelt, it may stand before anybody's words. */
 function personalLabel(compiler: InternalCompiler, { column }: Statement): string | undefined {
   for (const name of [column].flat()) {
     const found = columnNamed(compiler, name);
     if (found && (found.column.element || isClearPersonal(found.column))) return labelOf(found);
+    if (!found && typeof name === 'string' && currentFrame()?.scope.isWatched) return name;
   }
   return undefined;
 }

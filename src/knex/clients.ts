@@ -34,6 +34,9 @@ export function refuseUnsuitable(knex: Knex): void {
   const client = internalsOf(knex) as InternalClient & { driverName?: string };
   if (client.driverName !== 'pg') throw new ConfigurationError('NOT_POSTGRES', { driver: client.driverName });
   if (client.transacting) throw new ConfigurationError('IS_TRANSACTION');
+  // pg refuses custom queries in this mode: neither raw parameters could be described nor rows streamed (KNEX.md trap 21).
+  if ((client.connectionSettings as { pipeline?: boolean } | undefined)?.pipeline)
+    throw new ConfigurationError('PIPELINE');
 }
 
 /** A handle on the same pool that reads ciphertext and must write it: the explicit escape hatch. */

@@ -5,6 +5,8 @@
 import type { Knex } from 'knex';
 import { type Queryable, quoteIdentifier, type Row } from '../queryable';
 
+export { type Class, Subclassing, subclassed } from './subclassing';
+
 /** What Knex hands to `client.query`: compiled SQL with its bindings. */
 export interface CompiledQuery {
   sql: string;
@@ -158,9 +160,6 @@ export interface Runner {
   ensureConnection(callback: (runner: Runner, params: unknown) => unknown, params?: unknown): Promise<unknown>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: TypeScript requires any[] of a class that is extended by a mixin (TS2545)
-export type Class<T> = new (...args: any[]) => T;
-
 /** Whether a connection is in a transaction, of Knex or begun by hand. */
 export function isInTransaction(connection: Connection): boolean {
   const status = connection.getTransactionStatus?.();
@@ -179,19 +178,4 @@ export function quoted(name: string): string {
 
 export function internalsOf(knex: Knex): InternalClient {
   return knex.client as InternalClient;
-}
-
-/** Makes an object an instance of a subclass of its own class, made once per class: user subclasses keep working. */
-export function subclassed<T extends object>(
-  instance: T,
-  made: WeakMap<object, Class<T>>,
-  make: (base: Class<T>) => Class<T>,
-): T {
-  const base = instance.constructor as Class<T>;
-  let subclass = made.get(base);
-  if (!subclass) {
-    subclass = make(base);
-    made.set(base, subclass);
-  }
-  return Object.setPrototypeOf(instance, subclass.prototype) as T;
 }

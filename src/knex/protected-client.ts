@@ -2,6 +2,8 @@
  * Knex's PostgreSQL client with the seam in it: a subclass, put in place of an instance's own class, so that every handle,
  * builder and transaction of that instance is protected and nobody can hold an unprotected one by accident.
  */
+// Not among Knex's public exports, but the path by which knexfiles and dialect packages import the class.
+import PostgresClient from 'knex/lib/dialects/postgres';
 import type { Catalogue } from '../catalogue/model';
 import type { Row } from '../queryable';
 import { translated, written } from './database-errors';
@@ -15,7 +17,7 @@ import type {
   RawQuery,
   Runner,
 } from './internals';
-import { subclassed } from './internals';
+import { Subclassing, subclassed } from './internals';
 import { openResult, openRows } from './open-rows';
 import { OpenedResults } from './opened-results';
 import { OpeningStream } from './opening-stream';
@@ -27,24 +29,31 @@ import type { Seam } from './seam';
 
 export { PROTECTED } from './protected-builder';
 
+const Stock = PostgresClient as Class<InternalClient>;
+
 export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<InternalClient> {
-  const compilers = new WeakMap<object, Class<InternalCompiler>>();
-  const raws = new WeakMap<object, Class<RawQuery>>();
-  const builders = new WeakMap<object, Class<InternalBuilder>>();
   const opened = new OpenedResults();
   const outgoing = new Outgoing(seam);
   const schema = new SchemaWatch(seam, outgoing.descriptions);
   const catalogue = (): Catalogue => seam.catalogue;
+  const isKnexOwn = (method: keyof InternalClient): boolean => Base.prototype[method] === Stock.prototype[method];
+  const compilers = new Subclassing<InternalCompiler>(
+    (base) => protectedCompiler(base, catalogue),
+    isKnexOwn('queryCompiler'),
+  );
+  const builders = new Subclassing<InternalBuilder>(
+    (base) => protectedBuilder(base, opened),
+    isKnexOwn('queryBuilder'),
+  );
+  const raws = new WeakMap<object, Class<RawQuery>>();
 
   class ProtectedClient extends Base {
     override queryCompiler(builder: InternalBuilder, bindings?: unknown[]): InternalCompiler {
-      return subclassed(super.queryCompiler(builder, bindings), compilers, (base) =>
-        protectedCompiler(base, catalogue),
-      );
+      return compilers.instance(() => super.queryCompiler(builder, bindings), [this, builder, bindings]);
     }
 
     override queryBuilder(): InternalBuilder {
-      return subclassed(super.queryBuilder(), builders, (base) => protectedBuilder(base, opened));
+      return builders.instance(() => super.queryBuilder(), [this]);
     }
 
     override raw(...args: unknown[]): RawQuery {

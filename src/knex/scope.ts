@@ -6,6 +6,7 @@
 import type { Catalogue, Column, Table } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import type { InternalBuilder, InternalClient, Statement } from './internals';
+import { isWatched } from './watched-names';
 
 export interface Resolved {
   readonly table: Table;
@@ -48,6 +49,13 @@ export class Scope {
 
   get targetIsOpaque(): boolean {
     return this.sources[0]?.table === 'opaque';
+  }
+
+  /** Whether any of the tables holds something personal. */
+  get isWatched(): boolean {
+    return (
+      this.sources.some(({ table }) => table !== 'opaque' && isWatched(table)) || (this.parent?.isWatched ?? false)
+    );
   }
 
   /** Every column of the tables, or of one of them: what `*` or `users.*` stands for. */

@@ -40,8 +40,7 @@ export class InsertMarks {
     for (const values of this.prepared.values) {
       const row = this.mergesSealed || this.holdsSealed(names, values) ? this.rowOf(names, values) : undefined;
       names.forEach((name, place) => {
-        const column = this.table.columns.get(name);
-        if (column) values[place] = markValue(this.table, column, values[place], row);
+        values[place] = markValue(this.table, name, values[place], row);
       });
       if (row) {
         this.rows.push(row);
@@ -114,10 +113,7 @@ export function markUpdate(
   row: SubjectRow | undefined,
 ): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(data).map(([written, value]) => {
-      const column = table.columns.get(nameOf(written));
-      return [written, column ? markValue(table, column, value, row) : value];
-    }),
+    Object.entries(data).map(([written, value]) => [written, markValue(table, nameOf(written), value, row)]),
   );
 }
 
@@ -139,15 +135,22 @@ function needsKey(table: Table): boolean {
   );
 }
 
-function markValue(table: Table, column: Column, value: unknown, row: SubjectRow | undefined): unknown {
+function markValue(table: Table, name: string, value: unknown, row: SubjectRow | undefined): unknown {
   if (!isGiven(value)) return value;
+  const column = table.columns.get(name);
+  if (!column?.element)
+    return showsNothing(column) || isExpression(value) ? value : new ClearMarker(`${table.name}.${name}`, value);
   const found = { table, column };
   const label = labelOf(found);
-  if (!column.element) return isClearPersonal(column) && !isExpression(value) ? new ClearMarker(label, value) : value;
   refuseExpression(found, value, 'EXPRESSION');
   if (isSealedAlready(value)) refuse('ALREADY_SEALED', found);
   if (column.element.protect === 'truncate-ip') return new AddressMarker(column.element, label, value);
   return new SealMarker(column.element, label, value, row as SubjectRow);
+}
+
+/** A misspelt name may stand before anybody's words: what is not known not to be personal is hidden. */
+function showsNothing(column: Column | undefined): boolean {
+  return column !== undefined && !isClearPersonal(column);
 }
 
 /** What was read through an unprotected handle: bytes of ours, or their text where `bytea` has a type parser of its own. */

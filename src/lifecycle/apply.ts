@@ -25,10 +25,12 @@ export interface Engine {
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
 
-export interface Reason {
+export interface Errand {
   /** `erased` or `expired`, as the ledger names it. */
   readonly act: string;
   readonly because: string;
+  /** How long to wait for a row that somebody holds: PostgreSQL's `lock_timeout`. */
+  readonly patience: string;
 }
 
 export interface Applied {
@@ -46,19 +48,19 @@ interface Leaving {
 }
 
 /** Dates are compared and named as text, so they are written as ISO 8601 has it. */
-const SETTINGS = "select set_config('lock_timeout', '5s', true), set_config('datestyle', 'ISO', true)";
+const SETTINGS = "select set_config('lock_timeout', $1, true), set_config('datestyle', 'ISO', true)";
 /** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
 const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
 
 /** @throws PlanBlockedError; PostgreSQL's errors about locks and races, nothing being touched then */
-export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, reason: Reason): Promise<Applied> {
+export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, errand: Errand): Promise<Applied> {
   refuseBlocked(plan);
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
-    await connection.query(SETTINGS);
+    await connection.query(SETTINGS, [errand.patience]);
     const chosen = await choose(connection);
     const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
-    const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, reason);
+    const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
     const left = new Set(leaving.names);
     return { leaving, applied: { entries, passedOver: chosen.filter((name) => !left.has(name)) } };
   });
@@ -91,7 +93,7 @@ async function erase(
   plan: Plan,
   connection: Queryable,
   { names, tags, references }: Leaving,
-  { act, because }: Reason,
+  { act, because }: Errand,
 ): Promise<Row[]> {
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);

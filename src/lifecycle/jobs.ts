@@ -61,7 +61,7 @@ export async function startJobs(boss: BossLike, engine: () => Engine, options: J
   });
   const rules = rulesOf(engine().catalogue);
   for (const { name } of rules) {
-    const when = { tz: options.timeZone ?? 'UTC', key: name, singletonKey: name };
+    const when = { tz: options.timeZone ?? 'UTC', key: keyOf(name), singletonKey: name };
     await boss.schedule(QUEUE, options.cron ?? '0 3 * * *', { rule: name }, when);
   }
   const stopping = new AbortController();
@@ -78,6 +78,11 @@ export async function startJobs(boss: BossLike, engine: () => Engine, options: J
       await boss.offWork(QUEUE, { id: worker, wait: true });
     },
   };
+}
+
+/** pg-boss takes ASCII letters, digits and a few signs for the key of a schedule; a table may be called anything. */
+function keyOf(rule: string): string {
+  return rule.replace(':', '/').replace(/[^\w./-]/gu, (sign) => `-${sign.codePointAt(0)?.toString(16)}-`);
 }
 
 /** @returns the report, which pg-boss keeps as the job's output: names of rules and numbers, and nothing else */

@@ -28,6 +28,8 @@ export interface SweepReport {
 }
 
 const CHUNK = 500;
+/** Traffic goes first: what is held longer is due tomorrow too. */
+const PATIENCE = '1s';
 
 /** @throws PlanBlockedError, after everybody else has left, when rows of others still refer to somebody who is due */
 export async function sweep(engine: Engine, rule: Rule, options: SweepOptions = {}): Promise<SweepReport> {
@@ -85,9 +87,10 @@ class Sweep {
       chosen = await this.due.choose(connection, limit);
       return chosen;
     };
-    const reason = { act: this.plan.kind ? 'erased' : 'expired', because: this.because };
+    const { because } = this;
+    const errand = { act: this.plan.kind ? 'erased' : 'expired', because, patience: PATIENCE };
     try {
-      const applied = await retried(() => applyPlan(this.engine, this.plan, choose, reason));
+      const applied = await retried(() => applyPlan(this.engine, this.plan, choose, errand));
       if (chosen.length === 0) return false;
       const left = this.countIn(applied);
       // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.

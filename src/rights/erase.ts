@@ -7,6 +7,9 @@ import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
 import { type Receipt, receiptFrom } from '../registers/receipt';
 
+/** Somebody asked and waits for the answer. */
+const PATIENCE = '5s';
+
 /**
  * @param because what an auditor will read: whose request, how she was identified
  * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError: nothing was touched
@@ -16,8 +19,8 @@ export async function erasePerson(engine: Engine, plan: Plan, id: string, becaus
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
   try {
-    const reason = { act: 'erased', because };
-    const { entries } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), reason));
+    const errand = { act: 'erased', because, patience: PATIENCE };
+    const { entries } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), errand));
     if (entries[0]) return receiptFrom(entries[0]);
   } catch (error) {
     const refusal = blockedBy(error, plan);

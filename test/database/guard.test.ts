@@ -66,6 +66,12 @@ describe('The guard of a table with sealed columns', () => {
     expect(await codeOf(() => world.plain('oubli.subject_key').insert(renamed))).to.equal('OU002');
   });
 
+  it('refuses to hand another person’s sealed row over by its foreign key', async () => {
+    await world.db('contracts').insert({ user_id: ada.id, signatory: 'Ada' });
+    expect(await codeOf(() => world.plain('contracts').update({ user_id: bob.id }))).to.equal('OU004');
+    expect(await world.plain('contracts').pluck('user_id')).to.deep.equal([ada.id]);
+  });
+
   it('lets the writer of a value wait for an erasure that is under way, and then refuses', async () => {
     const erasing = await world.plain.transaction();
     await erasing.raw(

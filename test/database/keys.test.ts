@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import type { Oubli } from '../../src';
 import { ConfigurationError, KeyUnavailableError, SubjectErasedError, TamperedError } from '../../src';
 import { KeyCache } from '../../src/keyring/key-cache';
-import { failureOf, keyQueries, seamOf } from '../support/listening';
+import { keyQueries, seamOf } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('Subject keys', () => {

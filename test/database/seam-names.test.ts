@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { install, SCHEMA_VERSION } from '../../src';
-import { failureOf } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { pathToSubject } from '../../src/catalogue/subject-path';
 import { PinnedValue } from '../../src/knex/pinned-value';
 import { SubjectRow } from '../../src/knex/subject-row';
-import { failureOf, seamOf } from '../support/listening';
+import { seamOf } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('Raw SQL through the seam', () => {

@@ -7,7 +7,8 @@ import {
   SubjectErasedError,
   UnsupportedQueryError,
 } from '../../src';
-import { failureOf, seamOf, sentDuring } from '../support/listening';
+import { seamOf, sentDuring } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 type ErrorClass = abstract new (...args: never[]) => OubliError;

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
-import { failureOf, keyQueries } from '../support/listening';
+import { keyQueries } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 const ROWS = 1050;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { failureOf, seamOf, sentDuring } from '../support/listening';
+import { seamOf, sentDuring } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('Transactions through the seam', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { failureOf } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('A table without personal data', () => {

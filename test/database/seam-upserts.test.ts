@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { failureOf } from '../support/listening';
+import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('onConflict through the seam', () => {

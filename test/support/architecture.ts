@@ -12,7 +12,12 @@ const LAYERS: readonly (readonly string[])[] = [
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
-const SIDEWAYS = new Set(['knex → schema', 'oubli.ts → subject.ts', 'registers → keyring', 'own-types.ts → queryable.ts']);
+const SIDEWAYS = new Set([
+  'knex → schema',
+  'oubli.ts → subject.ts',
+  'registers → keyring',
+  'own-types.ts → queryable.ts',
+]);
 const LEAVES = LAYERS[0] as readonly string[];
 const DOORS = LAYERS.at(-1) as readonly string[];
 

@@ -39,15 +39,3 @@ export async function keyQueries(db: Knex, work: () => Promise<unknown>): Promis
   }
   return count;
 }
-
-/** The error a promise or a function rejects with; fails where it does not. */
-export async function failureOf(
-  work: () => unknown,
-): Promise<Error & { code?: string; fix?: string; detail?: string }> {
-  try {
-    await work();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('nothing was refused');
-}

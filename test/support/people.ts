@@ -36,3 +36,16 @@ export async function addPerson(db: Knex, seed: number): Promise<Person> {
   ]);
   return { id, name, email };
 }
+
+/** Several such people, whose service ended on one day. */
+export async function addPeople(db: Knex, count: number, endedOn: string, firstSeed = 100): Promise<Person[]> {
+  const people: Person[] = [];
+  for (let i = 0; i < count; i++) people.push(await addPerson(db, firstSeed + i));
+  await db('users')
+    .whereIn(
+      'id',
+      people.map(({ id }) => id),
+    )
+    .update({ service_ended_on: endedOn });
+  return people;
+}

@@ -72,13 +72,13 @@ export class ReadersProject {
     this.write('package.json', JSON.stringify({ type: 'module' }));
     for (const folder of ['migrations', TYPED, `${TYPED}/migrations`]) mkdirSync(path.join(this.folder, folder));
     const modules = path.join(this.folder, 'node_modules');
-    mkdirSync(path.join(modules, 'oubli'), { recursive: true });
-    for (const name of ['knex', 'pg', 'pg-boss'])
-      symlinkSync(path.join(REPOSITORY, 'node_modules', name), path.join(modules, name));
-    const exports = { '.': './index.js', './testing': './testing.js' };
-    this.write('node_modules/oubli/package.json', JSON.stringify({ name: 'oubli', type: 'module', exports }));
-    this.write('node_modules/oubli/index.js', reExported('src/index.ts', door));
-    this.write('node_modules/oubli/testing.js', reExported('src/testing.ts', testingDoor));
+    mkdirSync(modules);
+    for (const name of ['knex', 'pg']) symlinkSync(installed(name), path.join(modules, name));
+    this.addModule('oubli', {
+      index: reExported('src/index.ts', door),
+      testing: reExported('src/testing.ts', testingDoor),
+    });
+    this.addModule('pg-boss', { index: KNOWN_BOSSES });
   }
 
   /** What runs, and apart from it the TypeScript, which the Knex command would take for more migrations. */
@@ -104,6 +104,7 @@ export class ReadersProject {
       paths: {
         oubli: [path.join(REPOSITORY, 'src', 'index.ts')],
         'oubli/testing': [path.join(REPOSITORY, 'src', 'testing.ts')],
+        'pg-boss': [path.join(installed('pg-boss'), 'dist', 'index.d.ts')],
       },
     };
     this.write(
@@ -113,9 +114,31 @@ export class ReadersProject {
     return path.join(this.folder, 'tsconfig.json');
   }
 
+  private addModule(name: string, files: Readonly<Record<string, string>>): void {
+    const folder = `node_modules/${name}`;
+    mkdirSync(path.join(this.folder, folder), { recursive: true });
+    const exports = { '.': './index.js', './*': './*.js' };
+    this.write(`${folder}/package.json`, JSON.stringify({ name, type: 'module', exports }));
+    for (const [file, text] of Object.entries(files)) this.write(`${folder}/${file}.js`, text);
+  }
+
   private write(name: string, text: string): void {
     writeFileSync(path.join(this.folder, name), text);
   }
+}
+
+/** pg-boss, whose instances the test knows: one that runs on after its file failed would keep the process alive. */
+const KNOWN_BOSSES = `import { PgBoss as Real } from ${JSON.stringify(path.join(installed('pg-boss'), 'dist', 'index.js'))};
+export class PgBoss extends Real {
+  constructor(options) {
+    super(options);
+    readme.started(this);
+  }
+}
+`;
+
+function installed(name: string): string {
+  return path.join(REPOSITORY, 'node_modules', name);
 }
 
 /** An ES module over this source, with its exports by name. */
@@ -129,7 +152,7 @@ ${Object.keys(exports)
 }
 
 function compiled(text: string): string {
-  const { code } = transformSync(exportingAll(asserting(text)), {
+  const { code } = transformSync(asserting(text), {
     jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
     module: { type: 'es6' },
   });
@@ -152,10 +175,4 @@ export function asserting(text: string): string {
       : `await readme.refuses(${run}, ${JSON.stringify(claimed)}, ${JSON.stringify(line)});`;
   });
   return lines.join('\n');
-}
-
-/** What a file makes and leaves running has to be ended by the test. */
-function exportingAll(text: string): string {
-  const names = [...text.matchAll(/^const (\w+) = /gm)].map(([, name]) => name);
-  return names.length === 0 ? text : `${text}\nexport { ${names.join(', ')} };\n`;
 }

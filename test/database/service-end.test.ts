@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { annotate, install, SCHEMA_VERSION, SubjectUnknownError } from '../../src';
+import { stopClock } from '../../src/testing';
+import { refusalOf } from '../support/refusals';
+import { createWorld, type World } from '../support/world';
+
+/** Kinds of people whose clock starts in every way that a rule can name. */
+async function migrateEnds(knex: Knex): Promise<void> {
+  await install(knex, { version: SCHEMA_VERSION });
+  const anchors = { dated: 'date', timed: 'timestamp', zoned: 'timestamptz', evented: undefined };
+  for (const [kind, type] of Object.entries(anchors)) {
+    await knex.raw(`create table ${kind} (id uuid primary key, name text${type ? `, ended ${type}` : ''})`);
+    await annotate(knex, kind, {
+      subject: {
+        kind,
+        purpose: 'serve',
+        basis: 'contract',
+        retention: {
+          from: type ? 'ended' : { event: 'service_ended' },
+          keep: '6 months',
+          then: 'erase',
+          timeZone: 'America/New_York',
+        },
+      },
+      columns: {
+        name: { category: 'identity.name', protect: 'encrypt' },
+        ...(type ? { ended: { notPersonal: 'starts the clock' } } : {}),
+      },
+    });
+  }
+}
+
+describe('The end of service', () => {
+  let world: World;
+  /** Another Ada for every test: who was erased cannot come back. */
+  let ada: string;
+  before(async () => {
+    world = await createWorld({ migrate: migrateEnds });
+  });
+  after(() => world.end());
+  beforeEach(async () => {
+    ada = randomUUID();
+    for (const kind of ['dated', 'timed', 'zoned', 'evented']) {
+      await world.plain(kind).delete();
+      await world.db(kind).insert([
+        { id: ada, name: 'Ada' },
+        { id: randomUUID(), name: 'Bob' },
+      ]);
+    }
+    await world.plain('oubli.service_end').delete();
+    await stopClock(world.plain, '2026-09-01T02:00:00Z'); // still 31 August in New York
+  });
+
+  for (const kind of ['dated', 'timed', 'zoned', 'evented']) {
+    const ended = async (): Promise<string | null> => {
+      const sql =
+        kind === 'evented'
+          ? `select ended_on::text as ended from oubli.service_end where kind = 'evented' and subject_id = ?`
+          : `select (ended${kind === 'zoned' ? " at time zone 'UTC'" : ''})::text as ended from ${kind} where id = ?`;
+      const { rows } = await world.plain.raw(`${sql}`, [ada]);
+      return rows[0]?.ended ?? null;
+    };
+    const wholeDay = {
+      dated: '2026-08-31',
+      timed: '2026-08-31 22:00:00',
+      zoned: '2026-09-01 02:00:00',
+      evented: '2026-08-31',
+    };
+    const given = {
+      dated: '2026-08-01',
+      timed: '2026-08-01 00:00:00',
+      zoned: '2026-08-01 04:00:00',
+      evented: '2026-08-01',
+    };
+
+    describe(`of a person whose rule starts from ${kind === 'evented' ? 'the event' : `a column (${kind})`}`, () => {
+      it("is today on the rule's calendar, wherever the session is", async () => {
+        await world.subject(kind, ada).serviceEnded();
+        expect(await ended()).to.equal(wholeDay[kind as 'dated']);
+      });
+
+      it('is the day that is given, and said again without a day the first stands', async () => {
+        await world.subject(kind, ada).serviceEnded({ on: '2026-08-01' });
+        await world.subject(kind, ada).serviceEnded();
+        expect(await ended()).to.equal(given[kind as 'dated']);
+        await world.subject(kind, ada).serviceEnded({ on: '2026-08-31' });
+        expect(await ended()).not.to.equal(given[kind as 'dated']);
+      });
+
+      it('starts the clock with the commit, or not at all', async () => {
+        const trx = await world.db.transaction();
+        await world.subject(kind, ada).serviceEnded({ trx });
+        expect(await ended()).to.equal(null);
+        await trx.rollback();
+        expect(await ended()).to.equal(null);
+        await world.db.transaction((other) => world.subject(kind, ada).serviceEnded({ trx: other }));
+        expect(await ended()).not.to.equal(null);
+      });
+
+      it('leads to her erasure six months later, and to nobody else’s', async () => {
+        await world.subject(kind, ada).serviceEnded({ on: '2026-08-31' });
+        await stopClock(world.plain, '2027-02-28T04:59:59Z');
+        await world.sweep();
+        expect(await world.plain(kind)).to.have.length(2);
+        await stopClock(world.plain, '2027-02-28T05:00:00Z');
+        await world.sweep();
+        expect(await world.db(kind).pluck('name')).to.deep.equal(['Bob']);
+        expect(await world.plain('oubli.service_end')).to.deep.equal([]);
+      });
+
+      it('of somebody unknown is refused', async () => {
+        const nobody = world.subject(kind, randomUUID());
+        expect(await refusalOf(() => nobody.serviceEnded())).to.be.instanceOf(SubjectUnknownError);
+      });
+    });
+  }
+});
