@@ -20,10 +20,12 @@ import { internalsOf } from './knex/internals';
 import { keyConnector } from './knex/key-connector';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
-import type { Engine } from './lifecycle/apply';
+import type { Engine } from './lifecycle/engine';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { type SweepOptions, type SweepReport, sweepAll } from './lifecycle/sweep';
 import { recordExport } from './registers/exports';
+import type { Receipt } from './registers/receipt';
+import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { verifySchema } from './schema/install';
@@ -45,6 +47,8 @@ export interface Oubli<K extends Knex = Knex> {
   backfill(table: string): Promise<BackfillReport>;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
+  /** What was done, newest first: the receipts of requests and of sweeps alike. */
+  receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /** Schedules the sweeps in your pg-boss and works on them in this process. */
   startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
   /** A handle on the same pool that reads ciphertext: the explicit way around. */
@@ -84,6 +88,11 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise
   if (!isProtected(knex)) protectInPlace(knex, () => seam);
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
+  // what is destroyed is decided by the schema as it is, not as it was when this process started
+  const freshEngine = async (): Promise<Engine> => {
+    await reload(seam, own);
+    return engine();
+  };
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -91,21 +100,23 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise
   });
   return {
     db: knex,
-    subject: (kind, id) => new Subject({ engine, exporting, db: knex }, kind, id),
+    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, db: knex }, kind, id),
     backfill: (table) => backfill(seam, own, table),
-    sweep: (options) => sweepAll(engine(), options),
-    startJobs: (boss, options) => startJobs(boss, engine, options),
+    sweep: async (options) => sweepAll(await freshEngine(), options),
+    startJobs: (boss, options) => startJobs(boss, freshEngine, options),
+    receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
   };
 }
 
+async function reload(seam: Seam, own: OwnTransactions): Promise<void> {
+  seam.schemaChanged();
+  await own.transaction(async (connection) => seam.refresh(connection));
+}
+
 async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise<BackfillReport> {
-  const reload = (): Promise<void> => {
-    seam.schemaChanged();
-    return own.transaction(async (connection) => seam.refresh(connection));
-  };
-  await reload();
+  await reload(seam, own);
   const [schema, table] = name.includes('.') ? name.split('.') : [undefined, name];
   const [found] = seam.catalogue.named(table ?? '', schema);
   if (!found) throw new AnnotationError('NO_SUCH_TABLE', { table: name });
@@ -114,7 +125,7 @@ async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise
     { catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, transaction },
     found,
   );
-  await reload();
+  await reload(seam, own);
   return report;
 }
 

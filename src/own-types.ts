@@ -11,8 +11,14 @@ const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
   23: Number,
   26: Number,
   114: JSON.parse,
+  1184: instant,
   3802: JSON.parse,
 };
+
+/** `2026-03-01 04:05:06.789+00`, as PostgreSQL writes it under the ISO date style that `pg` sets. */
+function instant(text: string): Date {
+  return new Date(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+}
 
 const asText = (text: string): string => text;
 const types = { getTypeParser: (oid: number) => PARSERS[oid] ?? asText };

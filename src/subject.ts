@@ -9,7 +9,7 @@ import { suggest } from './catalogue/suggest';
 import { ConfigurationError, SubjectUnknownError } from './errors';
 import { PinnedValue } from './knex/pinned-value';
 import { SubjectRow } from './knex/subject-row';
-import type { Engine } from './lifecycle/apply';
+import type { Engine } from './lifecycle/engine';
 import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
 import type { Review } from './lifecycle/reviews';
 import { rootType } from './lifecycle/root';
@@ -23,7 +23,12 @@ import { type ExportParts, exportPerson } from './rights/export';
 /** What names a person in the application: the value of her table's subject column. */
 export type SubjectId = string | number | bigint;
 
+/** As a binding of `db.raw`, whose types want an index signature. */
+export type Pinned = PinnedValue & Record<string, unknown>;
+
 export interface SubjectParts {
+  /** The same, with the schema as it is now: another process may have migrated since. */
+  freshEngine(): Promise<Engine>;
   engine(): Engine;
   exporting(): ExportParts;
   readonly db: Knex;
@@ -65,8 +70,9 @@ export class Subject {
    * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError: nothing was touched
    * @example const receipt = await subject('user', 42).erase({ because: 'request of 3 March, identity checked' });
    */
-  erase(options: { because: string }): Promise<Receipt> {
-    return erasePerson(this.parts.engine(), this.erasurePlan(), String(this.id), options?.because);
+  async erase(options: { because: string }): Promise<Receipt> {
+    const engine = await this.parts.freshEngine();
+    return erasePerson(engine, this.erasurePlan(), String(this.id), options?.because);
   }
 
   /**
@@ -88,10 +94,10 @@ export class Subject {
   }
 
   /** A value of hers for raw SQL, which cannot say itself under whose key to seal. Prints nothing. */
-  value(value: unknown): PinnedValue {
+  value(value: unknown): Pinned {
     const { catalogue } = this.parts.engine();
     const path = pathToSubject(catalogue, this.table());
-    return new PinnedValue(value, new SubjectRow(path, [this.id]));
+    return new PinnedValue(value, new SubjectRow(path, [this.id])) as Pinned;
   }
 
   private erasurePlan(): Plan {

@@ -3,6 +3,7 @@
  * backfills, which read and write ciphertext on purpose.
  */
 import QueryStream from 'pg-query-stream';
+import { withOwnTypes } from '../own-types';
 import type { Queryable, Row } from '../queryable';
 import type { Connection, InternalClient } from './internals';
 
@@ -18,14 +19,14 @@ export class OwnTransactions {
   constructor(private readonly client: InternalClient) {}
 
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
-    return this.within('begin', work);
+    return this.within('begin', (connection) => work(withOwnTypes(connection)));
   }
 
   /** One view of the database for all that is read in it. */
   snapshot<T>(work: (snapshot: TextSnapshot) => Promise<T>): Promise<T> {
     return this.within('begin isolation level repeatable read read only', (connection) =>
       work({
-        query: (sql, parameters) => connection.query(sql, parameters),
+        ...withOwnTypes(connection),
         read: (sql, parameters) => {
           const stream = new QueryStream(sql, parameters, { batchSize: ROWS_AT_A_TIME, types: AS_TEXT } as never);
           return connection.query(stream as never) as unknown as AsyncIterable<Row>;

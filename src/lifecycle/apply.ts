@@ -2,25 +2,14 @@
  * Applies a plan to a few people or rows at a time, each time in one transaction: lock and test again, seal anew what is
  * kept, then the one statement that erases and writes the ledger (ERASURE.md A1, A2).
  */
-import type { Catalogue } from '../catalogue/model';
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
-import type { Sealer } from '../keyring/sealer';
-import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable, Row } from '../queryable';
-import type { Database } from './database';
+import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { resealKept } from './reseal-kept';
-
-/** What applying needs; the assembly hands it over. */
-export interface Engine {
-  readonly catalogue: Catalogue;
-  readonly database: Database;
-  readonly keys: SubjectKeys;
-  readonly sealer: Sealer;
-}
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;

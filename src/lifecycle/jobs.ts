@@ -4,7 +4,7 @@
  * it wrong): what is due is computed when the job runs. Payloads name a rule and nothing else.
  */
 import { ConfigurationError } from '../errors';
-import type { Engine } from './apply';
+import type { Engine } from './engine';
 import { destroyExpiredKeys } from './retained-keys';
 import { rulesOf } from './rule';
 import { type SweepOptions, type SweepReport, sweep } from './sweep';
@@ -49,7 +49,11 @@ const HEARTBEAT_SECONDS = 60;
 const EXPIRE_SECONDS = 3600;
 
 /** @throws ConfigurationError NO_BOSS */
-export async function startJobs(boss: BossLike, engine: () => Engine, options: JobOptions = {}): Promise<Jobs> {
+export async function startJobs(
+  boss: BossLike,
+  engine: () => Promise<Engine>,
+  options: JobOptions = {},
+): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
   // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
   await boss.createQueue(QUEUE, {
@@ -59,14 +63,14 @@ export async function startJobs(boss: BossLike, engine: () => Engine, options: J
     heartbeatSeconds: HEARTBEAT_SECONDS,
     expireInSeconds: EXPIRE_SECONDS,
   });
-  const rules = rulesOf(engine().catalogue);
+  const rules = rulesOf((await engine()).catalogue);
   for (const { name } of rules) {
     const when = { tz: options.timeZone ?? 'UTC', key: keyOf(name), singletonKey: name };
     await boss.schedule(QUEUE, options.cron ?? '0 3 * * *', { rule: name }, when);
   }
   const stopping = new AbortController();
   const worker = await boss.work(QUEUE, { batchSize: 1, pollingIntervalSeconds: 2 }, async ([job]) =>
-    job ? runJob(job, engine(), stopping.signal, options) : undefined,
+    job ? runJob(job, await engine(), stopping.signal, options) : undefined,
   );
   return {
     queue: QUEUE,

@@ -5,8 +5,8 @@
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { quoteIdentifier as q } from '../queryable';
-import type { Engine } from './apply';
 import { literal } from './due';
+import type { Engine } from './engine';
 import { planErasure } from './plan';
 import { sealedColumns } from './reseal-kept';
 import { rootType } from './root';

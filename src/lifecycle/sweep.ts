@@ -2,9 +2,10 @@
  * A sweep: everything that is due under one rule leaves, a few at a time, each few in a transaction of its own. It may be
  * interrupted anywhere and run again: what is done is done with its ledger row, what is not is still due.
  */
-import { type Applied, applyPlan, type Choose, type Engine } from './apply';
+import { type Applied, applyPlan, type Choose } from './apply';
 import { isLocked, isRace, retried } from './database';
 import { DueRows } from './due-rows';
+import type { Engine } from './engine';
 import { blockedBy, type Plan, planErasure, planRows } from './plan';
 import { destroyExpiredKeys } from './retained-keys';
 import { type Rule, rulesOf } from './rule';

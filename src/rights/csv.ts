@@ -9,7 +9,7 @@ const FORMULA = /^(?!-\d+(\.\d+)?$)[=+\-@\t\r\uFF1D\uFF0B\uFF0D\uFF20]/;
 
 export function csv({ columns }: PortableTable, rows: AsyncIterable<ExportedRow>): AsyncIterable<string | Buffer> {
   const names = columns.map(({ column }) => column.name);
-  const lines = stringify({ header: true, columns: names, quoted_empty: true, record_delimiter: 'windows' });
+  const lines = stringify({ header: true, columns: names, quoted_match: /^$/, record_delimiter: 'windows' });
   return pipeline(Readable.from(disarmed(rows)), lines, () => {
     // an error destroys `lines`, and so reaches whoever reads it
   });

@@ -1,7 +1,8 @@
 /** The right to erasure (GDPR Art. 17): one person, now, by the same engine that runs retention (CNIL sheet 14). */
 import { AlreadyErasedError, ConfigurationError, SubjectLockedError, SubjectUnknownError } from '../errors';
-import { applyPlan, type Choose, type Engine } from '../lifecycle/apply';
+import { applyPlan, type Choose } from '../lifecycle/apply';
 import { isLocked, isRace, retried } from '../lifecycle/database';
+import type { Engine } from '../lifecycle/engine';
 import { blockedBy, type Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';

@@ -12,28 +12,24 @@ import { Archive } from './archive';
 import { csv } from './csv';
 import { jsonArray } from './json-array';
 import { type Manifest, type ManifestFile, manifestFile, pathOf } from './manifest';
-import { type ExportedRow, personalRows, type TextReader } from './personal-rows';
+import { type ExportedRow, personalRows } from './personal-rows';
 import { type PortableTable, portableTables } from './portable';
 
 export type { Manifest, ManifestFile };
-
-/** One consistent view of the database for the whole of an export. */
-export interface Snapshot extends Queryable {
-  readonly read: TextReader;
-}
 
 export interface ExportParts {
   readonly catalogue: Catalogue;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
-  /** Runs the work on one snapshot and ends it afterwards. */
-  snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T>;
+  /** Runs the work on one consistent view of the database and ends it afterwards. */
+  snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T>;
   /** Records that the export was made. */
   record(kind: string, id: string, manifest: Manifest): Promise<void>;
 }
 
 /** Dates are written as ISO 8601 has them, moments in UTC, wherever server and process are. */
-const CLOCK = `select oubli.now() as now, set_config('datestyle', 'ISO', true), set_config('timezone', 'UTC', true)`;
+const CLOCK = `select oubli.now() as now, set_config('datestyle', 'ISO', true), set_config('timezone', 'UTC', true),
+  set_config('bytea_output', 'hex', true)`;
 
 /**
  * @returns the ZIP as a stream; whoever has read it to its end may count on its line in the ledger
@@ -48,7 +44,7 @@ export async function exportPerson(parts: ExportParts, kind: string, id: string)
     const whole = portableTables(parts.catalogue, kind).flatMap((portable) =>
       (['json', 'csv'] as const).map((format) => {
         const rows = (): AsyncIterable<ExportedRow> =>
-          personalRows(parts.catalogue, parts.keys, parts.sealer, snapshot.read, portable, id);
+          personalRows(parts.catalogue, parts.keys, parts.sealer, snapshot, portable, id);
         return archive.add(pathOf(portable, format), () => measured(portable, format, rows(), files));
       }),
     );

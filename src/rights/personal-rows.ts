@@ -8,11 +8,8 @@ import { isEnvelope, keyIdOf } from '../crypto/envelope';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener, type Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
-import { quoteIdentifier as q, type Row } from '../queryable';
+import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
 import type { PortableTable } from './portable';
-
-/** Rows of a statement as they come, every value as PostgreSQL's text. */
-export type TextReader = (sql: string, parameters: unknown[]) => AsyncIterable<Row>;
 
 /** What a sealed value is in an export: its text, or base64 of its bytes, or null when it can no longer be opened. */
 export type ExportedRow = Record<string, string | null>;
@@ -23,15 +20,20 @@ export async function* personalRows(
   catalogue: Catalogue,
   keys: SubjectKeys,
   sealer: Sealer,
-  read: TextReader,
+  snapshot: Queryable,
   portable: PortableTable,
   id: string,
 ): AsyncGenerator<ExportedRow> {
   const opener = new ResultOpener(sealer.place);
+  // A cursor of SQL's own: one of the protocol would wait for ever for a server that went away, and hold its connection.
+  await snapshot.query(`declare oubli_export no scroll cursor for ${statement(catalogue, portable)}`, [id]);
   try {
-    for await (const rows of batches(read(statement(catalogue, portable), [id]))) {
+    for (;;) {
+      const { rows } = await snapshot.query(`fetch ${BATCH} from oubli_export`);
       yield* await openBatch(rows, portable, keys, opener);
+      if (rows.length < BATCH) break;
     }
+    await snapshot.query('close oubli_export');
   } finally {
     opener.wipe();
   }
@@ -43,18 +45,12 @@ function statement(catalogue: Catalogue, { table, hops, subjectColumn, subjectTy
   const where = [...chain.conditions, `${chain.root} = $1::${subjectType}`].join(' and ');
   const order =
     table.primaryKey.length > 0 ? ` order by ${table.primaryKey.map((name) => `t.${q(name)}`).join(', ')}` : '';
-  return `select ${columns.map(({ column }) => `t.${q(column.name)}`).join(', ')} from ${tables} where ${where}${order}`;
+  return `select ${columns.map(({ column }) => asText(column.name)).join(', ')} from ${tables} where ${where}${order}`;
 }
 
-async function* batches(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {
-  let batch: Row[] = [];
-  for await (const row of rows) {
-    batch.push(row);
-    if (batch.length < BATCH) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
+/** A type's own output, which a cast to text is not: `192.0.2.0` would become `192.0.2.0/32`. */
+function asText(name: string): string {
+  return `case when t.${q(name)} is not null then format('%s', t.${q(name)}) end as ${q(name)}`;
 }
 
 async function openBatch(

@@ -6,6 +6,7 @@
 import { type Catalogue, type Column, type ForeignKey, isPersonal, type Table } from '../catalogue/model';
 import type { PersonalSpec } from '../catalogue/spec';
 import { pathToSubject } from '../catalogue/subject-path';
+import { rootType } from '../lifecycle/root';
 
 const PORTABLE_ORIGINS = new Set<string>(['provided', 'observed']);
 const PORTABLE_BASES = new Set<string>(['consent', 'contract']);
@@ -33,7 +34,7 @@ export function portableTables(catalogue: Catalogue, kind: string): PortableTabl
     if (!table.declaration) return [];
     const path = pathToSubject(catalogue, table);
     if (path.kind !== kind) return [];
-    const subjectType = path.subjects.columns.get(path.subjectColumn)?.type ?? 'text';
+    const subjectType = rootType({ root: path.subjects, rootColumn: path.subjectColumn });
     const columns = [...table.columns.values()].flatMap((column) => portableColumn(table, column));
     return columns.length === 0
       ? []

@@ -239,10 +239,7 @@ async function change(db: Knex, subject: Oubli['subject'], id: number): Promise<
   await db('users')
     .where({ email: `2.${CANARIES.email}` })
     .update({ name: CANARIES.newName });
-  await db.raw('update users set name = ? where id = ?', [
-    subject('user', id + 1).value(CANARIES.pinned) as never,
-    id + 1,
-  ]);
+  await db.raw('update users set name = ? where id = ?', [subject('user', id + 1).value(CANARIES.pinned), id + 1]);
   const rollback = db.transaction(async (trx) => {
     await trx('users').where({ id }).update({ name: CANARIES.rolledBack });
     throw new Error('on purpose');

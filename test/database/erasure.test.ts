@@ -99,3 +99,27 @@ async function expectRejection(promise: PromiseLike<unknown>, type: new (...args
   );
   expect(error).to.be.instanceOf(type);
 }
+
+describe('A process that started before another one migrated', () => {
+  let world: World;
+  before(async () => {
+    world = await createWorld();
+  });
+  after(() => world.end());
+
+  it('erases by the schema as it is, not as it was', async () => {
+    const grace = await addPerson(world.db, 7);
+    const { db } = await world.another();
+    await db.schema.createTable('letters', (t) => {
+      t.increments('id');
+      t.integer('user_id').references('users.id');
+      t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.personalData({ purpose: 'provide the service', basis: 'contract' });
+    });
+    await db('letters').insert({ user_id: grace.id, body: `Dear ${grace.name}` });
+    const receipt = await world.subject('user', grace.id).erase({ because: 'her request' });
+    expect(receipt.removed).to.deep.include({ table: 'letters', rows: 1 });
+    expect(await world.receipts()).to.deep.equal([receipt]);
+    expect(await world.receipts({ before: receipt.entry })).to.deep.equal([]);
+  });
+});

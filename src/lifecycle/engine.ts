@@ -1,0 +1,12 @@
+/** What every verb of the life cycle works with: the declarations of the moment, the keys, and a way to the database. */
+import type { Catalogue } from '../catalogue/model';
+import type { Sealer } from '../keyring/sealer';
+import type { SubjectKeys } from '../keyring/subject-keys';
+import type { Database } from './database';
+
+export interface Engine {
+  readonly catalogue: Catalogue;
+  readonly database: Database;
+  readonly keys: SubjectKeys;
+  readonly sealer: Sealer;
+}
