@@ -287,9 +287,9 @@ describe('An export of the service', () => {
     const stream = await open(id);
     const failed = once(stream, 'error').catch((error: unknown) => [error]);
     await once(stream, 'readable');
-    await until('the visits to be read, and their connection to be cut', async () => {
+    await until('the export to be under way, and its connection to be cut', async () => {
       const { rows } = await world.plain.raw(`select pg_terminate_backend(pid) as cut from pg_stat_activity
-        where datname = current_database() and query like '%visits%' and pid <> pg_backend_pid()`);
+        where datname = current_database() and query like '%oubli_export%' and pid <> pg_backend_pid()`);
       return rows.some(({ cut }: { cut: boolean }) => cut);
     });
     stream.resume();

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { PgBoss, TestClock } from 'pg-boss';
-import { ConfigurationError, type Jobs, type SweepReport } from '../../src';
+import { annotate, ConfigurationError, type Jobs, type SweepReport } from '../../src';
 import { stopClock } from '../../src/testing';
 import { addPeople, addPerson } from '../support/people';
 import { refusalOf } from '../support/refusals';
@@ -14,18 +14,20 @@ const RULES = ['rows:public.invoices', 'subject:user'];
 describe('Sweeps as pg-boss jobs', () => {
   let world: World;
   let bosses: PgBoss[];
+  let problems: unknown[];
   beforeEach(async () => {
     world = await createWorld();
     bosses = [];
+    problems = [];
   });
   afterEach(async () => {
     for (const boss of bosses) await boss.stop({ graceful: false, close: true });
     await world.end();
+    expect(problems).to.deep.equal([]);
   });
 
   async function startBoss(options: object = {}): Promise<PgBoss> {
     const boss = new PgBoss({ connectionString: world.url, ...options });
-    const problems: unknown[] = [];
     boss.on('error', (error) => problems.push(error));
     await boss.start();
     bosses.push(boss);
@@ -181,6 +183,22 @@ describe('Sweeps as pg-boss jobs', () => {
     await world.startJobs(boss);
     await boss.send('oubli.sweep', { rule: 'subject:forgotten' });
     await until('the job', finished(1));
+  });
+
+  it('have a schedule whatever a table is called', async () => {
+    await world.plain.raw(
+      `create table "Ordner für Ärzte" (id int primary key, user_id int not null references users, at date)`,
+    );
+    const retention = { from: 'at', keep: '1 year', then: 'delete' } as const;
+    await annotate(world.plain, 'Ordner für Ärzte', {
+      data: { purpose: 'serve', basis: 'contract', retention },
+      columns: { at: { notPersonal: 'a date' } },
+    });
+    const boss = await startBoss();
+    const jobs = await (await world.another()).startJobs(boss);
+    await jobs.sweepNow();
+    await until('all sweeps', finished(3));
+    expect((await boss.getSchedules()).map(({ key }) => key)).to.include('rows/public.Ordner-20-f-fc-r-20--c4-rzte');
   });
 
   it('need a pg-boss', async () => {
