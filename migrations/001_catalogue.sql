@@ -132,3 +132,16 @@ begin atomic
   update oubli.personal_table set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
     where rel = target and spec #>> '{subject,via}' = old;
 end;
+
+-- A column's type and default as SQL that means the same under every search path: read by every process at start.
+create function oubli.written_type(type oid, modifier integer) returns text
+language sql stable set search_path = pg_catalog
+return format_type(coalesce((select nullif(t.typbasetype, 0) from pg_type t where t.oid = type), type), modifier);
+
+create function oubli.written_default(target oid, attribute smallint) returns text
+language sql stable set search_path = pg_catalog
+return (
+  select case when a.attidentity <> '' then format('nextval(%L::regclass)', pg_get_serial_sequence(target::regclass::text, a.attname))
+    when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end
+  from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  where a.attrelid = target and a.attnum = attribute);

@@ -204,7 +204,7 @@ begin
     where t.attrelid = a.rel and t.attname = a.column_name and t.attnum > 0 and not t.attisdropped);
   delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
   perform oubli.drop_unused_domain(e.domain) from oubli.element e;
-  perform oubli.drop_unused_guards();
+  perform oubli.refresh_guards();
 end $$;
 
 create function oubli.domain_check(definition jsonb, element integer) returns text

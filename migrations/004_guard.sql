@@ -1,91 +1,303 @@
--- The guard of a table with sealed columns: after every INSERT and UPDATE, from whichever client, each value written must
--- be a real sealed value (no query token), under a key that lives (K4), and, where the row says whose it is, under that
--- person's key. One statement-level trigger with a transition table: the cost is per statement, and the key rows stay locked
--- FOR KEY SHARE until the writer commits, so an erasure waits for it or it for the erasure.
+-- The guard of personal tables, against whichever client. After every INSERT and UPDATE each value that was written must be a
+-- real sealed value (no query token), under a key that lives (K4), and under the key of the person its row leads to; and a
+-- table on the way from a row to its person must not lead it to another one. Statement-level triggers with transition
+-- tables: the cost is per statement, and the key rows stay locked FOR KEY SHARE until the writer commits, so an erasure waits
+-- for it or it for the erasure.
 
-create function oubli.sealed_columns(target regclass) returns setof name
+create function oubli.columns_protected(target regclass, how text) returns name[]
 language sql stable
-begin atomic
+return array(
   select a.attname from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
-  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt' order by a.attnum;
-end;
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and e.protect = how order by a.attnum);
 
--- Whose row it is, where the row itself says so: the kind, and the column that holds the subject's name. In a table of
--- subjects their own column, elsewhere the one foreign key to it. Rows further away are left to the client.
-create function oubli.owner_of_rows(target regclass, out kind text, out col name)
+-- How SQL names a table whatever the search path, and how people do.
+create function oubli.qualified_name(target regclass) returns text
 language sql stable
-begin atomic
-  select min(kind), min(col::text)::name from (
-    select p.subject_kind, p.subject_column from oubli.personal_table p where p.rel = target and p.subject_kind is not null
-    union all
-    select s.subject_kind, a.attname
-    from oubli.personal_table d
-    join pg_catalog.pg_constraint k on k.conrelid = d.rel and k.contype = 'f' and cardinality(k.conkey) = 1
-    join oubli.personal_table s on s.rel = k.confrelid and s.subject_kind is not null
-    join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-    join pg_catalog.pg_attribute r on r.attrelid = k.confrelid and r.attnum = k.confkey[1] and r.attname = s.subject_column
-    where d.rel = target and d.subject_kind is null
-      and a.attname = coalesce(d.spec -> 'subject' ->> 'via', a.attname)
-      and s.subject_kind = coalesce(d.spec -> 'subject' ->> 'kind', s.subject_kind)
-  ) owners(kind, col) having count(*) = 1;
-end;
+return (select format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = target);
 
-create function oubli.guard_source(target regclass) returns text
+create function oubli.display_name(target regclass) returns text
+language sql stable
+return (select case n.nspname when 'public' then '' else quote_ident(n.nspname) || '.' end || quote_ident(c.relname)
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = target);
+
+create function oubli.columns_numbered(target oid, numbers smallint[]) returns name[]
+language sql stable
+return array(
+  select a.attname from unnest(numbers) with ordinality n(attnum, place)
+  join pg_catalog.pg_attribute a on a.attrelid = target and a.attnum = n.attnum order by n.place);
+
+-- The one shortest way from a table's rows to a person, by foreign keys; NULL where there is none, or more than one. The same
+-- way as the client finds (ERASURE.md G1).
+create function oubli.path_to_subject(target regclass, out kind text, out col name, out hops oid[])
 language plpgsql stable as $$
 declare
-  sealed name[] := array(select oubli.sealed_columns(target));
-  owner record;
-  tokens text := (select string_agg(format('coalesce(oubli.is_token(%I), false)', c), ' or ') from unnest(sealed) c);
-  keys text := (select string_agg(format('oubli.key_id(%I::bytea)', c), ', ') from unnest(sealed) c);
-  own text := '';
-  named text := replace(replace(target::text, '%', '%%'), '''', '''''');
+  wanted jsonb := (select p.spec -> 'subject' from oubli.personal_table p where p.rel = target);
+  tables oid[] := array[target::oid];
+  ways text[] := array[''];
+  level oid[];
+  seen oid[] := '{}';
+  arrived integer;
+  way text;
 begin
-  select * into owner from oubli.owner_of_rows(target);
-  if owner.kind is not null then
-    own := format($own$
-  if exists (
-    select from written w, lateral unnest(array[%s]) k
-    where k is not null and not exists (
-      select from oubli.subject_link l where l.kind = %L and l.subject_id = w.%I::text and l.key_id = k)
-      and exists (select from oubli.subject_link l where l.key_id = k)) then
-    raise exception 'oubli: a value in %s is sealed under the key of another subject' using errcode = 'OU004';
-  end if;$own$, keys, owner.kind, owner.col, named);
-  end if;
-  return format($body$
+  select p.subject_kind, p.subject_column, '{}' into kind, col, hops
+  from oubli.personal_table p where p.rel = target and p.subject_kind is not null;
+  while kind is null and tables is not null loop
+    level := tables;
+    select array_agg(k.confrelid), array_agg(concat_ws(',', nullif(f.way, ''), k.oid)) into tables, ways
+    from unnest(level, ways) f(at, way)
+    join pg_catalog.pg_constraint k on k.conrelid = f.at and k.contype = 'f' and k.conparentid = 0
+    where not f.at = any(seen)
+      and (f.way <> '' or wanted ->> 'via' is null or wanted ->> 'via' = any(oubli.columns_numbered(f.at, k.conkey)));
+    select count(*), min(s.subject_kind), min(s.subject_column::text), min(f.way) into arrived, kind, col, way
+    from unnest(tables, ways) f(at, way) join oubli.personal_table s on s.rel = f.at
+    where s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind);
+    if arrived > 1 then
+      kind := null;
+      return;
+    end if;
+    hops := string_to_array(way, ',')::oid[];
+    seen := seen || level; -- gone on from once; but two ways into a table at one level are two ways
+  end loop;
+end $$;
+
+-- One table of a way: where it stands (0: the row's own), how the table before it refers to it, and its columns that matter:
+-- those it is referred to by, and those that lead on.
+create type oubli.way_station as (place integer, rel regclass, condition text, referred name[], onward name[]);
+
+-- The tables of a way, and the expression of the subject's name. The last one is left out where the foreign key holds the
+-- very column that names the subject.
+create function oubli.stations(target regclass, col name, hops oid[], out tables oubli.way_station[], out owner text)
+language plpgsql stable as $$
 declare
-  ids bytea[];
+  hop record;
+  place integer := 0;
+  referred name[] := '{}';
+  condition text;
+  at regclass := target;
+begin
+  tables := '{}';
+  for hop in
+    select k.confrelid::regclass as rel, oubli.columns_numbered(k.conrelid, k.conkey) as onward,
+      oubli.columns_numbered(k.confrelid, k.confkey) as referred
+    from unnest(hops) with ordinality h(id, n) join pg_catalog.pg_constraint k on k.oid = h.id order by h.n loop
+    tables := tables || row(place, at, condition, referred, hop.onward)::oubli.way_station;
+    if place + 1 = cardinality(hops) and col = any(hop.referred) then
+      owner := format('t%s.%I', place, hop.onward[array_position(hop.referred, col)]);
+      return;
+    end if;
+    condition := (select string_agg(format('t%s.%I = t%s.%I', place, l, place + 1, r), ' and ')
+                  from unnest(hop.onward, hop.referred) pairs(l, r));
+    place := place + 1;
+    at := hop.rel;
+    referred := hop.referred;
+  end loop;
+  tables := tables || row(place, at, condition, referred, array[col])::oubli.way_station;
+  owner := format('t%s.%I', place, col);
+end $$;
+
+create function oubli.listed(columns name[], alias text, suffix text default '') returns text
+language sql immutable
+return (select string_agg(format('%s.%I%s', alias, c, suffix), ', ' order by n) from unnest(columns) with ordinality u(c, n));
+
+-- FROM, with what was written in the place of one of the tables: rows down to the row that was sealed must be there, whereas a
+-- way that breaks off towards the person leads to nobody.
+create function oubli.from_written(tables oubli.way_station[], written_place integer, written text) returns text
+language sql immutable
+return (
+  select written || ' t' || written_place
+    || coalesce(string_agg(format(' join %s t%s on %s', oubli.qualified_name(b.rel), b.place, nearer.condition), '' order by b.place desc)
+      filter (where b.place < written_place), '')
+    || coalesce(string_agg(format(' left join %s t%s on %s', oubli.qualified_name(b.rel), b.place, b.condition), '' order by b.place)
+      filter (where b.place > written_place), '')
+  from unnest(tables) b left join unnest(tables) nearer on nearer.place = b.place + 1);
+
+-- What an erasure puts into a pseudonym's place has only hexadecimal digits.
+create function oubli.is_pseudonym(value text) returns boolean
+language sql immutable parallel safe
+return value !~ '^psn1[.][0-9a-f]{43}$';
+
+-- The writer waits for an erasure of one of the keys, or it for the writer. A transaction with one snapshot for all its
+-- statements does not see a key that was committed after it began; what it can still tell is that the key was destroyed, or
+-- is being so: then the lock fails to serialise.
+create function oubli.demand_living(ids bytea[], named text) returns void
+language plpgsql as $$
+declare
   living integer;
 begin
-  if exists (select from written where %s) then
-    raise exception 'oubli: a query operand was offered for storage in %s' using errcode = 'OU001';
-  end if;
-  ids := array(select distinct k from written, lateral unnest(array[%s]) k where k is not null);
   perform from oubli.subject_key s where s.key_id = any(ids) order by s.key_id for key share;
   get diagnostics living = row_count;
-  -- A transaction with one snapshot for all its statements does not see a key that was committed after it began; what it
-  -- can still tell is that the key was destroyed, or is being so: then the lock above fails to serialise.
-  if living < coalesce(cardinality(ids), 0)
-    and (current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
+  if living < cardinality(ids) and (current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
       or exists (select from oubli.fence f where f.key_id = any(ids))) then
-    raise exception 'oubli: a value in %s is sealed under a key that is not alive' using errcode = 'OU002';
-  end if;%s
-  return null;
-end $body$, tokens, named, keys, named, own);
+    raise exception 'oubli: a value in % is sealed under a key that is not alive', named using errcode = 'OU002';
+  end if;
+end $$;
+
+-- The same for people whose pseudonyms are written, which do not say under whose key they were made.
+create function oubli.demand_people(of_kind text, people text[], named text) returns void
+language plpgsql as $$
+declare
+  living integer;
+begin
+  perform from oubli.subject_link l join oubli.subject_key s on s.key_id = l.key_id
+  where l.kind = of_kind and l.subject_id = any(people) order by s.key_id for key share of s;
+  get diagnostics living = row_count;
+  if living < cardinality(people) and (current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
+      or exists (select from oubli.subject_link l where l.kind = of_kind and l.subject_id = any(people) and l.erased_at is not null)) then
+    raise exception 'oubli: a pseudonym in % is sealed under a key that is not alive', named using errcode = 'OU002';
+  end if;
+end $$;
+
+create function oubli.refuse_other_subject(refused boolean, named text) returns void
+language plpgsql as $$
+begin
+  if refused then
+    raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
+  end if;
+end $$;
+
+-- What was written, as SQL; of an update only what it changed.
+create function oubli.written_source(columns name[], event text) returns text
+language sql immutable
+return case event when 'insert' then 'written' else
+  format('(select %s from written w except select %s from former w)', oubli.listed(columns, 'w'), oubli.listed(columns, 'w')) end;
+
+-- Values of the table itself: no query token, no key that is not alive.
+create function oubli.guard_of_values(target regclass, written text) returns text
+language plpgsql stable as $$
+declare
+  sealed name[] := oubli.columns_protected(target, 'encrypt');
+begin
+  return (select format($sql$
+  if exists (select from %s t0 where %s) then
+    raise exception 'oubli: a query operand was offered for storage in %s' using errcode = 'OU001';
+  end if;
+  perform oubli.demand_living(array(
+    select distinct k.id from %s t0, lateral unnest(array[%s]) k(id) where k.id is not null), %L);$sql$,
+    written, string_agg(format('coalesce(oubli.is_token(t0.%I), false)', c), ' or '),
+    replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''),
+    written, string_agg(format('oubli.key_id(t0.%I::bytea)', c), ', '), oubli.display_name(target))
+    from unnest(sealed) c having count(*) > 0);
+end $$;
+
+-- Sealed values of a table, of its own rows or of rows that are led elsewhere further up: under the owner's key. The key of
+-- what the law obliges to keep is linked to nobody.
+create function oubli.guard_of_sealed(target regclass, kind text, owner text, source text) returns text
+language sql stable
+return (select format($sql$
+  perform oubli.refuse_other_subject(exists (
+    select from %s cross join lateral unnest(array[%s]) k(id)
+    where k.id is not null and exists (select from oubli.subject_link l where l.key_id = k.id)
+      and not exists (select from oubli.subject_link l
+        where l.kind = %L and l.subject_id = (%s)::text and l.key_id = k.id)), %L);$sql$,
+  source, string_agg(format('oubli.key_id(t0.%I::bytea)', c), ', '), kind, owner, oubli.display_name(target))
+  from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
+
+create function oubli.guard_of_pseudonyms(target regclass, kind text, owner text, source text) returns text
+language sql stable
+return (select format($sql$
+  perform oubli.demand_people(%L, array(select distinct (%s)::text from %s where %s), %L);$sql$,
+  kind, owner, source, string_agg(format('coalesce(oubli.is_pseudonym(t0.%I::text), false)', c), ' or '), oubli.display_name(target))
+  from unnest(oubli.columns_protected(target, 'pseudonymise')) c having count(*) > 0);
+
+-- A pseudonym that stood in rows of one person alone, and stands in another one's now.
+create function oubli.guard_of_kept_pseudonyms(target regclass, onward name[]) returns text
+language sql stable
+return (select string_agg(format($sql$
+  perform oubli.refuse_other_subject(exists (
+    select from written n join former o on o.%I::text = n.%I::text
+    where oubli.is_pseudonym(n.%I::text) and row(%s) is distinct from row(%s)
+      and not exists (select from former s where s.%I::text = n.%I::text and row(%s) is not distinct from row(%s))), %L);$sql$,
+  c, c, c, oubli.listed(onward, 'n'), oubli.listed(onward, 'o'), c, c, oubli.listed(onward, 's'), oubli.listed(onward, 'n'),
+  oubli.display_name(target)), '') from unnest(oubli.columns_protected(target, 'pseudonymise')) c);
+
+-- Rows with pseudonyms below a row that is led elsewhere.
+create function oubli.guard_of_moved_pseudonyms(target regclass, station oubli.way_station, source text) returns text
+language sql stable
+return (select format($sql$
+  perform oubli.refuse_other_subject(exists (
+    select from %s join former o on row(%s) = row(%s) where row(%s) is distinct from row(%s) and (%s)), %L);$sql$,
+  source, oubli.listed((station).referred, 'o'), oubli.listed((station).referred, 't' || (station).place),
+  oubli.listed((station).onward, 'o'), oubli.listed((station).onward, 't' || (station).place),
+  string_agg(format('coalesce(oubli.is_pseudonym(t0.%I::text), false)', c), ' or '), oubli.display_name(target))
+  from unnest(oubli.columns_protected(target, 'pseudonymise')) c having count(*) > 0);
+
+-- Tables whose rows refer to a table's rows, near or far, and itself.
+create function oubli.tables_below(target regclass) returns setof regclass
+language sql stable
+begin atomic
+  with recursive below(rel) as (
+    select target::oid
+    union
+    select k.conrelid from below b join pg_catalog.pg_constraint k on k.confrelid = b.rel and k.contype = 'f' and k.conparentid = 0)
+  select rel::regclass from below;
+end;
+
+-- What the guard of a table does, as the body of its function; NULL where it has nothing to do.
+create function oubli.guard_source(target regclass, event text) returns text
+language plpgsql stable as $$
+declare
+  parts text := oubli.guard_of_values(target, oubli.written_source(oubli.columns_protected(target, 'encrypt'), event));
+  found record;
+  own boolean;
+  source text;
+begin
+  for found in
+    select d.rel, way.kind, s.tables, s.owner, station.place, station
+    from oubli.tables_below(target) d(rel), lateral oubli.path_to_subject(d.rel) way,
+      lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station
+    where way.kind is not null and station.rel = target and (event = 'update' or station.place = 0)
+      and (cardinality(oubli.columns_protected(d.rel, 'encrypt')) > 0 or cardinality(oubli.columns_protected(d.rel, 'pseudonymise')) > 0)
+    order by d.rel::text, station.place loop
+    own := found.place = 0;
+    source := oubli.from_written(found.tables, found.place, oubli.written_source(array(
+      select distinct c from unnest((found.station).referred || (found.station).onward || case when own
+        then oubli.columns_protected(target, 'encrypt') || oubli.columns_protected(target, 'pseudonymise') end) c order by c), event));
+    parts := concat(parts, oubli.guard_of_sealed(found.rel, found.kind, found.owner, source),
+      case when own then oubli.guard_of_pseudonyms(found.rel, found.kind, found.owner, source) end,
+      case when event = 'insert' then null
+        when own then oubli.guard_of_kept_pseudonyms(found.rel, (found.station).onward)
+        else oubli.guard_of_moved_pseudonyms(found.rel, found.station, source) end);
+  end loop;
+  return case when parts <> '' then format(E'\nbegin%s\n  return null;\nend ', parts) end;
 end $$;
 
 -- A guard is numbered, not named after its table: names and OIDs change with renames, dumps and restores.
 create sequence oubli.guard_number;
 
-create function oubli.drop_guard(target regclass) returns void
+-- Of a partitioned table, and of one that others inherit from, the same guard stands on each of them: a statement that names
+-- a partition fires the triggers of that partition alone.
+create function oubli.place_guard(target regclass, event text, wanted text) returns void
 language plpgsql as $$
 declare
-  guard record;
+  guard name := 'guard ' || nextval('oubli.guard_number');
+  each regclass;
 begin
-  for guard in select t.tgname from pg_catalog.pg_trigger t
-               where t.tgrelid = target and t.tgname like 'oubli\_guard\_%' and not t.tgisinternal loop
-    execute format('drop trigger %I on %s', guard.tgname, target);
+  for each in
+    with recursive family(rel) as (
+      select target::oid union select i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.rel)
+    select f.rel::regclass from family f join pg_catalog.pg_class c on c.oid = f.rel and c.relkind in ('r', 'p')
+    where not exists (
+      select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
+      where t.tgrelid = f.rel and t.tgname = 'oubli_guard_' || event and p.prosrc = wanted) loop
+    execute format('drop trigger if exists %I on %s', 'oubli_guard_' || event, each);
+    if wanted is not null then
+      if to_regproc(format('oubli.%I', guard)) is null then
+        -- whoever may call it could make it run, with its owner's rights, over a table of his own
+        execute format('create function oubli.%I() returns trigger language plpgsql security definer '
+          'set search_path = pg_catalog, pg_temp as %L; revoke all on function oubli.%I() from public', guard, wanted, guard);
+      end if;
+      execute format('create trigger %I after %s on %s referencing new table as written%s '
+        'for each statement execute function oubli.%I()', 'oubli_guard_' || event, event, each,
+        case event when 'update' then ' old table as former' else '' end, guard);
+    end if;
   end loop;
-  perform oubli.drop_unused_guards();
+end $$;
+
+create function oubli.place_guards(target regclass) returns void
+language plpgsql as $$
+begin
+  perform oubli.place_guard(target, event, oubli.guard_source(target, event)) from unnest(array['insert', 'update']) event;
 end $$;
 
 -- A dropped table takes its triggers along, but not their function.
@@ -101,87 +313,30 @@ begin
   end loop;
 end $$;
 
--- After the columns, the declaration or the name of a table changed: gives its domains their names, and builds its guard
--- anew, or removes it where nothing is sealed.
+-- After the columns, the declaration or the name of a table changed: gives its domains their names, and brings its guard up to
+-- date, with those of the tables between it, or what refers to it, and people. A guard that is right already is not touched,
+-- nor its table locked.
 create function oubli.refresh_guard(target regclass) returns void
 language plpgsql as $$
-declare
-  guard name := 'guard ' || nextval('oubli.guard_number');
-  event text;
 begin
   perform oubli.name_domains(target);
-  perform oubli.drop_guard(target);
-  if not exists (select oubli.sealed_columns(target)) then
-    return;
-  end if;
-  execute format('create function oubli.%I() returns trigger language plpgsql security definer '
-    'set search_path = pg_catalog, pg_temp as %L', guard, oubli.guard_source(target));
-  foreach event in array array['insert', 'update'] loop
-    execute format('create trigger %I after %s on %s referencing new table as written '
-      'for each statement execute function oubli.%I()', 'oubli_guard_' || event, event, target, guard);
-  end loop;
+  perform oubli.place_guards(rel) from (
+    select target as rel union
+    select station.rel from oubli.tables_below(target) d(rel), lateral oubli.path_to_subject(d.rel) way,
+      lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station where way.kind is not null) found;
+  perform oubli.drop_unused_guards();
 end $$;
 
--- The blind index of a searchable column is a fixed prefix of the value itself, so it needs no column of its own.
-create function oubli.index_column(target regclass, col name, is_unique boolean) returns void
+-- The same for all tables, after raw SQL renamed or dropped what a way leads through.
+create function oubli.refresh_guards() returns void
 language plpgsql as $$
-declare
-  stem text := left((select relname from pg_catalog.pg_class where oid = target), 24) || '_' || left(col, 24) || '_blind';
-  index_name name;
-  taken integer := 0;
 begin
-  if octet_length(stem) > 56 then
-    stem := 'blind_' || left(md5(stem), 16);
-  end if;
-  index_name := stem;
-  while exists (select from pg_catalog.pg_class c join pg_catalog.pg_class t on t.relnamespace = c.relnamespace
-                where t.oid = target and c.relname = index_name) loop
-    taken := taken + 1;
-    index_name := stem || taken;
-  end loop;
-  execute format('create %s index %I on %s (substring(%I::bytea from 9 for 16))',
-    case when is_unique then 'unique' else '' end, index_name, target, col);
-end $$;
-
--- The primary key's column, where it has one only: what names a subject unless the declaration says otherwise.
-create function oubli.only_primary_key(target regclass) returns name
-language plpgsql stable as $$
-declare
-  columns name[] := array(
-    select a.attname from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
-    where i.indrelid = target and i.indisprimary);
-begin
-  if cardinality(columns) <> 1 then
-    raise exception 'oubli: % has no single-column primary key; say which column names the subject: dataSubject(kind, { id: … })', target
-      using errcode = 'OU012', table = target::text;
-  end if;
-  return columns[1];
-end $$;
-
--- The way of an existing column with rows in it. The type is changed at once and the rows are rewritten as the bytes of their
--- text, which can never begin like a sealed value (A7 cannot begin UTF-8); the CHECK is added NOT VALID, so every new write
--- is held to it while old rows wait for the backfill.
-create function oubli.begin_transition(target regclass, col name, domain_name text, definition jsonb) returns void
-language plpgsql set datestyle = 'ISO, YMD' as $$
-declare
-  converted text := case definition ->> 'protect' when 'encrypt' then format('convert_to(%I::text, ''UTF8'')', col) else format('%I', col) end;
-begin
-  execute format('alter table %s alter column %I type oubli.%I using %s::oubli.%I', target, col, domain_name, converted, domain_name);
-  execute format('alter domain oubli.%I add constraint %I check (%s) not valid', domain_name, definition ->> 'protect',
-    oubli.domain_check(definition, (select id from oubli.element where domain = format('oubli.%I', domain_name)::regtype)));
-end $$;
-
--- Ends it: PostgreSQL checks every row, which is the proof that no plaintext is left.
-create function oubli.end_transition(target regclass, col name) returns void
-language plpgsql as $$
-declare
-  waiting oubli.element := (select e from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain
-    where a.attrelid = target and a.attname = col and not a.attisdropped);
-  spec jsonb := (select a.spec from oubli.annotation a where a.rel = target and a.column_name = col);
-begin
-  execute format('alter domain %s validate constraint %I', waiting.domain, waiting.protect);
-  update oubli.element set state = 'sealed' where id = waiting.id;
-  if waiting.normaliser is not null then
-    perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
-  end if;
+  perform oubli.place_guards(rel) from (
+    select p.rel from oubli.personal_table p join pg_catalog.pg_class c on c.oid = p.rel union
+    select t.tgrelid::regclass from pg_catalog.pg_trigger t where t.tgname like 'oubli\_guard\_%' and not exists (
+      select from pg_catalog.pg_inherits i where i.inhrelid = t.tgrelid) union
+    select station.rel from oubli.personal_table p join pg_catalog.pg_class c on c.oid = p.rel,
+      lateral oubli.path_to_subject(p.rel) way, lateral oubli.stations(p.rel, way.col, way.hops) s,
+      lateral unnest(s.tables) station where way.kind is not null) found;
+  perform oubli.drop_unused_guards();
 end $$;

@@ -501,8 +501,15 @@ export const texts = {
     fix: () => 'insert a new row for the other person, and delete this one',
   },
   OTHER_SUBJECT: {
-    says: (n) => `${n.table}: a value was sealed for another person than the row's; nothing was written`,
-    fix: () => 'retry the statement: a row changed hands while it ran',
+    says: (n) =>
+      `${n.table}: a value was sealed for another person than the one its row would belong to; nothing was written`,
+    fix: (n) =>
+      `insert the rows of ${n.table} anew for the other person, and delete the old ones  // or retry, if none was to change hands`,
+  },
+  GUARD_OUTDATED: {
+    says: (n) =>
+      `the guard of a personal table looks for ${n.given}, which was renamed or dropped past oubli; nothing was written`,
+    fix: () => 'select oubli.refresh_guards();  -- in psql, or in the migration that did it',
   },
   PARENT_MISSING: {
     says: (n) => `${n.table} has no row that '${n.column}' refers to, so nobody knows whose the new row is`,

@@ -24,21 +24,18 @@ select e.id, e.domain::oid::int8 as "domainOid", t.typarray::int8 as "domainArra
 from oubli.element e join pg_catalog.pg_type t on t.oid = e.domain`;
 
 const TABLES = `
-select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.oid::regclass::text as "sqlName",
+select c.oid::int8 as oid, n.nspname as schema, c.relname as name, format('%I.%I', n.nspname, c.relname) as "sqlName",
+       case n.nspname when 'public' then '' else quote_ident(n.nspname) || '.' end || quote_ident(c.relname) as "displayName",
        p.subject_kind as kind, p.subject_column as "subjectColumn", p.spec,
        coalesce((select json_agg(a.attname order by k.place)
                  from pg_catalog.pg_index i, unnest(i.indkey) with ordinality k(attnum, place), pg_catalog.pg_attribute a
                  where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum), '[]') as "primaryKey",
+       exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and g.tgname = 'oubli_guard_insert') as guarded,
        (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
-                 'type', format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), a.atttypmod), 'element', e.id,
-                 'identityAlways', a.attidentity = 'a',
-                 'defaultSql', case when a.attidentity <> '' then
-                     format('nextval(%L::regclass)', pg_get_serial_sequence(c.oid::regclass::text, a.attname))
-                   when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
+                 'type', oubli.written_type(a.atttypid, a.atttypmod), 'element', e.id,
+                 'identityAlways', a.attidentity = 'a', 'defaultSql', oubli.written_default(c.oid, a.attnum),
                  'spec', s.spec) order by a.attnum)
         from pg_catalog.pg_attribute a
-        join pg_catalog.pg_type t on t.oid = a.atttypid
-        left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
         left join oubli.element e on e.domain = a.atttypid
         left join oubli.annotation s on s.rel = c.oid and s.column_name = a.attname
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
@@ -91,6 +88,8 @@ function toTable(row: Row, elements: ReadonlyMap<number, Element>): Table {
     schema: String(row.schema),
     name: String(row.name),
     sqlName: String(row.sqlName),
+    displayName: String(row.displayName),
+    guarded: Boolean(row.guarded),
     primaryKey: row.primaryKey as string[],
     declaration: toDeclaration(row),
     columns: new Map(columns.map((column) => [String(column.name), toColumn(column, elements)])),

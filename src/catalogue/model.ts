@@ -50,8 +50,12 @@ export interface Table {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** `users`, or `billing.invoices` outside the search path: how PostgreSQL itself writes it, quoted where needed. */
+  /** `"public"."users"`: the same table whatever the search path. */
   readonly sqlName: string;
+  /** `users`, or `billing.invoices` outside of `public`: for plans, receipts and errors. */
+  readonly displayName: string;
+  /** Whether the guard that refuses dead keys and query operands stands on it (`migrations/004_guard.sql`). */
+  readonly guarded: boolean;
   readonly columns: ReadonlyMap<string, Column>;
   readonly primaryKey: readonly string[];
   readonly declaration: Declaration | undefined;
@@ -145,8 +149,9 @@ export class Catalogue {
   }
 }
 
-export function hasSealedColumns(table: Table): boolean {
-  return [...table.columns.values()].some((column) => column.element?.protect === 'encrypt');
+/** Whether values of its rows are made under somebody's key. */
+export function needsKey(table: Table): boolean {
+  return [...table.columns.values()].some(({ element }) => element && element.protect !== 'truncate-ip');
 }
 
 export function isPersonal(column: Column): boolean {

@@ -24,7 +24,7 @@ export function pathToSubject(catalogue: Catalogue, table: Table): SubjectPath {
   if (own) return { table, hops: [], ...own };
   const wanted = table.declaration?.is === 'data' ? table.declaration.spec.subject : undefined;
   const starts = catalogue.keysFrom(table).filter((key) => !wanted?.via || key.columns.includes(wanted.via));
-  const found = shortest(catalogue, starts).filter((path) => !wanted?.kind || path.kind === wanted.kind);
+  const found = shortest(catalogue, starts, wanted?.kind);
   if (found.length === 1 && found[0]) return { table, ...found[0] };
   throw found.length === 0 ? unreachable(catalogue, table, wanted?.kind) : ambiguous(table, found);
 }
@@ -36,20 +36,19 @@ export function anchorColumns(path: SubjectPath): readonly string[] {
 
 type Found = Omit<SubjectPath, 'table'>;
 
-function shortest(catalogue: Catalogue, starts: readonly ForeignKey[]): Found[] {
+function shortest(catalogue: Catalogue, starts: readonly ForeignKey[], kind: string | undefined): Found[] {
   let frontier: ForeignKey[][] = starts.map((key) => [key]);
   const seen = new Set<number>();
   while (frontier.length > 0) {
-    const arrived = frontier.flatMap((hops) => arrival(catalogue, hops));
+    const arrived = frontier.flatMap((hops) => arrival(catalogue, hops)).filter((path) => !kind || path.kind === kind);
     if (arrived.length > 0) return arrived;
-    const next: ForeignKey[][] = [];
-    for (const hops of frontier) {
+    // A table is gone on from once; but two ways into it at one level are two ways, of which neither is to be guessed.
+    const level = frontier.flatMap((hops) => last(catalogue, hops) ?? []);
+    frontier = frontier.flatMap((hops) => {
       const at = last(catalogue, hops);
-      if (!at || seen.has(at.oid)) continue;
-      seen.add(at.oid);
-      next.push(...catalogue.keysFrom(at).map((key) => [...hops, key]));
-    }
-    frontier = next;
+      return !at || seen.has(at.oid) ? [] : catalogue.keysFrom(at).map((key) => [...hops, key]);
+    });
+    for (const at of level) seen.add(at.oid);
   }
   return [];
 }

@@ -1,5 +1,5 @@
 /** The target of an `onConflict().merge()`: the column by which the person of the row that would be updated is found. */
-import { type Catalogue, hasSealedColumns, type Table } from '../catalogue/model';
+import { type Catalogue, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject } from '../catalogue/subject-path';
 import { nameOf, refuseTable } from './columns';
 import type { InternalCompiler } from './internals';
@@ -11,7 +11,7 @@ export function conflictColumn(
   table: Table,
 ): { column: string } | undefined {
   const { onConflict, merge } = compiler.single;
-  if (!merge || !hasSealedColumns(table)) return undefined;
+  if (!merge || !needsKey(table)) return undefined;
   const columns = [onConflict].flat();
   if (!columns.every((column) => typeof column === 'string')) return refuseTable('MERGE_TARGET', table);
   const names = columns.map(nameOf(compiler));

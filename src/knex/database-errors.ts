@@ -53,9 +53,21 @@ function ours(error: DatabaseError): OubliError | undefined {
       return new UnsupportedQueryError('OPERATOR', { table, operator: 'this operator' });
     case 'OU004':
       return new UnsupportedQueryError('OTHER_SUBJECT', { table });
+    case UNDEFINED_TABLE:
+    case UNDEFINED_COLUMN:
+      return IN_GUARD.test(error.where ?? '') ? outdated(error) : undefined;
     default:
       return isDomainViolation(error) ? refusedByDomain(error) : undefined;
   }
+}
+
+const UNDEFINED_TABLE = '42P01';
+const UNDEFINED_COLUMN = '42703';
+const IN_GUARD = /function oubli\."guard \d+"\(\)/;
+
+/** PostgreSQL's message names the relation or the column, and nothing else. */
+function outdated({ message }: DatabaseError): UnsupportedQueryError {
+  return new UnsupportedQueryError('GUARD_OUTDATED', { given: message.replace(/ does not exist$/, '') });
 }
 
 function isDomainViolation(error: DatabaseError): boolean {

@@ -8,7 +8,7 @@ import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
 import { canonicalIds } from './canonical-ids';
-import { type ConflictTarget, qualifiedName, type SubjectRow } from './subject-row';
+import type { ConflictTarget, SubjectRow } from './subject-row';
 
 /** Notes in `anchors` the person of each row that would be updated instead of inserted. */
 export async function meetConflicts(
@@ -52,7 +52,7 @@ async function rowsMet(
   const expression = sealed ? `substring(t.${quoteIdentifier(column)}::bytea, 9, 16)` : `t.${quoteIdentifier(column)}`;
   const { rows } = await connection.query(
     `select w.place, ${names.map((name, i) => `t.${quoteIdentifier(name)} as a${i}`).join(', ')}
-     from unnest($1::${type}[]) with ordinality w(value, place) join ${qualifiedName(table)} t on ${expression} = w.value`,
+     from unnest($1::${type}[]) with ordinality w(value, place) join ${table.sqlName} t on ${expression} = w.value`,
     [values],
   );
   return rows.map((row) => ({ place: Number(row.place) - 1, anchor: names.map((_, i) => row[`a${i}`]) }));

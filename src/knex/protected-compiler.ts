@@ -2,7 +2,7 @@
  * Knex's query compiler with protected columns understood: what is written is marked for sealing, what is compared is rewritten,
  * and what cannot work over sealed values is refused by name. What Knex compiles for other columns is left exactly as it is.
  */
-import { type Catalogue, hasSealedColumns, type Table } from '../catalogue/model';
+import { type Catalogue, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject } from '../catalogue/subject-path';
 import { overrideClauses } from './clauses';
 import { nameOf, protectedColumn, refuse, refuseTable, sealedColumn } from './columns';
@@ -133,7 +133,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     private rowOfUpdate(table: Table, data: Record<string, unknown>): SubjectRow | undefined {
-      if (!hasSealedColumns(table)) return undefined;
+      if (!needsKey(table)) return undefined;
       if (this.method === 'insert')
         return sealsAnything(table, data, nameOf(this)) ? this.rowOfMerge(table) : undefined;
       const path = pathToSubject(catalogue(), table);

@@ -9,7 +9,7 @@ import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
 import { canonicalIds } from './canonical-ids';
 import { meetConflicts } from './meet-conflicts';
-import { qualifiedName, type SubjectRow } from './subject-row';
+import type { SubjectRow } from './subject-row';
 
 export interface RowSubject {
   /** Values of the table's anchor columns. */
@@ -89,7 +89,7 @@ export class SubjectResolver {
       `select w.place, ${onward.map((name, i) => `p.${quoteIdentifier(name)}::text as o${i}`).join(', ')}
        from unnest(${types.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})
          with ordinality w(${types.map((_, i) => `r${i}`).join(', ')}, place)
-       join ${qualifiedName(parent)} p on ${hop.references.map((name, i) => `p.${quoteIdentifier(name)} = w.r${i}`).join(' and ')}`,
+       join ${parent.sqlName} p on ${hop.references.map((name, i) => `p.${quoteIdentifier(name)} = w.r${i}`).join(' and ')}`,
       types.map((_, i) => tuples.map((tuple) => tuple[i])),
     );
     const found = new Map(rows.map((row) => [Number(row.place) - 1, onward.map((_, i) => String(row[`o${i}`]))]));

@@ -4,7 +4,6 @@
  */
 import type { Element, Table } from '../catalogue/model';
 import type { SubjectPath } from '../catalogue/subject-path';
-import { quoteIdentifier } from '../queryable';
 
 /** An insert that may turn into an update of somebody's existing row. */
 export interface ConflictTarget {
@@ -32,9 +31,4 @@ export class SubjectRow {
   get needsId(): boolean {
     return this.anchor === undefined && this.path.hops.length === 0;
   }
-}
-
-/** With its schema, whatever the session's search_path is. */
-export function qualifiedName({ schema, name }: Table): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }

@@ -7,6 +7,8 @@ import type { SubjectRow } from './subject-row';
 
 /** The anchor values that the where clause fixes by itself: top-level equalities joined by AND. */
 export function anchorInWhere(compiler: InternalCompiler, anchors: readonly string[]): unknown[] | undefined {
+  // a column of the other table may have the same name
+  if (compiler.single.updateFrom) return undefined;
   const wheres = compiler.grouped.where ?? [];
   if (wheres.some((each, place) => place > 0 && each.bool === 'or')) return undefined;
   const values = anchors.map((anchor) => wheres.find((each) => pins(compiler, each, anchor))?.value);

@@ -3,7 +3,7 @@
  * sealed here; compilation is synchronous and may run any number of times.
  */
 
-import { type Catalogue, type Column, hasSealedColumns, type Table } from '../catalogue/model';
+import { type Catalogue, type Column, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
 import { isEnvelope, OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/envelope';
 import { UnsupportedQueryError } from '../errors';
@@ -127,12 +127,6 @@ export function sealsAnything(table: Table, data: Record<string, unknown>, nameO
 
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
-}
-
-function needsKey(table: Table): boolean {
-  return (
-    hasSealedColumns(table) || [...table.columns.values()].some((column) => column.element?.protect === 'pseudonymise')
-  );
 }
 
 function markValue(table: Table, name: string, value: unknown, row: SubjectRow | undefined): unknown {

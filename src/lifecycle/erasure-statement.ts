@@ -26,7 +26,8 @@ const OWN_PARAMETERS = 7;
 export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: readonly ResealedTable[]): string {
   const steps = plan.steps.flatMap((step, place) => branches(catalogue, plan, step, `s${place}`));
   const counts = plan.steps.map((step, place) => count(step, place));
-  const ofWhat = plan.kind === undefined ? `'rule', ${literal(plan.root.sqlName)}` : `'kind', ${literal(plan.kind)}`;
+  const ofWhat =
+    plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
   return `
 with root as materialized (
   select w.tag, w.reference, w.retained, ${fromName(plan, 'w.name')}
@@ -51,7 +52,7 @@ function count(step: Step, place: number): string {
 
 function detail(step: Step, place: number): string {
   const fields = [
-    `'table', ${literal(step.table.sqlName)}`,
+    `'table', ${literal(step.table.displayName)}`,
     `'action', '${step.action}'`,
     `'rows', coalesce(c${place}.rows, 0)`,
   ];

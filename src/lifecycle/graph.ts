@@ -112,7 +112,7 @@ class GraphBuilder {
   }
 
   private anonymiseInstead(parent: OwnStep, child: Table): boolean {
-    const because = `rows of ${child.sqlName} that stay refer to it`;
+    const because = `rows of ${child.displayName} that stay refer to it`;
     this.own.set(parent.table.oid, { ...parent, action: 'anonymise', because });
     return true;
   }

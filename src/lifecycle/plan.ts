@@ -40,7 +40,7 @@ export function planRows(catalogue: Catalogue, table: Table, retention: SettledR
 /** The same, for people to read and for a dry run to print. */
 export function describePlan(plan: Plan): { steps: PlannedStep[]; reviews: Review[] } {
   const steps = plan.steps.map(({ table, action, because }) => ({
-    table: table.sqlName,
+    table: table.displayName,
     action,
     ...(because ? { because } : {}),
   }));

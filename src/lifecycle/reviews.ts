@@ -20,8 +20,8 @@ export class Reviews {
   /** A table that has to be declared before anything can be destroyed. */
   refuse(table: Table, parent: Table): void {
     const reason = this.holdsPersonal(table)
-      ? `${table.sqlName} has personal columns but was not declared as a table`
-      : `${table.sqlName} refers to ${parent.sqlName} and nobody declared what becomes of it`;
+      ? `${table.displayName} has personal columns but was not declared as a table`
+      : `${table.displayName} refers to ${parent.displayName} and nobody declared what becomes of it`;
     this.add(table, reason);
   }
 
@@ -38,7 +38,7 @@ export class Reviews {
   ofSteps(steps: readonly Step[], rootIsDeleted: boolean): void {
     const [root] = steps;
     if (root && rootIsDeleted && root.action !== 'delete') {
-      this.add(root.table, `${root.table.sqlName} was to be deleted, but ${root.because}`);
+      this.add(root.table, `${root.table.displayName} was to be deleted, but ${root.because}`);
     }
     for (const { table, action } of steps) if (action === 'anonymise') this.ofAnonymised(table);
   }
@@ -47,7 +47,7 @@ export class Reviews {
   private ofAnonymised(table: Table): void {
     for (const column of table.columns.values()) {
       const isKey = this.isKeyColumn(table, column.name);
-      const place = `${table.sqlName}.${column.name}`;
+      const place = `${table.displayName}.${column.name}`;
       if (!column.spec && !isKey) this.add(table, `${place} is neither personal nor declared as not personal`);
       if (isPersonal(column) && this.isNameOf(table, column.name)) {
         this.add(table, `${place} is personal and names rows that have to stay`);
@@ -55,8 +55,8 @@ export class Reviews {
     }
   }
 
-  private add({ sqlName }: Table, reason: string): void {
-    this.found.set(reason, { table: sqlName, reason });
+  private add({ displayName }: Table, reason: string): void {
+    this.found.set(reason, { table: displayName, reason });
   }
 
   private isNameOf(table: Table, column: string): boolean {

@@ -39,5 +39,5 @@ export function manifestFile(
     purpose,
     basis,
   }));
-  return { path: pathOf(portable, format), table: portable.table.sqlName, format, rows, sha256, columns };
+  return { path: pathOf(portable, format), table: portable.table.displayName, format, rows, sha256, columns };
 }

@@ -44,7 +44,7 @@ export async function backfillTable(parts: BackfillParts, table: Table): Promise
     for (const { name } of columns)
       await connection.query('select oubli.end_transition($1::regclass, $2)', [table.sqlName, name]);
   });
-  return { table: table.sqlName, rows, columns: columns.map((column) => column.name) };
+  return { table: table.displayName, rows, columns: columns.map((column) => column.name) };
 }
 
 /** As of now: whatever is written later is sealed when it is written. */

@@ -1,6 +1,8 @@
 /** What the type cannot know, the guard of the table does: whose key a value is under, and whether that key lives (K4). */
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { annotate, install, SCHEMA_VERSION } from '../../src';
 import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
@@ -73,12 +75,14 @@ describe('The guard of a table with sealed columns', () => {
   });
 
   it('lets the writer of a value wait for an erasure that is under way, and then refuses', async () => {
+    await world.db('contracts').insert({ user_id: ada.id, signatory: 'Ada' });
+    const [contract] = await world.plain('contracts').delete().returning('*');
     const erasing = await world.plain.transaction();
     await erasing.raw(
       `delete from oubli.subject_key where key_id = (select key_id from oubli.subject_link where subject_id = ?)`,
       [String(ada.id)],
     );
-    const writing = failureOf(() => world.plain('users').where({ id: ada.id }).update({ name: ada.name }));
+    const writing = failureOf(() => world.plain('contracts').insert(contract));
     await waitForLock();
     await erasing.commit();
     expect((await writing).code).to.equal('OU002');
@@ -130,3 +134,145 @@ describe('The guard of a table with sealed columns', () => {
     await trx.rollback();
   });
 });
+
+describe('The guard of the way from a row to its person', () => {
+  let world: World;
+  before(async () => {
+    world = await createWorld({ migrate: migrateDistant });
+    await world.db('users').insert([{ id: 1 }, { id: 2 }]);
+    await world.db('orders').insert([
+      { id: 10, user_id: 1 },
+      { id: 20, user_id: 2 },
+      { id: 30, user_id: 1 },
+    ]);
+    await world.db('notes').insert([
+      { id: 100, order_id: 10, body: 'of Ada' },
+      { id: 200, order_id: 20, body: 'of Bob' },
+    ]);
+    await world.db('devices').insert([
+      { id: 1, user_id: 1, serial: 'X1' },
+      { id: 2, user_id: 2, serial: 'X2' },
+    ]);
+  });
+  after(() => world.end());
+
+  const codeOf = async (call: () => Promise<unknown>): Promise<unknown> => (await failureOf(call)).code;
+
+  it('refuses to lead somebody’s sealed rows to another person, through a table in between', async () => {
+    expect(await codeOf(() => world.plain('orders').where({ id: 10 }).update({ user_id: 2 }))).to.equal('OU004');
+    expect(await codeOf(() => world.db('orders').where({ id: 10 }).update({ user_id: 2 }))).to.equal('OTHER_SUBJECT');
+    expect(
+      await codeOf(() => world.plain.raw('update orders set user_id = 3 - user_id where id in (10, 20)')),
+    ).to.equal('OU004');
+    expect(await world.plain('orders').orderBy('id').pluck('user_id')).to.deep.equal([1, 2, 1]);
+    expect(await world.db('notes').orderBy('id').pluck('body')).to.deep.equal(['of Ada', 'of Bob']);
+  });
+
+  it('lets rows move that no sealed value hangs on, and other columns change', async () => {
+    await world.plain('orders').where({ id: 30 }).update({ user_id: 2 });
+    await world.plain('orders').where({ id: 10 }).update({ state: 'sent' });
+    await world.plain('orders').where({ id: 10 }).update({ id: 11 }); // its notes follow, and stay with their person
+    expect(await world.plain('notes').where({ id: 100 }).first('order_id')).to.deep.equal({ order_id: 11 });
+    await world.plain('orders').where({ id: 11 }).update({ id: 10 });
+  });
+
+  it('refuses a sealed row that is hung elsewhere, at any distance', async () => {
+    expect(await codeOf(() => world.plain('notes').where({ id: 100 }).update({ order_id: 20 }))).to.equal('OU004');
+    const [note] = await world.plain('notes').where({ id: 100 }).select();
+    expect(await codeOf(() => world.plain('notes').insert({ ...note, id: 101, order_id: 20 }))).to.equal('OU004');
+    expect(await codeOf(() => world.plain('notes').where({ id: 100 }).update({ order_id: null }))).to.equal('OU004');
+  });
+
+  it('refuses a pseudonym that goes over to another person', async () => {
+    expect(await codeOf(() => world.plain('devices').where({ id: 1 }).update({ user_id: 2 }))).to.equal('OU004');
+    expect(await codeOf(() => world.db('devices').where({ id: 1 }).update({ user_id: 2 }))).to.equal('SUBJECT_MOVED');
+    expect(await codeOf(() => world.plain.raw('update devices set user_id = 3 - user_id'))).to.equal('OU004');
+    await world.db('devices').where({ user_id: 1 }).update({ serial: 'X3' });
+    await world.plain.raw('update devices set user_id = user_id');
+  });
+
+  it('refuses a pseudonym of somebody who was erased, or for whom no key was ever made', async () => {
+    const [{ serial }] = await world.plain('devices').where({ id: 1 }).select('serial');
+    await world.db('users').insert([{ id: 3 }, { id: 4 }]);
+    await world.db('devices').insert({ id: 3, user_id: 3, serial: 'X1' });
+    expect(await codeOf(() => world.plain('devices').insert({ id: 4, user_id: 4, serial }))).to.equal('OU002');
+    await world.plain.raw(`update oubli.subject_link set key_id = null, erased_at = now() where subject_id = '3'`);
+    expect(await codeOf(() => world.plain('devices').insert({ id: 4, user_id: 3, serial }))).to.equal('OU002');
+    expect(await codeOf(() => world.db('devices').where({ id: 3 }).update({ serial: 'late' }))).to.equal(
+      'SUBJECT_ERASED',
+    );
+    await world.plain('devices').where({ id: 3 }).update({ note: 'what is not personal may still change' });
+  });
+
+  it('stands on partitions too, by their own names', async () => {
+    const [visit] = await world.db('visits').insert({ user_id: 1, on: '2026-01-05', page: 'home' }).returning('*');
+    expect(visit.page).to.equal('home');
+    const [sealed] = await world.plain('visits').select();
+    expect(await codeOf(() => world.plain('visits_2026').insert({ ...sealed, user_id: 2 }))).to.equal('OU004');
+    expect(await codeOf(() => world.plain('visits_2026').update({ user_id: 2 }))).to.equal('OU004');
+  });
+
+  it('may be called by nobody: it runs with its owner’s rights', async () => {
+    const { rows } = await world.plain.raw(
+      `select proname, proacl::text as rights from pg_proc where pronamespace = 'oubli'::regnamespace and prosecdef`,
+    );
+    expect(rows.length).to.be.greaterThan(2);
+    for (const { proname, rights } of rows) expect(rights, proname).to.match(/^\{\w+=X\/\w+\}$/);
+  });
+
+  it('touches no guard that is right already', async () => {
+    const guards = `select t.oid::int from pg_trigger t where tgname like 'oubli%' order by 1`;
+    const before = (await world.plain.raw(guards)).rows;
+    await world.plain.raw('select oubli.refresh_guards()');
+    expect((await world.plain.raw(guards)).rows).to.deep.equal(before);
+  });
+
+  it('follows a table of the way to its new name when it is told, and until then lets nothing pass', async () => {
+    await world.plain.raw('alter table orders rename to purchases');
+    const { db } = await world.another(); // a process that started since
+    const failure = await failureOf(() => db('notes').insert({ order_id: 10, body: 'x' }));
+    expect(failure.code).to.equal('GUARD_OUTDATED');
+    await world.plain.raw('select oubli.refresh_guards()');
+    await db('notes').insert({ order_id: 10, body: 'later' });
+    expect(await codeOf(() => world.plain('purchases').where({ id: 10 }).update({ user_id: 2 }))).to.equal('OU004');
+  });
+});
+
+/** A sealed table two foreign keys away from its person, one with pseudonyms alone, and a partitioned one. */
+async function migrateDistant(knex: Knex): Promise<void> {
+  await install(knex, { version: SCHEMA_VERSION });
+  const service = { purpose: 'serve', basis: 'contract' } as const;
+  await knex.schema.createTable('users', (t) => {
+    t.increments('id');
+    t.text('name').nullable().personal({ category: 'identity.name', protect: 'encrypt' });
+    t.dataSubject('user', {
+      ...service,
+      retention: { from: { event: 'service_ended' }, keep: '6 months', then: 'erase' },
+    });
+  });
+  await knex.schema.createTable('orders', (t) => {
+    t.increments('id');
+    t.integer('user_id').notNullable().references('users.id');
+    t.text('state');
+  });
+  await knex.schema.createTable('notes', (t) => {
+    t.increments('id');
+    t.integer('order_id').nullable().references('orders.id').onUpdate('cascade');
+    t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
+    t.personalData(service);
+  });
+  await knex.schema.createTable('devices', (t) => {
+    t.increments('id');
+    t.integer('user_id').notNullable().references('users.id');
+    t.text('serial').personal({ category: 'account.id', protect: 'pseudonymise' });
+    t.text('note').nullable().notPersonal('a remark on the device');
+    t.personalData(service);
+  });
+  await knex.raw(`create table visits (user_id int not null references users, "on" date not null, page text)
+    partition by range ("on")`);
+  await knex.raw(`create table visits_2026 partition of visits for values from ('2026-01-01') to ('2027-01-01')`);
+  await annotate(knex, 'visits', {
+    data: service,
+    columns: { on: { notPersonal: 'a date' }, page: { category: 'activity.content', protect: 'encrypt' } },
+  });
+}

@@ -76,6 +76,8 @@ export function catalogueOf(...made: TableMadeByHand[]): Catalogue {
       schema: 'public',
       name,
       sqlName: name,
+      displayName: name,
+      guarded: false,
       primaryKey: ['id'],
       declaration,
       columns: new Map(all.map(([column, said], place) => [column, columnOf(column, place + 1, said)])),

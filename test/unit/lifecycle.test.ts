@@ -31,6 +31,8 @@ function tableOf(columns: Record<string, Partial<Column>>, more: Partial<Table> 
     schema: 'public',
     name: 'users',
     sqlName: 'users',
+    displayName: 'users',
+    guarded: false,
     primaryKey: ['id'],
     declaration: undefined,
   };
