@@ -123,3 +123,29 @@ describe('A process that started before another one migrated', () => {
     expect(await world.receipts({ before: receipt.entry })).to.deep.equal([]);
   });
 });
+
+describe('Erasing a person, where the application’s search path names another schema', () => {
+  it('takes her rows and not those of a table of the same name', async () => {
+    const world = await createWorld({ config: { searchPath: ['tenant', 'public'] } });
+    try {
+      const bob = await addPerson(world.db, 1);
+      await world.plain.raw('create schema tenant; create table tenant.notes (id int, user_id int, body text)');
+      await world.plain.raw(
+        `create table tenant.visits (id int, user_id int); insert into tenant.visits values (1, 1)`,
+      );
+      await world.plain.raw('insert into tenant.notes values (1, ?, ?)', [bob.id, 'of another']);
+      const done = await world.subject('user', bob.id).erase({ because: 'a request, identity checked' });
+      expect(done.removed).to.deep.include({ table: 'notes', rows: 1 });
+      expect(await world.plain('tenant.notes').pluck('body')).to.deep.equal(['of another']);
+      expect(await world.plain('tenant.visits').pluck('user_id')).to.deep.equal([1]);
+      expect(
+        await world
+          .plain('public.notes')
+          .join('public.contracts', 'contracts.id', 'notes.contract_id')
+          .where({ user_id: bob.id }),
+      ).to.deep.equal([]);
+    } finally {
+      await world.end();
+    }
+  });
+});

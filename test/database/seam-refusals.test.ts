@@ -152,6 +152,11 @@ const UNSUPPORTED: Refused[] = [
     'SUBJECT_MOVED',
     (db) => db('contracts').where({ id: 1 }).update({ user_id: 2, plan: 'x' }),
   ],
+  [
+    'updateFrom whose other table has a column of the same name',
+    'UPDATE_UNPINNED',
+    (db) => db('users').updateFrom('products').where('products.id', 1).update({ name: 'x' }),
+  ],
   ['updateFrom that names nobody', 'UPDATE_UNPINNED', (db) => db('users').updateFrom('products').update({ name: 'x' })],
   [
     'a nested update that names nobody',

@@ -162,6 +162,15 @@ describe('The way from a row to its person', () => {
       expectFix(error, /t\.personalData\(\{ …, subject: \{ via: '(sender|reader)_id' \} \}\)/);
     });
 
+    it('is refused also where both ways lead through the same table', async () => {
+      await empty.psql.query('create table accounts (id int primary key, user_id int references users)');
+      await createData('transfers', (t) => {
+        t.integer('from_id').references('accounts.id');
+        t.integer('to_id').references('accounts.id');
+      });
+      expect(await refused()).to.include({ code: 'SUBJECT_AMBIGUOUS', table: 'transfers' });
+    });
+
     it('is chosen with subject: { via }', async () => {
       await twoWays({ subject: { via: 'reader_id' } });
       const who = await sealsFor(async (db) => {
