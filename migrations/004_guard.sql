@@ -120,9 +120,10 @@ return value !~ '^psn1[.][0-9a-f]{43}$';
 -- The writer waits for an erasure of one of the keys, or it for the writer. A transaction with one snapshot for all its
 -- statements does not see a key that was committed after it began; what it can still tell is that the key was destroyed, or
 -- is being so: then the lock fails to serialise.
-create function oubli.demand_living(ids bytea[], named text) returns void
+create function oubli.demand_living(keys bytea[], named text) returns void
 language plpgsql as $$
 declare
+  ids bytea[] := array(select distinct id from unnest(keys) k(id));
   living integer;
 begin
   perform from oubli.subject_key s where s.key_id = any(ids) order by s.key_id for key share;
@@ -130,6 +131,17 @@ begin
   if living < cardinality(ids) and (current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
       or exists (select from oubli.fence f where f.key_id = any(ids))) then
     raise exception 'oubli: a value in % is sealed under a key that is not alive', named using errcode = 'OU002';
+  end if;
+end $$;
+
+-- Each key is that of the person in its place; the key of what the law obliges to keep is linked to nobody.
+create function oubli.demand_owned(of_kind text, keys bytea[], people text[], named text) returns void
+language plpgsql as $$
+begin
+  if exists (
+    select from unnest(keys, people) w(key_id, person) join oubli.subject_link l on l.key_id = w.key_id
+    where l.kind <> of_kind or l.subject_id is distinct from w.person) then
+    raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
   end if;
 end $$;
 
@@ -156,41 +168,38 @@ begin
   end if;
 end $$;
 
+create function oubli.sorted(columns name[]) returns name[]
+language sql immutable
+return array(select distinct c from unnest(columns) c order by c);
+
 -- What was written, as SQL; of an update only what it changed.
 create function oubli.written_source(columns name[], event text) returns text
 language sql immutable
 return case event when 'insert' then 'written' else
   format('(select %s from written w except select %s from former w)', oubli.listed(columns, 'w'), oubli.listed(columns, 'w')) end;
 
--- Values of the table itself: no query token, no key that is not alive.
-create function oubli.guard_of_values(target regclass, written text) returns text
-language plpgsql stable as $$
-declare
-  sealed name[] := oubli.columns_protected(target, 'encrypt');
-begin
-  return (select format($sql$
-  if exists (select from %s t0 where %s) then
-    raise exception 'oubli: a query operand was offered for storage in %s' using errcode = 'OU001';
-  end if;
-  perform oubli.demand_living(array(
-    select distinct k.id from %s t0, lateral unnest(array[%s]) k(id) where k.id is not null), %L);$sql$,
-    written, string_agg(format('coalesce(oubli.is_token(t0.%I), false)', c), ' or '),
-    replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''),
-    written, string_agg(format('oubli.key_id(t0.%I::bytea)', c), ', '), oubli.display_name(target))
-    from unnest(sealed) c having count(*) > 0);
-end $$;
-
--- Sealed values of a table, of its own rows or of rows that are led elsewhere further up: under the owner's key. The key of
--- what the law obliges to keep is linked to nobody.
-create function oubli.guard_of_sealed(target regclass, kind text, owner text, source text) returns text
+-- Values of the table itself: no query token.
+create function oubli.guard_of_values(target regclass, source text) returns text
 language sql stable
 return (select format($sql$
-  perform oubli.refuse_other_subject(exists (
-    select from %s cross join lateral unnest(array[%s]) k(id)
-    where k.id is not null and exists (select from oubli.subject_link l where l.key_id = k.id)
-      and not exists (select from oubli.subject_link l
-        where l.kind = %L and l.subject_id = (%s)::text and l.key_id = k.id)), %L);$sql$,
-  source, string_agg(format('oubli.key_id(t0.%I::bytea)', c), ', '), kind, owner, oubli.display_name(target))
+  if exists (select from %s where %s) then
+    raise exception 'oubli: a query operand was offered for storage in %s' using errcode = 'OU001';
+  end if;$sql$,
+  source, string_agg(format('coalesce(oubli.is_token(t0.%I), false)', c), ' or '),
+  replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''))
+  from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
+
+-- The keys that values name are alive; and where the way to a person is known, they are hers: values of the table's own rows,
+-- or of rows that are led elsewhere further up.
+create function oubli.guard_of_keys(target regclass, kind text, owner text, source text) returns text
+language sql stable
+return (select format($sql$
+  select array_agg(w.id), array_agg(w.person::text) into keys, people from (
+    select distinct k.id, %s as person from %s cross join lateral (values %s) k(id) where k.id is not null) w;
+  perform oubli.demand_living(keys, %L);$sql$ || case when kind is not null then $sql$
+  perform oubli.demand_owned(%L, keys, people, %L);$sql$ else '' end,
+  coalesce('(' || owner || ')', 'null'), source, string_agg(format('(oubli.key_id(t0.%I::bytea))', c), ', '),
+  oubli.display_name(target), kind, oubli.display_name(target))
   from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
 
 create function oubli.guard_of_pseudonyms(target regclass, kind text, owner text, source text) returns text
@@ -233,33 +242,46 @@ begin atomic
   select rel::regclass from below;
 end;
 
+-- The ways that lead through a table: whose values, at which place.
+create function oubli.ways_through(target regclass, out rel regclass, out kind text, out tables oubli.way_station[], out owner text,
+  out station oubli.way_station) returns setof record
+language sql stable
+begin atomic
+  select d.rel, way.kind, s.tables, s.owner, station
+  from oubli.tables_below(target) d(rel), lateral oubli.path_to_subject(d.rel) way,
+    lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station
+  where way.kind is not null and station.rel = target
+    and oubli.columns_protected(d.rel, 'encrypt') || oubli.columns_protected(d.rel, 'pseudonymise') <> '{}'
+  order by d.rel::text, (station).place;
+end;
+
 -- What the guard of a table does, as the body of its function; NULL where it has nothing to do.
 create function oubli.guard_source(target regclass, event text) returns text
 language plpgsql stable as $$
 declare
-  parts text := oubli.guard_of_values(target, oubli.written_source(oubli.columns_protected(target, 'encrypt'), event));
-  found record;
-  own boolean;
+  protected name[] := oubli.columns_protected(target, 'encrypt') || oubli.columns_protected(target, 'pseudonymise');
+  bare text := oubli.written_source(protected, event) || ' t0';
+  parts text := oubli.guard_of_values(target, bare);
+  way record;
   source text;
 begin
-  for found in
-    select d.rel, way.kind, s.tables, s.owner, station.place, station
-    from oubli.tables_below(target) d(rel), lateral oubli.path_to_subject(d.rel) way,
-      lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station
-    where way.kind is not null and station.rel = target and (event = 'update' or station.place = 0)
-      and (cardinality(oubli.columns_protected(d.rel, 'encrypt')) > 0 or cardinality(oubli.columns_protected(d.rel, 'pseudonymise')) > 0)
-    order by d.rel::text, station.place loop
-    own := found.place = 0;
-    source := oubli.from_written(found.tables, found.place, oubli.written_source(array(
-      select distinct c from unnest((found.station).referred || (found.station).onward || case when own
-        then oubli.columns_protected(target, 'encrypt') || oubli.columns_protected(target, 'pseudonymise') end) c order by c), event));
-    parts := concat(parts, oubli.guard_of_sealed(found.rel, found.kind, found.owner, source),
-      case when own then oubli.guard_of_pseudonyms(found.rel, found.kind, found.owner, source) end,
-      case when event = 'insert' then null
-        when own then oubli.guard_of_kept_pseudonyms(found.rel, (found.station).onward)
-        else oubli.guard_of_moved_pseudonyms(found.rel, found.station, source) end);
+  for way in select w.*, (w.station).place, (w.station).referred, (w.station).onward from oubli.ways_through(target) w loop
+    if way.place = 0 then
+      source := oubli.from_written(way.tables, 0, oubli.written_source(oubli.sorted(protected || way.onward), event));
+      parts := concat(parts, oubli.guard_of_keys(target, way.kind, way.owner, source),
+        oubli.guard_of_pseudonyms(target, way.kind, way.owner, source),
+        case event when 'update' then oubli.guard_of_kept_pseudonyms(target, way.onward) end);
+    elsif event = 'update' then
+      source := oubli.from_written(way.tables, way.place, oubli.written_source(oubli.sorted(way.referred || way.onward), event));
+      parts := concat(parts, oubli.guard_of_keys(way.rel, way.kind, way.owner, source),
+        oubli.guard_of_moved_pseudonyms(way.rel, way.station, source));
+    end if;
   end loop;
-  return case when parts <> '' then format(E'\nbegin%s\n  return null;\nend ', parts) end;
+  if not exists (select from oubli.ways_through(target) w where (w.station).place = 0) then
+    parts := concat(parts, oubli.guard_of_keys(target, null, null, bare));
+  end if;
+  return case when parts <> '' then
+    format(E'\ndeclare\n  keys bytea[];\n  people text[];\nbegin%s\n  return null;\nend ', parts) end;
 end $$;
 
 -- A guard is numbered, not named after its table: names and OIDs change with renames, dumps and restores.

@@ -171,6 +171,20 @@ export function verbatim(sql: string): string {
   return { isRawInstance: true, toSQL: () => ({ sql, bindings: [] }) } as unknown as string;
 }
 
+/** SQL around one parameter, in the place of a value; a class of its own, for Knex makes JSON of plain objects. */
+export class Around {
+  readonly isRawInstance = true;
+
+  constructor(
+    private readonly sql: string,
+    private readonly binding: unknown,
+  ) {}
+
+  toSQL(): { sql: string; bindings: unknown[] } {
+    return { sql: this.sql, bindings: [this.binding] };
+  }
+}
+
 /** A database name, quoted for Knex's text, where a bare `?` would be a parameter. */
 export function quoted(name: string): string {
   return quoteIdentifier(name).replaceAll('?', '\\?');
