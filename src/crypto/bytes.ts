@@ -28,7 +28,8 @@ export function u32(value: number): Uint8Array {
 }
 
 export function readU32(bytes: Uint8Array, offset: number): number {
-  return viewOf(bytes).getUint32(offset);
+  const [a = 0, b = 0, c = 0, d = 0] = [bytes[offset], bytes[offset + 1], bytes[offset + 2], bytes[offset + 3]];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
 /** A DataView over exactly these bytes, wherever in a larger buffer they lie. */
@@ -49,7 +50,8 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 export function isAllZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 /** Overwrites key material that is no longer needed. */

@@ -34,6 +34,8 @@ export const TAG_BYTES = 16;
 
 /** Bytes a value costs over its padded payload: 80, or 96 when it is searchable. */
 export const OVERHEAD = INDEX_OFFSET + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES + TAG_BYTES;
+/** Of a searchable value: everything but ciphertext and tag. */
+export const LONGEST_HEADER = OVERHEAD + INDEX_BYTES - TAG_BYTES;
 /** A query token: magic, suite, flags, element and blind index; neither key nor ciphertext. */
 export const TOKEN_BYTES = INDEX_OFFSET + INDEX_BYTES;
 
@@ -129,30 +131,63 @@ function hasFlag(bytes: Uint8Array, flag: number): boolean {
 
 function readEnvelope(bytes: Uint8Array): Envelope | undefined {
   if (!isEnvelope(bytes) || bytes[SUITE_OFFSET] !== SUITE) return undefined;
-  const hasIndex = hasFlag(bytes, FLAG_INDEX);
   const padding = paddingOf(bytes);
   if (hasFlag(bytes, RESERVED_FLAGS | FLAG_TOKEN) || padding === undefined) return undefined;
-
-  const keyIdAt = keyIdOffset(hasIndex);
-  const saltAt = keyIdAt + KEY_ID_BYTES;
-  const commitmentAt = saltAt + SALT_BYTES;
-  const ciphertextAt = commitmentAt + COMMITMENT_BYTES;
-  if (bytes.length < ciphertextAt + TAG_BYTES) return undefined;
-
-  const envelope: Envelope = {
-    suite: SUITE,
-    hasIndex,
-    isToken: false,
-    padding,
-    element: readU32(bytes, ELEMENT_OFFSET),
-    index: hasIndex ? bytes.subarray(INDEX_OFFSET, keyIdAt) : undefined,
-    keyId: bytes.subarray(keyIdAt, saltAt),
-    salt: bytes.subarray(saltAt, commitmentAt),
-    commitment: bytes.subarray(commitmentAt, ciphertextAt),
-    header: bytes.subarray(0, ciphertextAt),
-    ciphertext: bytes.subarray(ciphertextAt),
-  };
+  const hasIndex = hasFlag(bytes, FLAG_INDEX);
+  if (bytes.length < (hasIndex ? OVERHEAD + INDEX_BYTES : OVERHEAD)) return undefined;
+  const envelope = new ParsedEnvelope(bytes, hasIndex, padding);
   return isWhole(envelope, bytes) ? envelope : undefined;
+}
+
+/** Views are made when they are asked for: a result has many values, and most fields of most are never looked at. */
+class ParsedEnvelope implements Envelope {
+  readonly suite = SUITE;
+  readonly isToken = false;
+  readonly #keyIdAt: number;
+
+  constructor(
+    readonly bytes: Uint8Array,
+    readonly hasIndex: boolean,
+    readonly padding: Padding,
+  ) {
+    this.#keyIdAt = keyIdOffset(hasIndex);
+  }
+
+  get element(): number {
+    return readU32(this.bytes, ELEMENT_OFFSET);
+  }
+
+  get index(): Uint8Array | undefined {
+    return this.hasIndex ? this.#view(INDEX_OFFSET, INDEX_BYTES) : undefined;
+  }
+
+  get keyId(): Uint8Array {
+    return this.#view(this.#keyIdAt, KEY_ID_BYTES);
+  }
+
+  get salt(): Uint8Array {
+    return this.#view(this.#keyIdAt + KEY_ID_BYTES, SALT_BYTES);
+  }
+
+  get commitment(): Uint8Array {
+    return this.#view(this.#keyIdAt + KEY_ID_BYTES + SALT_BYTES, COMMITMENT_BYTES);
+  }
+
+  get header(): Uint8Array {
+    return this.#view(0, this.#ciphertextAt);
+  }
+
+  get ciphertext(): Uint8Array {
+    return this.#view(this.#ciphertextAt, this.bytes.length - this.#ciphertextAt);
+  }
+
+  get #ciphertextAt(): number {
+    return this.#keyIdAt + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES;
+  }
+
+  #view(offset: number, length: number): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + offset, length);
+  }
 }
 
 function paddingOf(bytes: Uint8Array): Padding | undefined {
@@ -162,5 +197,5 @@ function paddingOf(bytes: Uint8Array): Padding | undefined {
 /** A payload is never empty, for it holds its codec's tag: only the tombstone has no ciphertext, and only it no key. */
 function isWhole(envelope: Envelope, bytes: Uint8Array): boolean {
   if (isTombstone(envelope)) return equal(bytes, tombstone(envelope.element, envelope.index));
-  return envelope.ciphertext.length > TAG_BYTES;
+  return bytes.length > OVERHEAD + (envelope.hasIndex ? INDEX_BYTES : 0);
 }

@@ -1,19 +1,119 @@
 /**
  * The usual engine: libsodium compiled to WebAssembly, ten times as fast as JavaScript and without a native build.
  * Loading is asynchronous, so the installation awaits it once, before the first query.
+ *
+ * libsodium's own functions are called over one piece of its memory that is kept. libsodium-wrappers, through which it is
+ * loaded, allocates and frees memory for every argument of every call, which takes longer than the cipher; and what it
+ * freed still holds the keys. Here they are overwritten as soon as the call is over.
  */
 import sodium from 'libsodium-wrappers';
+import { mustHaveLength } from './bytes';
 import { type Engine, refuseUnkeyed } from './engine';
 
 export async function libsodiumEngine(): Promise<Engine> {
   await sodium.ready;
+  const workspace = new Workspace((sodium as unknown as { libsodium: Library }).libsodium);
   return {
     name: 'libsodium',
-    seal: (key, nonce, aad, plain) => sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, aad, null, nonce, key),
-    open: (key, nonce, aad, sealed) => sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, sealed, aad, nonce, key),
-    hash: (bytes, key, message) => {
-      refuseUnkeyed(key);
-      return sodium.crypto_generichash(bytes, message, key);
-    },
+    seal: (key, nonce, aad, plain) => workspace.seal(key, nonce, aad, plain),
+    open: (key, nonce, aad, sealed) => workspace.open(key, nonce, aad, sealed),
+    hash: (bytes, key, message) => workspace.hash(bytes, key, message),
   };
+}
+
+/** The functions of libsodium used here. Addresses and lengths are numbers, a 64-bit length is two of them. */
+interface Library {
+  /** All its memory; another array once that has grown. */
+  readonly HEAPU8: Uint8Array;
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+  _crypto_aead_xchacha20poly1305_ietf_encrypt(...numbers: number[]): number;
+  _crypto_aead_xchacha20poly1305_ietf_decrypt(...numbers: number[]): number;
+  _crypto_generichash(...numbers: number[]): number;
+}
+
+const KEY_BYTES = 32;
+const NONCE_BYTES = 24;
+const TAG_BYTES = 16;
+/** A hash has the longest key and the longest output: 64 bytes each (RFC 7693 §2.1). */
+const LONGEST = 64;
+const FIRST_WORKSPACE = 4096;
+
+/** Key, nonce, then associated data, input and output, one after the other. */
+class Workspace {
+  readonly #library: Library;
+  #base = 0;
+  #size = 0;
+
+  constructor(library: Library) {
+    this.#library = library;
+    this.#makeRoom(FIRST_WORKSPACE);
+  }
+
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array {
+    const [at, text, out] = this.#layOut(key, nonce, aad, plain);
+    const length = plain.length + TAG_BYTES;
+    const encrypt = this.#library._crypto_aead_xchacha20poly1305_ietf_encrypt;
+    encrypt(out, 0, text, plain.length, 0, at, aad.length, 0, 0, this.#nonceAt, this.#base);
+    return this.#take(out, length);
+  }
+
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array {
+    if (sealed.length < TAG_BYTES) throw new RangeError('shorter than its tag');
+    const [at, text, out] = this.#layOut(key, nonce, aad, sealed);
+    const decrypt = this.#library._crypto_aead_xchacha20poly1305_ietf_decrypt;
+    const refused = decrypt(out, 0, 0, text, sealed.length, 0, at, aad.length, 0, this.#nonceAt, this.#base);
+    const plain = this.#take(out, sealed.length - TAG_BYTES);
+    if (refused !== 0) throw new RangeError('not authentic');
+    return plain;
+  }
+
+  hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array {
+    refuseUnkeyed(key);
+    if (key.length > LONGEST || bytes > LONGEST) throw new RangeError('BLAKE2b has keys and outputs of 64 bytes at most');
+    this.#makeRoom(2 * LONGEST + message.length);
+    const heap = this.#library.HEAPU8;
+    const out = this.#base + LONGEST;
+    const text = out + LONGEST;
+    heap.set(key, this.#base);
+    heap.set(message, text);
+    const refused = this.#library._crypto_generichash(out, bytes, text, message.length, 0, this.#base, key.length);
+    const hashed = this.#take(out, bytes);
+    if (refused !== 0) throw new RangeError('BLAKE2b refused its arguments');
+    return hashed;
+  }
+
+  get #nonceAt(): number {
+    return this.#base + KEY_BYTES;
+  }
+
+  /** @returns where associated data, input and output lie */
+  #layOut(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, text: Uint8Array): [number, number, number] {
+    mustHaveLength(key, KEY_BYTES, 'a key');
+    mustHaveLength(nonce, NONCE_BYTES, 'a nonce');
+    this.#makeRoom(KEY_BYTES + NONCE_BYTES + aad.length + 2 * text.length + TAG_BYTES);
+    const heap = this.#library.HEAPU8;
+    const aadAt = this.#nonceAt + NONCE_BYTES;
+    const textAt = aadAt + aad.length;
+    heap.set(key, this.#base);
+    heap.set(nonce, this.#nonceAt);
+    heap.set(aad, aadAt);
+    heap.set(text, textAt);
+    return [aadAt, textAt, textAt + text.length];
+  }
+
+  /** A copy of the output; the workspace up to its end is overwritten. */
+  #take(at: number, length: number): Uint8Array {
+    const heap = this.#library.HEAPU8;
+    const taken = heap.slice(at, at + length);
+    heap.fill(0, this.#base, at + length);
+    return taken;
+  }
+
+  #makeRoom(bytes: number): void {
+    if (bytes <= this.#size) return;
+    if (this.#size > 0) this.#library._free(this.#base);
+    this.#size = Math.max(FIRST_WORKSPACE, 2 * bytes);
+    this.#base = this.#library._malloc(this.#size);
+  }
 }

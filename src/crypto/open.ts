@@ -8,7 +8,7 @@ import { type Names, TamperedError } from '../errors';
 import { copyOf, equal, equalInConstantTime } from './bytes';
 import { type Envelope, ROW_SALT_BYTES } from './envelope';
 import { unpad } from './padding';
-import { associatedData, deriveRowKey, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
+import { AssociatedData, deriveRowKey, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
 
 /**
  * Opens one value.
@@ -38,10 +38,12 @@ export function openValue(
 /** Opens many values, deriving once for neighbours of one row. */
 export class Opener {
   readonly #place: Place;
+  readonly #aad: AssociatedData;
   #last: { dek: Uint8Array; keyId: Uint8Array; rowSalt: Uint8Array; rowKey: RowKey } | undefined;
 
   constructor(place: Place) {
     this.#place = place;
+    this.#aad = new AssociatedData(place.instance);
   }
 
   /** As `openValue`. */
@@ -70,9 +72,8 @@ export class Opener {
 
   /** RFC 8439 §2.8: authenticated before anything is decrypted. The engine's own error would only tell them apart. */
   #decrypt(cipherKey: Uint8Array, envelope: Envelope): Uint8Array | undefined {
-    const aad = associatedData(this.#place.instance, envelope.header);
     try {
-      return this.#place.engine.open(cipherKey, envelope.salt, aad, envelope.ciphertext);
+      return this.#place.engine.open(cipherKey, envelope.salt, this.#aad.of(envelope.header), envelope.ciphertext);
     } catch {
       return undefined;
     }

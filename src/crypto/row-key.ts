@@ -8,7 +8,7 @@
 import { KeyUnavailableError } from '../errors';
 import { concatPublic, isAllZero, mustHaveLength, u32, utf8, wipe } from './bytes';
 import type { Engine } from './engine';
-import { COMMITMENT_BYTES, KEY_ID_BYTES, ROW_SALT_BYTES, SUITE } from './envelope';
+import { COMMITMENT_BYTES, KEY_ID_BYTES, LONGEST_HEADER, ROW_SALT_BYTES, SUITE } from './envelope';
 
 /** Where values are sealed and opened: one installation of oubli (its 16-byte id is authenticated) and its engine. */
 export interface Place {
@@ -46,8 +46,21 @@ export function refuseUnusableKey(key: Uint8Array): void {
   if (key.length !== DEK_BYTES || isAllZero(key)) throw new KeyUnavailableError('KEY_UNUSABLE');
 }
 
-/** The associated data of a value: its installation and every byte before its ciphertext, each behind its length (E1). */
-export function associatedData(instance: Uint8Array, header: Uint8Array): Uint8Array {
-  mustHaveLength(instance, 16, 'an instance id');
-  return concatPublic(u32(instance.length), instance, u32(header.length), header);
+/** The associated data of values: their installation and every byte before the ciphertext, each behind its length (E1). */
+export class AssociatedData {
+  readonly #bytes: Buffer;
+
+  constructor(instance: Uint8Array) {
+    mustHaveLength(instance, 16, 'an instance id');
+    this.#bytes = concatPublic(u32(instance.length), instance, new Uint8Array(4 + LONGEST_HEADER));
+  }
+
+  /** @returns bytes that the next call overwrites: nothing in them is secret, and an engine keeps none of them */
+  of(header: Uint8Array): Uint8Array {
+    this.#bytes.writeUInt32BE(header.length, HEADER_LENGTH_AT);
+    this.#bytes.set(header, HEADER_LENGTH_AT + 4);
+    return this.#bytes.subarray(0, HEADER_LENGTH_AT + 4 + header.length);
+  }
 }
+
+const HEADER_LENGTH_AT = 4 + 16;

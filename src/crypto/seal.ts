@@ -6,7 +6,7 @@ import { concat, concatPublic, copyOf, isAllZero, u32, wipe } from './bytes';
 import { assembleHeader, ROW_SALT_BYTES } from './envelope';
 import { type Padding, pad } from './padding';
 import { randomBytes } from './random';
-import { associatedData, deriveRowKey, type Place, type RowKey, wipeRowKey } from './row-key';
+import { AssociatedData, deriveRowKey, type Place, type RowKey, wipeRowKey } from './row-key';
 
 /** Which column's value this is, and what its declaration asks for. */
 export interface SealTarget {
@@ -20,6 +20,7 @@ export class RowSealer {
   readonly #place: Place;
   readonly #keyId: Uint8Array;
   readonly #rowSalt: Uint8Array;
+  readonly #aad: AssociatedData;
   #rowKey: RowKey | undefined;
   #counter = 0;
 
@@ -33,6 +34,7 @@ export class RowSealer {
   constructor(place: Place, keyId: Uint8Array, dek: Uint8Array, rowSalt: Uint8Array = randomBytes(ROW_SALT_BYTES)) {
     if (isAllZero(keyId)) throw new RangeError('key id zero names nobody');
     this.#place = place;
+    this.#aad = new AssociatedData(place.instance);
     this.#keyId = copyOf(keyId);
     this.#rowSalt = copyOf(rowSalt);
     this.#rowKey = deriveRowKey(place.engine, dek, keyId, rowSalt);
@@ -48,8 +50,7 @@ export class RowSealer {
     const { element, padding, index } = target;
     const header = assembleHeader({ element, padding, index, keyId: this.#keyId, salt, commitment });
     const plain = pad(padding, payload);
-    const aad = associatedData(this.#place.instance, header);
-    const ciphertext = this.#place.engine.seal(cipherKey, salt, aad, plain);
+    const ciphertext = this.#place.engine.seal(cipherKey, salt, this.#aad.of(header), plain);
     wipe(plain);
     return concatPublic(header, ciphertext);
   }
