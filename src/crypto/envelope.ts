@@ -82,11 +82,28 @@ export function parseEnvelope(bytes: Uint8Array, names: Names = {}): Envelope {
   return envelope;
 }
 
-/** Every byte of a sealed value before its ciphertext. */
-export function assembleHeader(header: Header): Uint8Array {
+/**
+ * Every byte of a sealed value before its ciphertext.
+ * @param room how many bytes to leave after it, for the ciphertext
+ */
+export function assembleHeader(header: Header, room = 0): Buffer {
   const { element, padding, index, keyId, salt, commitment } = header;
   const flags = (index ? FLAG_INDEX : 0) | (PADDINGS.indexOf(padding) << PADDING_SHIFT);
-  return concatPublic(prefix(flags, element), index ?? NOTHING, keyId, salt, commitment);
+  const keyIdAt = keyIdOffset(index !== undefined);
+  const bytes = Buffer.allocUnsafe(headerLength(index !== undefined) + room);
+  bytes.set(MAGIC);
+  bytes[SUITE_OFFSET] = SUITE;
+  bytes[FLAGS_OFFSET] = flags;
+  bytes.set(u32(element), ELEMENT_OFFSET);
+  if (index) bytes.set(index, INDEX_OFFSET);
+  bytes.set(keyId, keyIdAt);
+  bytes.set(salt, keyIdAt + KEY_ID_BYTES);
+  bytes.set(commitment, keyIdAt + KEY_ID_BYTES + SALT_BYTES);
+  return bytes;
+}
+
+export function headerLength(hasIndex: boolean): number {
+  return keyIdOffset(hasIndex) + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES;
 }
 
 /** The operand of a search (ENVELOPE.md I5): it names the element and the blind index looked for, and opens nothing. */
@@ -114,8 +131,6 @@ export function keyIdOf(bytes: Uint8Array): Uint8Array {
   const start = keyIdOffset(hasFlag(bytes, FLAG_INDEX));
   return bytes.subarray(start, start + KEY_ID_BYTES);
 }
-
-const NOTHING = new Uint8Array(0);
 
 function prefix(flags: number, element: number): Uint8Array {
   return concatPublic(MAGIC, Uint8Array.of(SUITE, flags), u32(element));
@@ -182,7 +197,7 @@ class ParsedEnvelope implements Envelope {
   }
 
   get #ciphertextAt(): number {
-    return this.#keyIdAt + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES;
+    return headerLength(this.hasIndex);
   }
 
   #view(offset: number, length: number): Uint8Array {

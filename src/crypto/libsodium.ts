@@ -70,7 +70,8 @@ class Workspace {
 
   hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array {
     refuseUnkeyed(key);
-    if (key.length > LONGEST || bytes > LONGEST) throw new RangeError('BLAKE2b has keys and outputs of 64 bytes at most');
+    if (key.length > LONGEST || bytes > LONGEST)
+      throw new RangeError('BLAKE2b has keys and outputs of 64 bytes at most');
     this.#makeRoom(2 * LONGEST + message.length);
     const heap = this.#library.HEAPU8;
     const out = this.#base + LONGEST;

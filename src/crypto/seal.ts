@@ -2,8 +2,8 @@
  * Seals the values of one row write. The write path makes one `RowSealer` per row and subject, seals each protected
  * column with it, and wipes it. One derivation serves the whole row; its values differ by counter (ENVELOPE.md E5).
  */
-import { concat, concatPublic, copyOf, isAllZero, u32, wipe } from './bytes';
-import { assembleHeader, ROW_SALT_BYTES } from './envelope';
+import { copyOf, isAllZero, u32, wipe } from './bytes';
+import { assembleHeader, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './envelope';
 import { type Padding, pad } from './padding';
 import { randomBytes } from './random';
 import { AssociatedData, deriveRowKey, type Place, type RowKey, wipeRowKey } from './row-key';
@@ -48,11 +48,14 @@ export class RowSealer {
     const { cipherKey, commitment } = this.#liveKey();
     const salt = this.#nextSalt();
     const { element, padding, index } = target;
-    const header = assembleHeader({ element, padding, index, keyId: this.#keyId, salt, commitment });
     const plain = pad(padding, payload);
-    const ciphertext = this.#place.engine.seal(cipherKey, salt, this.#aad.of(header), plain);
+    const header = { element, padding, index, keyId: this.#keyId, salt, commitment };
+    const value = assembleHeader(header, plain.length + TAG_BYTES);
+    const ciphertextAt = value.length - plain.length - TAG_BYTES;
+    const aad = this.#aad.of(value.subarray(0, ciphertextAt));
+    value.set(this.#place.engine.seal(cipherKey, salt, aad, plain), ciphertextAt);
     wipe(plain);
-    return concatPublic(header, ciphertext);
+    return value;
   }
 
   /** Forgets the row's key. Nothing can be sealed afterwards. */
@@ -69,6 +72,10 @@ export class RowSealer {
   /** Row salt and counter: the nonce. The counter only grows; no row has 2^53 values. */
   #nextSalt(): Uint8Array {
     const count = this.#counter++;
-    return concat(this.#rowSalt, u32(Math.floor(count / 2 ** 32)), u32(count % 2 ** 32));
+    const salt = new Uint8Array(SALT_BYTES);
+    salt.set(this.#rowSalt);
+    salt.set(u32(Math.floor(count / 2 ** 32)), ROW_SALT_BYTES);
+    salt.set(u32(count % 2 ** 32), ROW_SALT_BYTES + 4);
+    return salt;
   }
 }
