@@ -122,8 +122,7 @@ class BackfillChunk {
 /** What `begin_transition` made of the old value: the bytes of its text. */
 function plainValue(bytes: Uint8Array, codec: string): unknown {
   const text = Buffer.from(bytes).toString('utf8');
-  if (codec === 'bytes') return Buffer.from(text.slice(2), 'hex');
-  return codec === 'boolean' ? text === 'true' : text;
+  return codec === 'bytes' ? Buffer.from(text.slice(2), 'hex') : text;
 }
 
 function isDone(column: Column): string {
