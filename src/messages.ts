@@ -28,6 +28,10 @@ const insteadOf = (n: Names): string => {
   return `.personal({ …, protect: 'encrypt' })  // and the rule in the application, which sees the value`;
 };
 
+/** The reader's call with a table's name in it. */
+const called = (n: Names, table: Names[string]): string =>
+  n.call === 'annotate' ? `await annotate(knex, '${table}', { … })` : `await ${n.call}('${table}')`;
+
 export const texts = {
   // --- annotations -------------------------------------------------------------------------------------------------
   UNKNOWN_CATEGORY: {
@@ -146,8 +150,12 @@ export const texts = {
     fix: (n) => `t.text('${n.column}').personal({ …, protect: '${n.protect}' })`,
   },
   NO_SUCH_TABLE: {
-    says: (n) => `annotate(): there is no table ${n.table}`,
-    fix: (n) => `await annotate(knex, '${n.suggestion ?? n.table}', { … })`,
+    says: (n) => `${n.call}(): there is no table ${n.table}${didYouMean(n)}`,
+    fix: (n) => called(n, n.suggestion ?? n.table),
+  },
+  AMBIGUOUS_NAME: {
+    says: (n) => `${n.call}(): the schemas '${n.schemas}' each hold a table ${n.table}`,
+    fix: (n) => called(n, `${n.schema}.${n.table}`),
   },
   NO_SUCH_COLUMN: {
     says: (n) => `${n.table}: there is no column ${n.column}${didYouMean(n)}`,
@@ -161,6 +169,15 @@ export const texts = {
   NO_TRANSITION: {
     says: (n) => `${n.table}: no column of it waits to be sealed`,
     fix: (n) => `await annotate(knex, '${n.table}', { columns: { … } })`,
+  },
+  NOBODYS_ROWS: {
+    says: (n) =>
+      `${n.table}: ${n.count} rows wait to be sealed, and through ${n.column} they lead to nobody; nothing was sealed`,
+    fix: (n) => `select * from ${n.nobodys}  -- give them their person, or delete them; then backfill again`,
+  },
+  COPY_WAITS: {
+    says: (n) => `${place(n)} holds values that were copied from ${n.of} before they were sealed, as they were`,
+    fix: (n) => `drop table ${n.copy}  -- or empty it; then backfill('${n.of}') again`,
   },
   REPLACEMENT_MISSING: {
     says: (n) =>
@@ -487,6 +504,11 @@ export const texts = {
   NOBODYS_ROW: {
     says: (n) => `${n.table}: the update touches rows whose ${n.column} is NULL, so nobody knows whose key seals them`,
     fix: (n) => `.whereNotNull('${n.column}')  // and give the other rows their person first`,
+  },
+  NOBODYS_PARENT: {
+    says: (n) =>
+      `the row of ${n.table} that '${n.via}' refers to has NULL in ${n.column}, so nobody knows whose key seals what is below it`,
+    fix: (n) => `await db('${n.table}').where({ … }).update({ ${n.column}: … })  // first say whose row it is`,
   },
   MERGE_MANY: {
     says: (n) => `${n.table}: merge with values for ${n.column} speaks of one row, but several are inserted`,
