@@ -141,6 +141,11 @@ export const texts = {
     says: (n) => `${n.table}: its primary key is not one column, so nothing names the subject`,
     fix: () => `t.dataSubject('user', { …, id: 'public_id' })  // a column that is unique and never changes`,
   },
+  SUBJECT_ID_TYPE: {
+    says: (n) =>
+      `${n.table}.${n.column}: equal values of type ${n.type} have several spellings, which would be several people with a key each; smallint, integer, bigint, uuid, text and varchar can name a subject`,
+    fix: () => `t.dataSubject('user', { …, id: 'public_id' })  // t.uuid('public_id').notNullable().unique()`,
+  },
   KIND_TAKEN: {
     says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
     fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,

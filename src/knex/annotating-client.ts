@@ -5,6 +5,7 @@
  */
 import { AnnotationError } from '../errors';
 import { quoteIdentifier } from '../queryable';
+import { asAnnotationError } from '../schema/migration-errors';
 import {
   annotateData,
   annotateSubjects,
@@ -26,7 +27,6 @@ import {
   mapped,
 } from './declared-columns';
 import { type Class, type CompiledQuery, type Connection, type InternalClient, subclassed } from './internals';
-import { asAnnotationError } from './migration-errors';
 import type { ColumnCompiler, SchemaCompiler, TableCompiler } from './schema-internals';
 
 /** On the prototype of every client that understands declarations. */

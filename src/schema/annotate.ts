@@ -10,6 +10,7 @@ import { suggest } from '../catalogue/suggest';
 import { quotedTable, tableNameFrom } from '../catalogue/table-name';
 import { AnnotationError } from '../errors';
 import { changesType, defineElement, domainName } from './element-definition';
+import { asAnnotationError } from './migration-errors';
 import { annotateColumn, annotateData, annotateSubjects, type Bound, defineDomain, refreshGuard } from './statements';
 
 interface ExistingColumn {
@@ -140,6 +141,11 @@ async function nearestTable(trx: Knex, name: string): Promise<string | undefined
   );
 }
 
+/** Also on a Knex instance that knows nothing of declarations. */
 async function execute(trx: Knex, { sql, bindings }: Bound): Promise<void> {
-  await trx.raw(sql, [...bindings]);
+  try {
+    await trx.raw(sql, [...bindings]);
+  } catch (error) {
+    throw asAnnotationError(error);
+  }
 }
