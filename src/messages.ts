@@ -366,10 +366,6 @@ export const texts = {
     says: () => 'oubli() takes the Knex instance, not a transaction of it',
     fix: () => 'await oubli(knex, { keys })  // before knex.transaction(…)',
   },
-  ALREADY_PROTECTED: {
-    says: () => 'this Knex instance is protected already, with other options',
-    fix: () => 'const { db } = await oubli(knex, { keys })  // once per instance',
-  },
   PIPELINE: {
     says: () => `pg's pipeline mode knows no Describe, by which oubli learns what the parameters of raw SQL are`,
     fix: () => "knex({ client: 'pg', connection: { …, pipeline: false } })",
@@ -593,10 +589,6 @@ export const texts = {
   PLAN_BLOCKED: {
     says: (n) => `the erasure of a ${n.kind} is blocked: ${n.reasons}`,
     fix: (n) => `declare it: t.personalData({ …, onErase: 'delete' }) or .personal()/.notPersonal()  // ${n.table}`,
-  },
-  PLAN_STALE: {
-    says: (n) => `the plan was made for another state of the schema; ${n.table} changed since`,
-    fix: () => 'plan again, and apply that',
   },
   NO_BECAUSE: {
     says: () => 'an erasure needs a reason that can be read later',

@@ -92,7 +92,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
-  const { seam } = await makeParts(knex, options);
+  const seam = await makeSeam(knex, options);
   if (!isProtected(knex)) protectInPlace(knex, () => seam);
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
@@ -135,12 +135,7 @@ async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise
   return report;
 }
 
-interface Parts {
-  readonly seam: Seam;
-  readonly store: KeyConnection;
-}
-
-async function makeParts(knex: Knex, options: OubliOptions): Promise<Parts> {
+async function makeSeam(knex: Knex, options: OubliOptions): Promise<Seam> {
   const material = await options.keys.load();
   const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
   let keys: SubjectKeys | undefined;
@@ -158,7 +153,7 @@ async function makeParts(knex: Knex, options: OubliOptions): Promise<Parts> {
     await catalogue.load(store);
     keys = new SubjectKeys(store, engine, material);
     const place = { engine, instance: (catalogue.current as Catalogue).instance };
-    return { store, seam: seamOf(catalogue, keys, new Sealer(place, material.index), store) };
+    return seamOf(catalogue, keys, new Sealer(place, material.index), store);
   } catch (error) {
     await store.close();
     throw error;

@@ -6,7 +6,7 @@ import type { Element } from '../catalogue/model';
 import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
 import { isTombstone, parseEnvelope, token } from '../crypto/envelope';
-import { truncateIp } from '../crypto/ip';
+import { DEFAULT_BITS, truncateIp } from '../crypto/ip';
 import type { Normaliser } from '../crypto/normaliser';
 import { Opener } from '../crypto/open';
 import type { Padding } from '../crypto/padding';
@@ -61,7 +61,7 @@ export class Sealer {
   }
 
   truncate(element: Element, value: unknown, names: Names): string {
-    return truncateIp(value as string, { v4: element.v4 ?? 24, v6: element.v6 ?? 48 }, names);
+    return truncateIp(value as string, { v4: element.v4 ?? DEFAULT_BITS.v4, v6: element.v6 ?? DEFAULT_BITS.v6 }, names);
   }
 
   /** The values of one row under another key; what can no longer be opened, or is not there, stays as it is. */

@@ -30,7 +30,7 @@ import { type Class, type CompiledQuery, type Connection, type InternalClient, s
 import type { ColumnCompiler, SchemaCompiler, TableCompiler } from './schema-internals';
 
 /** On the prototype of every client that understands declarations. */
-export const ANNOTATES = Symbol.for('oubli.annotates');
+const ANNOTATES = Symbol.for('oubli.annotates');
 
 export function annotatingClient(Base: Class<InternalClient>): Class<InternalClient> {
   if (ANNOTATES in Base.prototype) return Base;
