@@ -181,8 +181,11 @@ declare
     where a.attrelid = target and a.attname = col and not a.attisdropped);
   spec jsonb := (select a.spec from oubli.annotation a where a.rel = target and a.column_name = col);
 begin
+  update oubli.element set state = 'sealed' where id = waiting.id and state = 'transition';
+  if not found then -- another backfill of the same table came first
+    return;
+  end if;
   execute format('alter domain %s validate constraint %I', waiting.domain, waiting.protect);
-  update oubli.element set state = 'sealed' where id = waiting.id;
   if waiting.normaliser is not null then
     perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
   end if;

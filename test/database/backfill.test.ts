@@ -234,6 +234,20 @@ describe('The backfill', () => {
     expect((await stored('people', 'name')).every(isSealed)).to.equal(true);
   });
 
+  it('may be run by two at once, and its index is built once', async function () {
+    this.timeout(60_000);
+    await sql(`create table people (id int primary key, left_on date, email text);
+      insert into people select n, null, n || '@example.org' from generate_series(1, 3000) n`);
+    await declarePeople('people', {
+      email: { category: 'contact.email', protect: 'encrypt', search: 'email', unique: true },
+    });
+    const both = await Promise.all([world, await world.another()].map(({ backfill }) => backfill('people')));
+    expect(both.reduce((sum, { rows }) => sum + rows, 0)).to.equal(3000);
+    const { rows } = await world.plain.raw(`select indexdef from pg_indexes where indexdef ilike '%substring%'`);
+    expect(rows).to.have.lengthOf(1);
+    expect((await stored('people', 'email')).every(isSealed)).to.equal(true);
+  });
+
   it('goes through the partitions of a table', async () => {
     await sql(`create table people (id int primary key, left_on date, name text) partition by range (id);
       create table young partition of people for values from (0) to (100);
