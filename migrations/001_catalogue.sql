@@ -95,6 +95,30 @@ begin
   execute format('create index on %s (%I) where %I is not null', target, anchor, anchor);
 end $$;
 
+-- A person's key is found by the text of her id. Where equal values have several texts (1 and 1.0 as numeric, any case in
+-- citext or under a nondeterministic collation, the spaces of char(n)) she would get several keys, and what one of them opens
+-- would outlive her erasure.
+create function oubli.refuse_subject_column(target regclass, col name) returns void
+language plpgsql as $$
+declare
+  named record;
+begin
+  select coalesce(nullif(t.typbasetype, 0), t.oid) as type, format_type(a.atttypid, a.atttypmod) as written,
+    e.id is not null as protected, case when not c.collisdeterministic then quote_ident(c.collname) end as folded into named
+  from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+  left join pg_catalog.pg_collation c on c.oid = a.attcollation left join oubli.element e on e.domain = t.oid
+  where a.attrelid = target and a.attname = col and a.attnum > 0 and not a.attisdropped;
+  if named.type is null then
+    raise exception 'oubli: % has no column %', target, col
+      using errcode = 'OU010', table = target::text, column = col;
+  end if;
+  if named.protected or named.folded is not null
+    or named.type <> all (array['smallint', 'integer', 'bigint', 'uuid', 'text', 'varchar']::regtype[]) then
+    raise exception 'oubli: equal values of %.% have several spellings', target, col
+      using errcode = 'OU016', table = target::text, column = col, datatype = concat_ws(' collate ', named.written, named.folded);
+  end if;
+end $$;
+
 -- Declares a table: whose its rows are, why and for how long. Creates the index by which its retention finds what is due.
 create function oubli.annotate_table(target regclass, kind text, subject_col name, declaration jsonb) returns void
 language plpgsql as $$
@@ -104,6 +128,9 @@ begin
   -- A table dropped by raw SQL must not keep its kind to itself.
   delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
   delete from oubli.annotation a where not exists (select from pg_catalog.pg_class c where c.oid = a.rel);
+  if kind is not null then
+    perform oubli.refuse_subject_column(target, subject_col);
+  end if;
   select p.rel into taken from oubli.personal_table p where p.subject_kind = kind and p.rel <> target;
   if taken is not null then
     raise exception 'oubli: % are the rows of % already', kind, taken

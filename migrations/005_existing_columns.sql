@@ -37,12 +37,14 @@ begin
 end $$;
 
 -- The way of an existing column with rows in it. The type is changed at once and the rows are rewritten as the bytes of their
--- text, which can never begin like a sealed value (A7 cannot begin UTF-8); the CHECK is added NOT VALID, so every new write
+-- text, as the type itself prints it (a cast would cut char(8) short), which can never begin like a sealed value (A7 cannot
+-- begin UTF-8); the CHECK is added NOT VALID, so every new write
 -- is held to it while old rows wait for the backfill.
 create function oubli.begin_transition(target regclass, col name, domain_name text, definition jsonb) returns void
-language plpgsql set datestyle = 'ISO, YMD' as $$
+language plpgsql set datestyle = 'ISO, YMD' set bytea_output = 'hex' as $$
 declare
-  converted text := case definition ->> 'protect' when 'encrypt' then format('convert_to(%I::text, ''UTF8'')', col) else format('%I', col) end;
+  converted text := format(case definition ->> 'protect'
+    when 'encrypt' then 'case when %1$I is not null then convert_to(format(''%%s'', %1$I), ''UTF8'') end' else '%1$I' end, col);
 begin
   execute format('alter table %s alter column %I type oubli.%I using %s::oubli.%I', target, col, domain_name, converted, domain_name);
   execute format('alter domain oubli.%I add constraint %I check (%s) not valid', domain_name, definition ->> 'protect',
@@ -57,8 +59,11 @@ declare
     where a.attrelid = target and a.attname = col and not a.attisdropped);
   spec jsonb := (select a.spec from oubli.annotation a where a.rel = target and a.column_name = col);
 begin
+  update oubli.element set state = 'sealed' where id = waiting.id and state = 'transition';
+  if not found then -- another backfill of the same table came first
+    return;
+  end if;
   execute format('alter domain %s validate constraint %I', waiting.domain, waiting.protect);
-  update oubli.element set state = 'sealed' where id = waiting.id;
   if waiting.normaliser is not null then
     perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
   end if;

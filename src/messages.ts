@@ -28,6 +28,10 @@ const insteadOf = (n: Names): string => {
   return `.personal({ …, protect: 'encrypt' })  // and the rule in the application, which sees the value`;
 };
 
+/** The reader's call with a table's name in it. */
+const called = (n: Names, table: Names[string]): string =>
+  n.call === 'annotate' ? `await annotate(knex, '${table}', { … })` : `await ${n.call}('${table}')`;
+
 export const texts = {
   // --- annotations -------------------------------------------------------------------------------------------------
   UNKNOWN_CATEGORY: {
@@ -137,6 +141,11 @@ export const texts = {
     says: (n) => `${n.table}: its primary key is not one column, so nothing names the subject`,
     fix: () => `t.dataSubject('user', { …, id: 'public_id' })  // a column that is unique and never changes`,
   },
+  SUBJECT_ID_TYPE: {
+    says: (n) =>
+      `${n.table}.${n.column}: equal values of type ${n.type} have several spellings, which would be several people with a key each; smallint, integer, bigint, uuid, text and varchar can name a subject`,
+    fix: () => `t.dataSubject('user', { …, id: 'public_id' })  // t.uuid('public_id').notNullable().unique()`,
+  },
   KIND_TAKEN: {
     says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
     fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,
@@ -146,8 +155,12 @@ export const texts = {
     fix: (n) => `t.text('${n.column}').personal({ …, protect: '${n.protect}' })`,
   },
   NO_SUCH_TABLE: {
-    says: (n) => `annotate(): there is no table ${n.table}`,
-    fix: (n) => `await annotate(knex, '${n.suggestion ?? n.table}', { … })`,
+    says: (n) => `${n.call}(): there is no table ${n.table}${didYouMean(n)}`,
+    fix: (n) => called(n, n.suggestion ?? n.table),
+  },
+  AMBIGUOUS_NAME: {
+    says: (n) => `${n.call}(): the schemas '${n.schemas}' each hold a table ${n.table}`,
+    fix: (n) => called(n, `${n.schema}.${n.table}`),
   },
   NO_SUCH_COLUMN: {
     says: (n) => `${n.table}: there is no column ${n.column}${didYouMean(n)}`,
@@ -161,6 +174,15 @@ export const texts = {
   NO_TRANSITION: {
     says: (n) => `${n.table}: no column of it waits to be sealed`,
     fix: (n) => `await annotate(knex, '${n.table}', { columns: { … } })`,
+  },
+  NOBODYS_ROWS: {
+    says: (n) =>
+      `${n.table}: ${n.count} rows wait to be sealed, and through ${n.column} they lead to nobody; nothing was sealed`,
+    fix: (n) => `select * from ${n.nobodys}  -- give them their person, or delete them; then backfill again`,
+  },
+  COPY_WAITS: {
+    says: (n) => `${place(n)} holds values that were copied from ${n.of} before they were sealed, as they were`,
+    fix: (n) => `drop table ${n.copy}  -- or empty it; then backfill('${n.of}') again`,
   },
   REPLACEMENT_MISSING: {
     says: (n) =>
@@ -344,10 +366,6 @@ export const texts = {
     says: () => 'oubli() takes the Knex instance, not a transaction of it',
     fix: () => 'await oubli(knex, { keys })  // before knex.transaction(…)',
   },
-  ALREADY_PROTECTED: {
-    says: () => 'this Knex instance is protected already, with other options',
-    fix: () => 'const { db } = await oubli(knex, { keys })  // once per instance',
-  },
   PIPELINE: {
     says: () => `pg's pipeline mode knows no Describe, by which oubli learns what the parameters of raw SQL are`,
     fix: () => "knex({ client: 'pg', connection: { …, pipeline: false } })",
@@ -488,6 +506,11 @@ export const texts = {
     says: (n) => `${n.table}: the update touches rows whose ${n.column} is NULL, so nobody knows whose key seals them`,
     fix: (n) => `.whereNotNull('${n.column}')  // and give the other rows their person first`,
   },
+  NOBODYS_PARENT: {
+    says: (n) =>
+      `the row of ${n.table} that '${n.via}' refers to has NULL in ${n.column}, so nobody knows whose key seals what is below it`,
+    fix: (n) => `await db('${n.table}').where({ … }).update({ ${n.column}: … })  // first say whose row it is`,
+  },
   MERGE_MANY: {
     says: (n) => `${n.table}: merge with values for ${n.column} speaks of one row, but several are inserted`,
     fix: () => ".merge()  // or .merge(['column', …]), which take each row's own values",
@@ -573,10 +596,6 @@ export const texts = {
   PLAN_BLOCKED: {
     says: (n) => `the erasure of a ${n.kind} is blocked: ${n.reasons}`,
     fix: (n) => `declare it: t.personalData({ …, onErase: 'delete' }) or .personal()/.notPersonal()  // ${n.table}`,
-  },
-  PLAN_STALE: {
-    says: (n) => `the plan was made for another state of the schema; ${n.table} changed since`,
-    fix: () => 'plan again, and apply that',
   },
   NO_BECAUSE: {
     says: () => 'an erasure needs a reason that can be read later',

@@ -6,10 +6,11 @@ import type { Knex } from 'knex';
 import { LiveCatalogue } from './catalogue/live-catalogue';
 import type { Catalogue } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
+import { tableNamed } from './catalogue/table-name';
 import { verifyCatalogue } from './catalogue/verify';
 import { libsodiumEngine } from './crypto/libsodium';
 import { nobleEngine } from './crypto/noble';
-import { AnnotationError, ConfigurationError } from './errors';
+import { ConfigurationError } from './errors';
 import { verifyCanaries } from './keyring/canary';
 import { KeyConnection } from './keyring/key-connection';
 import type { KeyProvider } from './keyring/provider';
@@ -43,7 +44,14 @@ export interface Oubli<K extends Knex = Knex> {
   readonly db: K;
   /** A person: her service ends, she takes her data along, she is forgotten. */
   subject(kind: string, id: SubjectId): Subject;
-  /** What waits to be sealed in an annotated table is sealed, then proved by PostgreSQL. Resumable. */
+  /**
+   * What waits to be sealed in an annotated table is sealed, then proved by PostgreSQL. Resumable. The application goes on
+   * writing meanwhile; only at the end its writes wait: while PostgreSQL reads the table once for each column, and builds the
+   * blind indexes.
+   *
+   * @param table its name, with its schema where several hold one: `billing.customers`
+   * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NO_TRANSITION, NOBODYS_ROWS, COPY_WAITS
+   */
   backfill(table: string): Promise<BackfillReport>;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
@@ -84,7 +92,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
-  const { seam } = await makeParts(knex, options);
+  const seam = await makeSeam(knex, options);
   if (!isProtected(knex)) protectInPlace(knex, () => seam);
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
@@ -117,24 +125,17 @@ async function reload(seam: Seam, own: OwnTransactions): Promise<void> {
 
 async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise<BackfillReport> {
   await reload(seam, own);
-  const [schema, table] = name.includes('.') ? name.split('.') : [undefined, name];
-  const [found] = seam.catalogue.named(table ?? '', schema);
-  if (!found) throw new AnnotationError('NO_SUCH_TABLE', { table: name });
+  const table = tableNamed(seam.catalogue, name, 'backfill');
   const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
   const report = await backfillTable(
     { catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, transaction },
-    found,
+    table,
   );
   await reload(seam, own);
   return report;
 }
 
-interface Parts {
-  readonly seam: Seam;
-  readonly store: KeyConnection;
-}
-
-async function makeParts(knex: Knex, options: OubliOptions): Promise<Parts> {
+async function makeSeam(knex: Knex, options: OubliOptions): Promise<Seam> {
   const material = await options.keys.load();
   const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
   let keys: SubjectKeys | undefined;
@@ -152,7 +153,7 @@ async function makeParts(knex: Knex, options: OubliOptions): Promise<Parts> {
     await catalogue.load(store);
     keys = new SubjectKeys(store, engine, material);
     const place = { engine, instance: (catalogue.current as Catalogue).instance };
-    return { store, seam: seamOf(catalogue, keys, new Sealer(place, material.index), store) };
+    return seamOf(catalogue, keys, new Sealer(place, material.index), store);
   } catch (error) {
     await store.close();
     throw error;

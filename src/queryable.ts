@@ -5,7 +5,7 @@
 export type Row = Record<string, unknown>;
 
 export interface Queryable {
-  query(sql: string, params?: unknown[]): Promise<{ rows: Row[]; rowCount?: number | null }>;
+  query(sql: string, params?: unknown[]): Promise<{ rows: Row[] }>;
 }
 
 /** Quotes an identifier; the one place where it is done outside of PostgreSQL's own `format('%I')`. */

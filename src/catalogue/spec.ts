@@ -130,7 +130,10 @@ export interface SubjectSpec extends Responsible {
   readonly purpose: string;
   readonly basis: Basis;
   readonly retention: Retention;
-  /** The column that names the subject to the application; the primary key unless said otherwise. */
+  /**
+   * The column that names the subject to the application; the primary key unless said otherwise. Of a type whose equal values
+   * have one text: smallint, integer, bigint, uuid, text or varchar, without a nondeterministic collation.
+   */
   readonly id?: string;
 }
 

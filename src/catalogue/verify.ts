@@ -5,17 +5,19 @@
  */
 import { AnnotationError } from '../errors';
 import type { Catalogue, Column, Table } from './model';
+import { canNameSubject } from './subject-id';
 import { pathToSubject } from './subject-path';
 import { suggest } from './suggest';
 
 const DATES = /^(date|timestamp)/;
 
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS or UNKNOWN_ANCHOR */
+/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE or UNKNOWN_ANCHOR */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
     if (!table.declaration) continue;
     pathToSubject(catalogue, table);
+    verifySubjectId(table);
     verifyAnchor(table);
   }
 }
@@ -25,6 +27,16 @@ function verifyProtection(table: Table, { name, type, element, spec }: Column): 
   const declared = spec?.protect;
   if (declared === undefined || declared === 'clear' || declared === element?.protect) return;
   throw new AnnotationError('PROTECTION_LOST', { table: table.name, column: name, type, protect: declared });
+}
+
+function verifySubjectId({ name, columns, declaration }: Table): void {
+  if (declaration?.is !== 'subject') return;
+  const column = columns.get(declaration.column);
+  const names = { table: name, column: declaration.column };
+  if (!column)
+    throw new AnnotationError('NO_SUCH_COLUMN', { ...names, suggestion: suggest(names.column, [...columns.keys()]) });
+  if (column.element || !canNameSubject(column.type))
+    throw new AnnotationError('SUBJECT_ID_TYPE', { ...names, type: column.type });
 }
 
 function verifyAnchor(table: Table): void {

@@ -3,15 +3,9 @@
  * longest list, stand in `categories.ts`. Registers and exports print the terms of the W3C Data Privacy Vocabulary
  * beside our own words, so that another tool can read them.
  *
- * Terms: W3C DPV 2.2, github.com/w3c/dpv, 2.2/dpv/dpv.csv and 2.2/legal/eu/gdpr/modules/legal_basis.csv.
+ * Terms: `pd:EmailAddress` is `https://w3id.org/dpv/pd#EmailAddress`, `dpv:` is `https://w3id.org/dpv#`, `eu-gdpr:` is
+ * `https://w3id.org/dpv/legal/eu/gdpr#`. W3C DPV 2.2, github.com/w3c/dpv, 2.2/dpv/dpv.csv and 2.2/legal/eu/gdpr/modules/legal_basis.csv.
  */
-
-/** What a DPV term's prefix stands for: `pd:EmailAddress` is `https://w3id.org/dpv/pd#EmailAddress`. */
-export const DPV_NAMESPACES = {
-  dpv: 'https://w3id.org/dpv#',
-  pd: 'https://w3id.org/dpv/pd#',
-  'eu-gdpr': 'https://w3id.org/dpv/legal/eu/gdpr#',
-} as const;
 
 /**
  * Where a category stands in a privacy policy. The first five are the groups of the policy this product starts from

@@ -10,20 +10,20 @@ import { concatPublic, equal, isAllZero, readU32, u32 } from './bytes';
 import { PADDINGS, type Padding } from './padding';
 
 /** `A7` cannot begin valid UTF-8, so no text that slipped into a sealed column is taken for a sealed value. */
-export const MAGIC = Uint8Array.of(0xa7, 0x0b);
+const MAGIC = Uint8Array.of(0xa7, 0x0b);
 /** XChaCha20-Poly1305 under a key from BLAKE2b-512, committed. */
 export const SUITE = 0x01;
 
-export const FLAG_INDEX = 0b0000_0001;
-export const FLAG_TOKEN = 0b0000_0010;
+const FLAG_INDEX = 0b0000_0001;
+const FLAG_TOKEN = 0b0000_0010;
 const PADDING_SHIFT = 2;
 const PADDING_MASK = 0b111;
 const RESERVED_FLAGS = 0b1110_0000;
 
 export const SUITE_OFFSET = 2;
-export const FLAGS_OFFSET = 3;
-export const ELEMENT_OFFSET = 4;
-export const INDEX_OFFSET = 8;
+const FLAGS_OFFSET = 3;
+const ELEMENT_OFFSET = 4;
+const INDEX_OFFSET = 8;
 
 export const INDEX_BYTES = 16;
 export const KEY_ID_BYTES = 16;
@@ -36,8 +36,6 @@ export const TAG_BYTES = 16;
 export const OVERHEAD = INDEX_OFFSET + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES + TAG_BYTES;
 /** Of a searchable value: everything but ciphertext and tag. */
 export const LONGEST_HEADER = OVERHEAD + INDEX_BYTES - TAG_BYTES;
-/** A query token: magic, suite, flags, element and blind index; neither key nor ciphertext. */
-export const TOKEN_BYTES = INDEX_OFFSET + INDEX_BYTES;
 
 /** What stands before the ciphertext. */
 export interface Header {

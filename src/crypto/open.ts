@@ -10,32 +10,7 @@ import { type Envelope, ROW_SALT_BYTES } from './envelope';
 import { unpad } from './padding';
 import { AssociatedData, deriveRowKey, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
 
-/**
- * Opens one value.
- *
- * @param dek 32 bytes, the key that `envelope.keyId` names
- * @param expectedElement the element of the column it was read from, when that is known (ENVELOPE.md E4)
- * @param names table and column, for the error
- * @returns the payload: codec tag and value, for `decode`
- * @throws {TamperedError} when it is not what was sealed, or not where it was sealed
- * @throws {KeyUnavailableError} when the key was wiped meanwhile
- */
-export function openValue(
-  place: Place,
-  envelope: Envelope,
-  dek: Uint8Array,
-  expectedElement?: number,
-  names?: Names,
-): Uint8Array {
-  const opener = new Opener(place);
-  try {
-    return opener.open(envelope, dek, expectedElement, names);
-  } finally {
-    opener.wipe();
-  }
-}
-
-/** Opens many values, deriving once for neighbours of one row. */
+/** Opens values, deriving once for neighbours of one row. */
 export class Opener {
   readonly #place: Place;
   readonly #aad: AssociatedData;
@@ -46,7 +21,14 @@ export class Opener {
     this.#aad = new AssociatedData(place.instance);
   }
 
-  /** As `openValue`. */
+  /**
+   * @param dek 32 bytes, the key that `envelope.keyId` names
+   * @param expectedElement the element of the column it was read from, when that is known (ENVELOPE.md E4)
+   * @param names table and column, for the error
+   * @returns the payload: codec tag and value, for `decode`
+   * @throws {TamperedError} when it is not what was sealed, or not where it was sealed
+   * @throws {KeyUnavailableError} when the key was wiped meanwhile
+   */
   open(envelope: Envelope, dek: Uint8Array, expectedElement?: number, names: Names = {}): Uint8Array {
     const payload = this.#isElsewhere(envelope, expectedElement) ? undefined : this.#tryOpen(envelope, dek);
     if (payload === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);

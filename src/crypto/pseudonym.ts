@@ -21,3 +21,8 @@ export function pseudonym(engine: Engine, dek: Uint8Array, purpose: string, valu
   const parts = [purpose, value].map((part) => utf8(storableText(part, names)));
   return `psn1.${asBuffer(engine.hash(32, dek, lengthPrefixed(LABEL, ...parts))).toString('base64url')}`;
 }
+
+/** Whether a text is one already. */
+export function isPseudonym(text: string): boolean {
+  return /^psn1\.[\w-]{43}$/.test(text);
+}

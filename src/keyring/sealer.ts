@@ -6,7 +6,7 @@ import type { Element } from '../catalogue/model';
 import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
 import { isTombstone, parseEnvelope, token } from '../crypto/envelope';
-import { truncateIp } from '../crypto/ip';
+import { DEFAULT_BITS, truncateIp } from '../crypto/ip';
 import type { Normaliser } from '../crypto/normaliser';
 import { Opener } from '../crypto/open';
 import type { Padding } from '../crypto/padding';
@@ -14,7 +14,7 @@ import { pseudonym } from '../crypto/pseudonym';
 import type { Place } from '../crypto/row-key';
 import { RowSealer } from '../crypto/seal';
 import { AnnotationError, InvalidValueError, type Names, TamperedError } from '../errors';
-import { declaredValue } from './declared-value';
+import { comparedValue, declaredValue } from './declared-value';
 import type { SubjectKey } from './key-cache';
 import type { KeyState } from './subject-keys';
 
@@ -34,10 +34,10 @@ export class Sealer {
   }
 
   seal(row: RowSealer, element: Element, value: unknown, names: Names): Buffer {
-    const codec = element.codec as Codec;
-    const payload = encode(codec, declaredValue(value, element.limits, names), names);
+    const declared = declaredValue(value, element.limits, names);
+    const payload = encode(element.codec as Codec, declared, names);
     const target = { element: element.id, padding: element.padding as Padding };
-    const index = element.normaliser === undefined ? {} : { index: this.index(element, value, names) };
+    const index = element.normaliser === undefined ? {} : { index: this.index(element, declared, names) };
     return row.seal({ ...target, ...index }, payload);
   }
 
@@ -47,10 +47,12 @@ export class Sealer {
     return pseudonym(this.place.engine, key.dek, `element ${element.id}`, value, names);
   }
 
+  /** By what a value is found: the same whether it was read from a row, or is as it was before it was written there. */
   index(element: Element, value: unknown, names: Names): Uint8Array {
     if (element.normaliser === undefined) throw new AnnotationError('NOT_SEARCHABLE', names);
     const normaliser = element.normaliser as Normaliser;
-    const input = indexInput(element.codec as Codec, normaliser, value, names);
+    const compared = comparedValue(value, element.limits, names);
+    const input = indexInput(element.codec as Codec, normaliser, compared, names);
     return blindIndex(this.place.engine, this.indexKeyOf(element, normaliser), input);
   }
 
@@ -59,7 +61,7 @@ export class Sealer {
   }
 
   truncate(element: Element, value: unknown, names: Names): string {
-    return truncateIp(value as string, { v4: element.v4 ?? 24, v6: element.v6 ?? 48 }, names);
+    return truncateIp(value as string, { v4: element.v4 ?? DEFAULT_BITS.v4, v6: element.v6 ?? DEFAULT_BITS.v6 }, names);
   }
 
   /** The values of one row under another key; what can no longer be opened, or is not there, stays as it is. */

@@ -20,19 +20,20 @@ from unnest($2::text[], $3::bytea[]) w(id, reference)
 left join oubli.subject_link l on l.kind = $1 and l.subject_id = w.id
 left join oubli.subject_key k on k.key_id = l.key_id`;
 
-// The loser of a race leaves an orphan key, which is harmless, and finds the winner's when it asks again. A subject whose
-// link is visible, or who was erased, gets no new key here.
+// Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the
+// first one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.)
+// A subject whose link is visible gets no key here even if an erasure takes the link away meanwhile, nor does one who was erased.
 const CREATE_KEYS = `
 with wanted as (
   select * from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
     w(id, reference, key_id, wrapped, fingerprint)
   where not exists (select from oubli.subject_link l where l.kind = $1 and l.subject_id = w.id)
     and not exists (select from oubli.fence f where f.subject_reference = w.reference)),
-created as (
-  insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-  select key_id, $7::integer, wrapped, fingerprint from wanted)
-insert into oubli.subject_link (kind, subject_id, key_id)
-select $1, id, key_id from wanted on conflict do nothing`;
+linked as (
+  insert into oubli.subject_link (kind, subject_id, key_id)
+  select $1, id, key_id from wanted order by id on conflict do nothing returning key_id)
+insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
+select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id)`;
 
 const CREATE_UNLINKED = `
 insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)

@@ -5,6 +5,7 @@
  */
 import { AnnotationError } from '../errors';
 import { quoteIdentifier } from '../queryable';
+import { asAnnotationError } from '../schema/migration-errors';
 import {
   annotateData,
   annotateSubjects,
@@ -26,11 +27,10 @@ import {
   mapped,
 } from './declared-columns';
 import { type Class, type CompiledQuery, type Connection, type InternalClient, subclassed } from './internals';
-import { asAnnotationError } from './migration-errors';
 import type { ColumnCompiler, SchemaCompiler, TableCompiler } from './schema-internals';
 
 /** On the prototype of every client that understands declarations. */
-export const ANNOTATES = Symbol.for('oubli.annotates');
+const ANNOTATES = Symbol.for('oubli.annotates');
 
 export function annotatingClient(Base: Class<InternalClient>): Class<InternalClient> {
   if (ANNOTATES in Base.prototype) return Base;

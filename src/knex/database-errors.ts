@@ -86,19 +86,26 @@ function tableIn(message: string): string | undefined {
 
 function scrubbed(error: DatabaseError, catalogue: Catalogue, holdsPersonal: boolean): DatabaseError {
   const table = error.table === undefined ? undefined : catalogue.named(error.table, error.schema)[0];
-  if (!holdsPersonal && !(table && isWatched(table))) return error;
-  delete error.detail;
-  delete error.where;
-  delete error.internalQuery;
-  if (error.code?.startsWith(DATA_EXCEPTION)) withoutQuotes(error);
+  return holdsPersonal || (table && isWatched(table)) ? withoutValues(error) : error;
+}
+
+/** The same error with its SQLSTATE and its names, without what quotes a row or a value. */
+export function withoutValues<E extends Error>(error: E): E {
+  const failure: DatabaseError = error;
+  delete failure.detail;
+  delete failure.where;
+  delete failure.internalQuery;
+  if (failure.code?.startsWith(DATA_EXCEPTION)) hideQuoted(failure);
   return error;
 }
 
 const DATA_EXCEPTION = '22';
+/** PostgreSQL's messages come in the language of `lc_messages`, with its quotation marks; and bytes as `0xe2 0x82`. */
+const QUOTED = /["«»‹›„“”][\s\S]*["«»‹›„“”]|0x[\da-f]{2}(?: 0x[\da-f]{2})*/gi;
 
 /** `invalid input syntax for type date: "…"` quotes the value; the stack repeats the message. */
-function withoutQuotes(error: DatabaseError): void {
+function hideQuoted(error: DatabaseError): void {
   const { message, stack } = error;
-  error.message = message.replace(/"[\s\S]*"/, '"[oubli value]"');
+  error.message = message.replace(QUOTED, '"[oubli value]"');
   if (stack) error.stack = stack.replace(message, () => error.message);
 }

@@ -69,7 +69,7 @@ async function refuseOtherPerson(
   for (const [place, name] of names.entries()) {
     const type = table.columns.get(name)?.type ?? 'text';
     const [given] = await canonicalIds(connection, type, [String(row.anchor?.[place])]);
-    if (given !== String(met[place]))
+    if (met[place] === null || given !== String(met[place]))
       throw new UnsupportedQueryError('SUBJECT_MOVED', { table: table.name, column: name });
   }
 }

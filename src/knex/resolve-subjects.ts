@@ -4,6 +4,7 @@
  * rows of the same transaction are seen. One query per question and statement, whatever the number of rows.
  */
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
+import { anchorColumns } from '../catalogue/subject-path';
 import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
@@ -49,6 +50,7 @@ export class SubjectResolver {
         [group.length],
       );
       for (const [place, row] of group.entries()) anchors.set(row, [ids[place]?.id]);
+      if (ids.some(({ id }) => id === null)) throw unpinned(table, column?.name);
     }
   }
 
@@ -60,6 +62,7 @@ export class SubjectResolver {
     for (const [, group] of grouped(rows, (row) => row.path.table)) {
       const path = group[0]?.path as SubjectRow['path'];
       const own = group.map((row) => anchors.get(row) ?? []);
+      if (own.some((values) => values.includes(null))) throw nobodys(path);
       let ids = own.map((values) => values.map(String));
       for (const [level, hop] of path.hops.entries()) {
         const onward = path.hops[level + 1]?.columns ?? [path.subjectColumn];
@@ -92,9 +95,24 @@ export class SubjectResolver {
        join ${parent.sqlName} p on ${hop.references.map((name, i) => `p.${quoteIdentifier(name)} = w.r${i}`).join(' and ')}`,
       types.map((_, i) => tuples.map((tuple) => tuple[i])),
     );
+    const unset = onward.find((_, i) => rows.some((row) => row[`o${i}`] === null));
+    if (unset !== undefined) throw nobodysParent(parent, unset, hop);
     const found = new Map(rows.map((row) => [Number(row.place) - 1, onward.map((_, i) => String(row[`o${i}`]))]));
     return tuples.map((_, place) => found.get(place) ?? noParent(parent, hop));
   }
+}
+
+function unpinned(table: Table, column: string | undefined): UnsupportedQueryError {
+  return new UnsupportedQueryError('SUBJECT_UNPINNED', { table: table.name, column, given: 'NULL' });
+}
+
+/** `String(null)` would name a person 'null', and all rows without one would be hers. */
+function nobodys(path: SubjectRow['path']): UnsupportedQueryError {
+  return new UnsupportedQueryError('NOBODYS_ROW', { table: path.table.name, column: anchorColumns(path).join(', ') });
+}
+
+function nobodysParent(parent: Table, column: string, hop: ForeignKey): UnsupportedQueryError {
+  return new UnsupportedQueryError('NOBODYS_PARENT', { table: parent.name, column, via: hop.columns.join(', ') });
 }
 
 function noParent(parent: Table, hop: ForeignKey): never {

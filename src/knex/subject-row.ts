@@ -12,7 +12,7 @@ export interface ConflictTarget {
   /** Set when the target is protected: a sealed, searchable column is found by its blind index. */
   readonly element: Element | undefined;
   /** Hidden in a marker, for it may be personal. */
-  readonly value: { readonly label: string; readonly value: unknown };
+  readonly value: { readonly value: unknown };
 }
 
 export class SubjectRow {

@@ -136,7 +136,7 @@ export function sealsAnything(table: Table, data: Record<string, unknown>, nameO
   });
 }
 
-export function isGiven(value: unknown): boolean {
+function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 

@@ -20,7 +20,6 @@ export interface BossLike {
 }
 
 interface SweepJob {
-  readonly id: string;
   readonly data: { readonly rule: string };
   readonly signal?: AbortSignal;
 }

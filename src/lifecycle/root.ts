@@ -14,7 +14,7 @@ export interface Root {
 }
 
 /** A place holds as long as its row is locked; a partition is part of it, for each counts its places from the start. */
-export const PLACE = 'ctid';
+const PLACE = 'ctid';
 
 /** The column that names single rows of a table. */
 export function rowColumn(table: Table): string {

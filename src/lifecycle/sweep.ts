@@ -54,7 +54,7 @@ export async function sweepAll(engine: Engine, options: SweepOptions = {}): Prom
   return reports;
 }
 
-export function planOf(engine: Engine, rule: Rule): Plan {
+function planOf(engine: Engine, rule: Rule): Plan {
   return rule.kind === undefined
     ? planRows(engine.catalogue, rule.table, rule.retention)
     : planErasure(engine.catalogue, rule.table);

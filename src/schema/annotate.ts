@@ -7,8 +7,10 @@ import { checkAnnotateSpec } from '../catalogue/check-annotate';
 import type { SettledPersonalSpec } from '../catalogue/check-personal';
 import type { AnnotateSpec } from '../catalogue/spec';
 import { suggest } from '../catalogue/suggest';
+import { quotedTable, tableNameFrom } from '../catalogue/table-name';
 import { AnnotationError } from '../errors';
 import { changesType, defineElement, domainName } from './element-definition';
+import { asAnnotationError } from './migration-errors';
 import { annotateColumn, annotateData, annotateSubjects, type Bound, defineDomain, refreshGuard } from './statements';
 
 interface ExistingColumn {
@@ -30,6 +32,10 @@ interface ExistingTable {
 
 /**
  * Declares an existing table, by name, optionally with its schema (`billing.customers`).
+ *
+ * Takes an ACCESS EXCLUSIVE lock until its transaction ends: nobody reads or writes the table meanwhile. A table with rows is
+ * rewritten once for each column that is to be sealed, at the speed of PostgreSQL's `ALTER COLUMN … TYPE`; set a `lock_timeout`
+ * before it on a busy server, and give it a migration of its own.
  *
  * @throws AnnotationError naming table and column, with the correction; nothing is changed then
  * @example
@@ -113,13 +119,13 @@ left join lateral (select ic.relname, ic.oid from pg_catalog.pg_index x join pg_
 where a.attrelid = to_regclass(?) and a.attnum > 0 and not a.attisdropped`;
 
 async function readTable(trx: Knex, name: string): Promise<ExistingTable> {
-  const quoted = name
-    .split('.')
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join('.');
+  const quoted = quotedTable(tableNameFrom(name));
   const { rows } = await trx.raw(TABLE, [quoted]);
   const [table] = rows as Omit<ExistingTable, 'hasRows' | 'columns'>[];
-  if (!table) throw new AnnotationError('NO_SUCH_TABLE', { table: name, suggestion: await nearestTable(trx, name) });
+  if (!table) {
+    const suggestion = await nearestTable(trx, name);
+    throw new AnnotationError('NO_SUCH_TABLE', { call: 'annotate', table: name, suggestion });
+  }
   const columns = (await trx.raw(COLUMNS, [quoted])).rows as ExistingColumn[];
   const { rows: some } = await trx.raw(`select 1 from ${table.sqlName} limit 1`);
   return { ...table, hasRows: some.length > 0, columns: new Map(columns.map((column) => [column.name, column])) };
@@ -135,6 +141,11 @@ async function nearestTable(trx: Knex, name: string): Promise<string | undefined
   );
 }
 
+/** Also on a Knex instance that knows nothing of declarations. */
 async function execute(trx: Knex, { sql, bindings }: Bound): Promise<void> {
-  await trx.raw(sql, [...bindings]);
+  try {
+    await trx.raw(sql, [...bindings]);
+  } catch (error) {
+    throw asAnnotationError(error);
+  }
 }

@@ -3,19 +3,13 @@
  * it can be interrupted and run again; then PostgreSQL validates the domain over every row, which is the proof that no
  * plaintext is left, and the blind indexes are built.
  */
-import type { Catalogue, Column, Table } from '../catalogue/model';
-import { joinChain } from '../catalogue/path-sql';
-import { pathToSubject, type SubjectPath } from '../catalogue/subject-path';
-import { isEnvelope } from '../crypto/envelope';
+import type { Column, Table } from '../catalogue/model';
 import { AnnotationError } from '../errors';
-import type { Sealer } from '../keyring/sealer';
-import type { SubjectKey, SubjectKeys } from '../keyring/subject-keys';
-import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
+import type { Queryable } from '../queryable';
+import { BackfillChunk, type SealingParts } from './backfill-chunk';
+import { type TableFile, WaitingRows } from './waiting-rows';
 
-export interface BackfillParts {
-  readonly catalogue: Catalogue;
-  readonly keys: SubjectKeys;
-  readonly sealer: Sealer;
+export interface BackfillParts extends SealingParts {
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 
@@ -26,120 +20,103 @@ export interface BackfillReport {
   readonly columns: readonly string[];
 }
 
-/** Blocks of the table per transaction: some 1,000 rows. By block range, because a search for what is left would read the
- * table again from its start for every chunk. */
-const BLOCKS = 16;
-
-/** @throws AnnotationError NO_TRANSITION when nothing waits to be sealed */
+/**
+ * @throws AnnotationError NO_TRANSITION when nothing waits to be sealed, NOBODYS_ROWS when rows that wait lead to no person,
+ *   COPY_WAITS when another table got a copy of what waits
+ */
 export async function backfillTable(parts: BackfillParts, table: Table): Promise<BackfillReport> {
   const columns = [...table.columns.values()].filter((column) => column.element?.state === 'transition');
   if (columns.length === 0) throw new AnnotationError('NO_TRANSITION', { table: table.name });
-  const chunk = new BackfillChunk(parts, table, columns);
-  const blocks = await parts.transaction((connection) => countBlocks(connection, table));
-  let rows = 0;
-  for (let from = 0; from < blocks; from += BLOCKS) {
-    rows += await parts.transaction((connection) => chunk.run(connection, from, from + BLOCKS));
-  }
-  await parts.transaction(async (connection) => {
-    for (const { name } of columns)
-      await connection.query('select oubli.end_transition($1::regclass, $2)', [table.sqlName, name]);
-  });
+  const rows = await new Backfill(parts, table, columns).run();
   return { table: table.displayName, rows, columns: columns.map((column) => column.name) };
 }
 
-/** As of now: whatever is written later is sealed when it is written. */
-async function countBlocks(connection: Queryable, table: Table): Promise<number> {
-  const size = "pg_relation_size($1::regclass) / current_setting('block_size')::bigint";
-  const { rows } = await connection.query(`select ${size} as blocks`, [table.sqlName]);
-  return Number(rows[0]?.blocks);
-}
+/** Blocks of the table per transaction: some 1,000 rows. By block range, because a search for what is left would read the
+ * table again from its start for every chunk. */
+const BLOCKS = 16;
+const ATTEMPTS = 5;
 
-class BackfillChunk {
-  private readonly path: SubjectPath | undefined;
+class Backfill {
+  private readonly waiting: WaitingRows;
+  private readonly chunk: BackfillChunk;
 
   constructor(
     private readonly parts: BackfillParts,
     private readonly table: Table,
     private readonly columns: readonly Column[],
   ) {
-    const needsKey = columns.some((column) => column.element?.protect !== 'truncate-ip');
-    this.path = needsKey ? pathToSubject(parts.catalogue, table) : undefined;
+    this.waiting = new WaitingRows(parts.catalogue, table, columns);
+    this.chunk = new BackfillChunk(parts, table.name, columns, this.waiting);
   }
 
-  async run(connection: Queryable, from: number, to: number): Promise<number> {
-    const { rows } = await connection.query(this.selection(), [`(${from},0)`, `(${to},0)`]);
-    if (rows.length === 0) return 0;
-    const keys = await this.keysOf(rows);
-    const sealed = rows.map((row) => this.sealRow(row, keys));
-    const arrays = [rows.map((row) => row.at), ...this.columns.map((_, i) => sealed.map((row) => row[i]))];
-    const names = this.columns.map((_, i) => `c${i}`).join(', ');
-    const types = this.columns.map((column, i) => `$${i + 2}::${baseType(column)}[]`).join(', ');
-    const sets = this.columns.map((column, i) => `${q(column.name)} = v.c${i}`).join(', ');
-    await connection.query(
-      `update ${this.table.sqlName} t set ${sets} from unnest($1::tid[], ${types}) v(at, ${names}) where t.ctid = v.at`,
-      arrays,
+  async run(): Promise<number> {
+    let rows = 0;
+    for (let attempt = 1; ; attempt++) {
+      rows += await this.sealAll();
+      if (await this.ended(attempt)) return rows;
+    }
+  }
+
+  /**
+   * Passes over the whole table until one finds nothing. An update of another column leaves a waiting value as it is and moves
+   * its row, perhaps to where a pass has been already.
+   */
+  private async sealAll(): Promise<number> {
+    await this.parts.transaction((connection) => this.waiting.refuseNobodys(connection));
+    let rows = 0;
+    for (let sealed = -1; sealed !== 0; rows += sealed) sealed = await this.pass();
+    return rows;
+  }
+
+  private async pass(): Promise<number> {
+    let rows = 0;
+    for (const file of await this.files()) {
+      for (let from = 0; from < file.blocks; from += BLOCKS) {
+        rows += await this.parts.transaction((connection) => this.chunk.run(connection, file, from, from + BLOCKS));
+      }
+    }
+    return rows;
+  }
+
+  /** @returns false where a row moved after the last pass had been there, and waits still */
+  private async ended(attempt: number): Promise<boolean> {
+    try {
+      await this.parts.transaction(async (connection) => {
+        for (const { name } of this.columns)
+          await connection.query('select oubli.end_transition($1::regclass, $2)', [this.table.sqlName, name]);
+      });
+      return true;
+    } catch (error) {
+      if (!isNotValid(error)) throw error;
+      await this.refuseCopies(error);
+      if (attempt === ATTEMPTS) throw error;
+      return false;
+    }
+  }
+
+  /** A table that was made like this one meanwhile has its types, and what was copied into it nobody seals. */
+  private async refuseCopies({ schema, table, column }: NotValid): Promise<void> {
+    const files = await this.files();
+    if (files.some((file) => file.schema === schema && file.table === table)) return;
+    const { rows } = await this.parts.transaction((connection) =>
+      connection.query(`select format('%I.%I', $1::text, $2::text) as copy`, [schema, table]),
     );
-    return rows.length;
+    throw new AnnotationError('COPY_WAITS', { table, column, copy: String(rows[0]?.copy), of: this.table.displayName });
   }
 
-  /** Rows with a value that its element would not have written. */
-  private selection(): string {
-    const chain = this.path && joinChain(this.parts.catalogue, 't', this.path.hops, this.path.subjectColumn);
-    const waiting = this.columns
-      .map((column) => `(t.${q(column.name)} is not null and not (${isDone(column)}))`)
-      .join(' or ');
-    const range = 't.ctid >= $1::tid and t.ctid < $2::tid';
-    const where = [range, ...(chain?.conditions ?? []), `(${waiting})`].join(' and ');
-    const tables = [`${this.table.sqlName} t`, ...(chain?.tables ?? [])].join(', ');
-    const values = this.columns.map((column, i) => `t.${q(column.name)}::${baseType(column)} as c${i}`).join(', ');
-    return `select t.ctid::text as at, ${chain?.root ?? 'null'}::text as subject, ${values} from ${tables} where ${where} for update of t`;
-  }
-
-  private async keysOf(rows: readonly Row[]): Promise<Map<string, SubjectKey>> {
-    if (!this.path) return new Map();
-    return this.parts.keys.forSubjects(this.path.kind, [...new Set(rows.map((row) => String(row.subject)))]);
-  }
-
-  private sealRow(row: Row, keys: ReadonlyMap<string, SubjectKey>): unknown[] {
-    const { sealer } = this.parts;
-    const key = keys.get(String(row.subject));
-    const rowSealer = key && sealer.row(key);
-    const values = this.columns.map((column, i) => {
-      const { element } = column;
-      const value = row[`c${i}`];
-      const names = { table: this.table.name, column: column.name };
-      if (value === null || value === undefined || !element) return null;
-      if (element.protect === 'truncate-ip') return sealer.truncate(element, value, names);
-      if (element.protect === 'pseudonymise') return key && sealer.pseudonym(key, element, value, names);
-      if (isEnvelope(value as Uint8Array)) return value;
-      return rowSealer && sealer.seal(rowSealer, element, plainValue(value as Uint8Array, element.codec), names);
-    });
-    rowSealer?.wipe();
-    return values;
+  private files(): Promise<TableFile[]> {
+    return this.parts.transaction((connection) => this.waiting.files(connection));
   }
 }
 
-/** What `begin_transition` made of the old value: the bytes of its text. */
-function plainValue(bytes: Uint8Array, codec: string): unknown {
-  const text = Buffer.from(bytes).toString('utf8');
-  if (codec === 'bytes') return Buffer.from(text.slice(2), 'hex');
-  return codec === 'boolean' ? text === 'true' : text;
+/** PostgreSQL's refusal to validate a domain: where a value is that violates it. */
+interface NotValid {
+  readonly schema: string;
+  readonly table: string;
+  readonly column: string;
 }
 
-function isDone(column: Column): string {
-  const name = `t.${q(column.name)}`;
-  const element = column.element;
-  switch (element?.protect) {
-    case 'encrypt':
-      return `oubli.is_sealed(${name}::bytea, ${element.id}, ${element.normaliser !== undefined})`;
-    case 'pseudonymise':
-      return `${name} ~ '^psn1\\.[A-Za-z0-9_-]{43}$'`;
-    default:
-      return `oubli.is_truncated(${name}::inet, ${element?.v4}, ${element?.v6})`;
-  }
-}
-
-function baseType(column: Column): string {
-  if (column.element?.protect === 'encrypt') return 'bytea';
-  return column.element?.protect === 'truncate-ip' ? column.type : 'text';
+function isNotValid(error: unknown): error is NotValid {
+  const { code, table } = error as { code?: string; table?: string };
+  return code === '23514' && table !== undefined;
 }

@@ -1,7 +1,7 @@
 /** What a migration may not say of personal data, each with a code and a fix that can be pasted. */
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
-import { install, SCHEMA_VERSION } from '../../src';
+import { annotate, install, SCHEMA_VERSION } from '../../src';
 import { createEmpty, type EmptyDatabase } from '../support/empty';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 
@@ -222,6 +222,84 @@ describe('A migration is refused', () => {
     );
     expect(error).to.include({ code: 'NO_SINGLE_KEY', table: 'people' });
     expectFix(error, /id: 'public_id'/);
+  });
+
+  describe('when a person could be written in two ways,', () => {
+    const person = {
+      ...service,
+      retention: { from: { event: 'service_ended' }, keep: '6 months', then: 'erase' },
+    } as const;
+    const declaring = (declare: (t: Knex.CreateTableBuilder) => unknown, id?: string): Promise<unknown> =>
+      empty.knex.transaction((trx) =>
+        trx.schema.createTable('people', (t) => {
+          declare(t);
+          t.dataSubject('person', id === undefined ? person : { ...person, id });
+        }),
+      );
+
+    const twofold: [type: string, declare: (t: Knex.CreateTableBuilder) => unknown, column?: string][] = [
+      ['numeric(8,2)', (t) => t.decimal('id').primary()],
+      ['numeric', (t) => t.specificType('id', 'numeric').primary()],
+      ['character(8)', (t) => t.specificType('id', 'char(8)').primary()],
+      ['real', (t) => t.float('id').primary()],
+      ['date', (t) => t.date('id').primary()],
+      ['timestamp with time zone', (t) => t.timestamp('id').primary()],
+      ['inet', (t) => t.specificType('id', 'inet').primary()],
+      ['bytea', (t) => t.binary('id').primary()],
+      ['any_case collate any_case', (t) => t.specificType('id', 'any_case').primary()],
+      ['text collate any_case', (t) => t.specificType('id', 'text collate any_case').primary()],
+      ['amount', (t) => t.specificType('id', 'amount').primary()],
+      [
+        'oubli."people.id~new"',
+        (t) => t.text('id').personal({ category: 'account.id', protect: 'pseudonymise' }),
+        'id',
+      ],
+      ['oubli."people.id~new"', (t) => t.text('id').personal({ category: 'account.id', protect: 'encrypt' }), 'id'],
+    ];
+    before(async () => {
+      await empty.psql.query(`create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        create domain any_case as text collate any_case; create domain amount as numeric; create domain user_id as uuid`);
+    });
+    for (const [type, declare, column] of twofold) {
+      it(`as in ${codeOf(declare)}`, async () => {
+        const error = await refusalOf(() => declaring(declare, column));
+        expect(error).to.include({ code: 'SUBJECT_ID_TYPE', table: 'people', column: 'id' });
+        expect(error.message).to.contain(`equal values of type ${type} have several spellings`);
+        expectFix(error, /id: 'public_id' \}\)\s+\/\/ t\.uuid\('public_id'\)/);
+      });
+    }
+
+    it('but not where it has one form', async () => {
+      for (const declare of [
+        (t: Knex.CreateTableBuilder) => t.smallint('id').primary(),
+        (t: Knex.CreateTableBuilder) => t.bigIncrements('id'),
+        (t: Knex.CreateTableBuilder) => t.uuid('id').primary(),
+        (t: Knex.CreateTableBuilder) => t.text('id').primary(),
+        (t: Knex.CreateTableBuilder) => t.string('id', 8).primary(),
+        (t: Knex.CreateTableBuilder) => t.specificType('id', 'user_id').primary(),
+      ]) {
+        await declaring(declare);
+        await empty.knex.schema.dropTable('people');
+      }
+    });
+
+    it('also by raw SQL, and by annotate() on a Knex that knows nothing of declarations', async () => {
+      await empty.psql.query('create table accounts (number numeric primary key)');
+      const raw = await failureOf(() =>
+        empty.psql.query(`select oubli.annotate_table('accounts', 'account', 'number', '{}')`),
+      );
+      expect(raw).to.include({ code: 'OU016', table: 'accounts', column: 'number' });
+      const missing = await failureOf(() =>
+        empty.psql.query(`select oubli.annotate_table('accounts', 'account', 'nummer', '{}')`),
+      );
+      expect(missing.code).to.equal('OU010');
+      const plain = empty.connect({ client: 'pg' });
+      const error = await refusalOf(() =>
+        annotate(plain, 'accounts', { subject: { kind: 'account', ...person }, columns: {} }),
+      );
+      expect(error).to.include({ code: 'SUBJECT_ID_TYPE', table: 'accounts', column: 'number' });
+      expect(await empty.rows(`select from oubli.personal_table where subject_kind = 'account'`)).to.deep.equal([]);
+    });
   });
 
   it('when its client would ignore the declarations, before anything is created', async () => {

@@ -10,7 +10,15 @@ async function migrateTwins(knex: Knex): Promise<void> {
   await knex.schema.createTable('people', (t) => {
     t.increments('id');
     t.string('plain_name', 5).notPersonal('a twin');
-    t.string('name', 5).personal({ category: 'identity.name', protect: 'encrypt' });
+    t.string('name', 5).personal({ category: 'identity.name', protect: 'encrypt', search: 'exact' });
+    t.specificType('plain_code', 'char(4)').notPersonal('a twin');
+    t.specificType('code', 'char(4)').personal({
+      category: 'account.id',
+      protect: 'encrypt',
+      search: 'exact',
+      unique: true,
+    });
+    t.specificType('initial', 'char').personal({ category: 'identity.name', protect: 'encrypt' });
     t.decimal('plain_income', 6, 2).notPersonal('a twin');
     t.decimal('income', 6, 2).personal({ category: 'finance.transaction', protect: 'encrypt', search: 'exact' });
     t.specificType('last_ip', 'inet').personal({ category: 'connection.ip', protect: 'truncate-ip' });
@@ -56,6 +64,65 @@ describe('A sealed column', () => {
     expect([row.name, row.plain_name]).to.deep.equal(['naïve', 'naïve']);
     const [astral] = await world.db('people').insert({ name: '𝒜𝒷𝒸𝒹𝑒', plain_name: '𝒜𝒷𝒸𝒹𝑒' }).returning('*');
     expect(astral.name).to.equal(astral.plain_name);
+  });
+
+  for (const income of ['17.1', '17.125', '-17.135', '1.8e1', '.185', ' 19.999 ', '1e-7', 'NaN', 21]) {
+    it(`of numeric(6, 2) is found by ${income} as it was written, and as it is read`, async () => {
+      const [row] = await world
+        .db('people')
+        .insert({ income, plain_income: income })
+        .returning(['id', 'income', 'plain_income']);
+      expect(row.income).to.equal(row.plain_income);
+      for (const operand of [income, row.income]) {
+        expect(await world.db('people').where({ income: operand }).pluck('id'), operand).to.include(row.id);
+        expect(await world.db('people').whereNot({ income: operand }).pluck('id'), operand).not.to.include(row.id);
+        const { rows } = await world.db.raw('select id from people where income = ?', [operand]);
+        expect(
+          rows.map(({ id }: { id: number }) => id),
+          operand,
+        ).to.include(row.id);
+      }
+    });
+  }
+
+  it('of varchar(5) is found by what was cut to fit, written or read', async () => {
+    const [{ id, name }] = await world.db('people').insert({ name: 'Annie  ' }).returning(['id', 'name']);
+    expect(await world.db('people').where({ name }).pluck('id')).to.deep.equal([id]);
+    expect(await world.db('people').where({ name: 'Annie  ' }).pluck('id')).to.deep.equal([id]);
+  });
+
+  it('of char(4) is filled up, and found with and without its spaces, as its twin is', async () => {
+    const [row] = await world.db('people').insert({ code: 'ab', plain_code: 'ab' }).returning('*');
+    expect([row.code, row.plain_code]).to.deep.equal(['ab  ', 'ab  ']);
+    for (const operand of ['ab', 'ab  ', 'ab       ']) {
+      expect(await world.db('people').where({ plain_code: operand }).pluck('id')).to.deep.equal([row.id]);
+      expect(await world.db('people').where({ code: operand }).pluck('id'), operand).to.deep.equal([row.id]);
+    }
+    expect(await world.db('people').where({ code: ' ab' }).pluck('id')).to.deep.equal([]);
+    expect((await failureOf(() => world.db('people').insert({ code: 'ab ' }))).code).to.equal('23505');
+    await world.db('people').insert({ code: 'ab ', name: 'met' }).onConflict('code').merge();
+    expect(await world.db('people').where({ code: 'ab' }).pluck('name')).to.deep.equal(['met']);
+  });
+
+  it('of char holds one character', async () => {
+    expect((await failureOf(() => world.db('people').insert({ initial: 'ab' }))).code).to.equal('LONGER_THAN_DECLARED');
+  });
+
+  it('is found by nothing that it could not hold, and such an operand is no error, as for its twin', async () => {
+    await world.db('people').insert({ name: 'longe', plain_name: 'longe', income: '999.99', code: 'long' });
+    for (const operand of ['longer', 'longe   r']) {
+      expect(await world.db('people').where({ plain_name: operand })).to.deep.equal([]);
+      expect(await world.db('people').where({ name: operand }), operand).to.deep.equal([]);
+      expect(await world.db('people').where({ code: operand }), operand).to.deep.equal([]);
+    }
+    for (const operand of ['99999.99', '1e9', 'Infinity']) {
+      expect(await world.db('people').where({ plain_income: operand })).to.deep.equal([]);
+      expect(await world.db('people').where({ income: operand }), operand).to.deep.equal([]);
+    }
+    expect((await failureOf(() => world.db('people').insert({ income: 'Infinity' }))).code).to.equal(
+      'WIDER_THAN_DECLARED',
+    );
+    expect((await failureOf(() => world.db('people').insert({ plain_income: 'Infinity' }))).code).to.equal('22003');
   });
 
   it('of addresses is found by a full one in raw SQL too, with = and = any, and by <> not', async () => {

@@ -4,6 +4,7 @@ import { ConfigurationError, KeyUnavailableError, SubjectErasedError, TamperedEr
 import { KeyCache } from '../../src/keyring/key-cache';
 import { keyQueries, seamOf } from '../support/listening';
 import { failureOf } from '../support/refusals';
+import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 describe('Subject keys', () => {
@@ -95,6 +96,28 @@ describe('Subject keys', () => {
     expect(new Set(a).size).to.equal(200);
     await insert(one, 'users', (id) => ({ id, email: `race${id}@example.org`, name: `${id}` }));
     expect(await two.db('users').whereIn('id', ids).orderBy('id').pluck('name')).to.deep.equal(ids.map(String));
+  });
+
+  it('the one that comes second leaves no key behind that nobody has', async () => {
+    const keys = (): Promise<unknown[]> => world.plain('oubli.subject_key').pluck('key_id').then();
+    const other = await world.plain.transaction();
+    const before = await keys();
+    const [first] = await other('oubli.subject_key')
+      .insert({ key_id: Buffer.alloc(16, 9), epoch: 1, wrapped: Buffer.alloc(72), fingerprint: Buffer.alloc(16, 9) })
+      .returning('key_id');
+    await other('oubli.subject_link').insert({ kind: 'user', subject_id: '30001', ...first });
+    const second = seamOf(world.db).keys.forSubjects('user', ['30001', '30002']);
+    second.catch(() => undefined); // that made-up key cannot be unwrapped
+    await untilSomebodyWaits(world.plain);
+    await other.commit();
+    await failureOf(() => second);
+    expect(await keys()).to.have.lengthOf(before.length + 2);
+    expect(
+      await world
+        .plain('oubli.subject_key as k')
+        .leftJoin('oubli.subject_link as l', 'l.key_id', 'k.key_id')
+        .whereNull('l.key_id'),
+    ).to.deep.equal([]);
   });
 
   it('a destroyed key reads as null and refuses writes, also in another instance whose cache was warm', async () => {

@@ -248,4 +248,21 @@ describe('Starting on a schema', () => {
     expect(error).to.include({ code: 'PROTECTION_LOST', table: 'users', column: 'name' });
     expectFix(error, /await annotate\(knex, 'users', \{ columns: \{ name: \{ …, protect: 'encrypt' \} \} \}\)/);
   });
+
+  it('whose people got an id of another type by raw SQL is refused: one person could have two keys', async () => {
+    await install(empty.knex, { version: SCHEMA_VERSION });
+    await empty.knex.schema.createTable('users', (t) => {
+      t.increments('id');
+      const retention = { from: { event: 'service_ended' }, keep: '6 months', then: 'erase' } as const;
+      t.dataSubject('user', { purpose: 'provide the service', basis: 'contract', retention });
+    });
+    await empty.psql.query('alter table users alter column id drop default, alter column id type numeric(6, 1)');
+    const error = await start();
+    expect(error).to.include({ code: 'SUBJECT_ID_TYPE', table: 'users', column: 'id' });
+    expect(error.message).to.contain('type numeric(6,1) have several spellings');
+    await empty.psql.query('alter table users rename column id to ids');
+    const renamed = await start();
+    expect(renamed).to.include({ code: 'NO_SUCH_COLUMN', table: 'users', column: 'id' });
+    expectFix(renamed, /columns: \{ ids: /);
+  });
 });

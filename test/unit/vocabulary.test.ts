@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { CATEGORIES, CATEGORY_KEYS, type CategoryFacts } from '../../src/catalogue/categories';
 import { factsOf, isFideslangKey, isPdTerm } from '../../src/catalogue/own-category';
-import { BASES, DPV_NAMESPACES, GROUPS, ORIGINS } from '../../src/catalogue/vocabulary';
+import { BASES, GROUPS, ORIGINS } from '../../src/catalogue/vocabulary';
 
 const rows: [string, CategoryFacts][] = Object.entries(CATEGORIES);
 
@@ -42,7 +42,7 @@ describe('The vocabulary', () => {
 
   it('writes every DPV term with a known prefix', () => {
     for (const { dpv } of [...Object.values(BASES), ...Object.values(ORIGINS), ...rows.map(([, facts]) => facts)]) {
-      expect(DPV_NAMESPACES).to.have.property(dpv.split(':')[0] ?? '');
+      expect(['dpv', 'pd', 'eu-gdpr']).to.include(dpv.split(':')[0]);
     }
   });
 });

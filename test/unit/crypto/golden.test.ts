@@ -7,7 +7,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { type Codec, decode, encode } from '../../../src/crypto/codec';
 import { parseEnvelope } from '../../../src/crypto/envelope';
-import { openValue } from '../../../src/crypto/open';
+import { Opener } from '../../../src/crypto/open';
 import type { Padding } from '../../../src/crypto/padding';
 import { RowSealer } from '../../../src/crypto/seal';
 import { unwrapKey } from '../../../src/crypto/subject-key';
@@ -51,7 +51,7 @@ describe('golden values of version 1, kept for ever', () => {
   it('open in both engines, and read as they were written', async () => {
     for (const engine of await bothEngines()) {
       for (const { sealed, element, codec, reads } of golden.values) {
-        const decoded = decode(openValue({ engine, instance }, parseEnvelope(unhex(sealed)), dek, element));
+        const decoded = decode(new Opener({ engine, instance }).open(parseEnvelope(unhex(sealed)), dek, element));
         expect(decoded.codec, sealed).to.equal(codec);
         expect(decoded.codec === 'bytes' ? hex(decoded.bytes) : decoded.text).to.equal(reads);
       }

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Engine } from '../../../src/crypto/engine';
 import { parseEnvelope } from '../../../src/crypto/envelope';
-import { Opener, openValue } from '../../../src/crypto/open';
+import { Opener } from '../../../src/crypto/open';
 import { PADDINGS } from '../../../src/crypto/padding';
 import { RowSealer } from '../../../src/crypto/seal';
 import { KeyUnavailableError, TamperedError } from '../../../src/errors';
@@ -25,7 +25,7 @@ const seal = (engine = libsodium, who = ADA, target: Parameters<RowSealer['seal'
   new RowSealer(at(engine), who.keyId, who.dek).seal(target, PAYLOAD);
 
 const open = (value: Uint8Array, who = ADA, element?: number, place = at(libsodium)): Uint8Array =>
-  openValue(place, parseEnvelope(value), who.dek, element);
+  new Opener(place).open(parseEnvelope(value), who.dek, element);
 
 describe('E9 a value sealed by either engine opens by both', () => {
   it('for every padding class, length, and with or without an index', () => {
@@ -163,9 +163,9 @@ describe('E2 the commitment is compared before anything is decrypted', () => {
       },
     };
     const place = at(counting);
-    expect(() => openValue(place, parseEnvelope(seal()), BOB.dek)).to.throw(TamperedError);
+    expect(() => new Opener(place).open(parseEnvelope(seal()), BOB.dek)).to.throw(TamperedError);
     expect(opened).to.equal(0);
-    openValue(place, parseEnvelope(seal()), ADA.dek);
+    new Opener(place).open(parseEnvelope(seal()), ADA.dek);
     expect(opened).to.equal(1);
   });
 });
@@ -256,7 +256,7 @@ describe('K9 K10 a wiped or wrong key seals nothing and opens nothing', () => {
   it('is retryable, for the key may come back', () => {
     for (const dek of [new Uint8Array(32), bytes(31, 1), bytes(33, 1), new Uint8Array(0)]) {
       expect(() => new RowSealer(at(libsodium), ADA.keyId, dek)).to.throw(KeyUnavailableError);
-      expect(() => openValue(at(libsodium), parseEnvelope(seal()), dek)).to.throw(KeyUnavailableError);
+      expect(() => new Opener(at(libsodium)).open(parseEnvelope(seal()), dek)).to.throw(KeyUnavailableError);
     }
   });
 
@@ -283,7 +283,7 @@ describe('E8 one public error, and nothing secret in it', () => {
     const flip = (offset: number) => {
       const value = seal();
       value[offset]! ^= 1;
-      return refusal(() => openValue(at(libsodium), parseEnvelope(value, NAMES), ADA.dek, 7, NAMES));
+      return refusal(() => new Opener(at(libsodium)).open(parseEnvelope(value, NAMES), ADA.dek, 7, NAMES));
     };
     // magic, suite, flags, element, index, key id, row salt, counter, commitment, ciphertext, tag
     const errors = [0, 2, 3, 4, 8, 24, 40, 63, 64, 80, 127].map(flip);
@@ -295,7 +295,7 @@ describe('E8 one public error, and nothing secret in it', () => {
   it('carries no cause, and no byte of key or value in message, JSON, stack or inspection', () => {
     const value = seal();
     value[127]! ^= 1;
-    const error = refusal(() => openValue(at(libsodium), parseEnvelope(value), ADA.dek, 7, NAMES));
+    const error = refusal(() => new Opener(at(libsodium)).open(parseEnvelope(value), ADA.dek, 7, NAMES));
     expect(error.cause).to.equal(undefined);
     const said = [error.message, JSON.stringify(error), String(error.stack), inspect(error, { depth: 9 })].join('\n');
     for (const secret of ['ada@example', hex(ADA.dek).slice(0, 8), hex(value).slice(100, 116)]) {

@@ -3,7 +3,7 @@
  * functions of `migrations/` name table and column in the fields of their errors.
  */
 import { AnnotationError, ConfigurationError } from '../errors';
-import { SCHEMA_VERSION } from '../schema/install';
+import { SCHEMA_VERSION } from './install';
 
 interface Refusal extends Error {
   readonly code?: string;
@@ -30,6 +30,8 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('CONSTRAINT_ON_SEALED', { table, column, what: constraint });
     case 'OU015':
       return new AnnotationError('ALTER_DECLARED', { table, column });
+    case 'OU016':
+      return new AnnotationError('SUBJECT_ID_TYPE', { table, column, type: dataType });
     case '3F000':
       return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
     default:

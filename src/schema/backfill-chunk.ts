@@ -1,0 +1,75 @@
+/** A few blocks of a table that is being sealed: their waiting rows are read and locked, sealed for whom they lead to, and written. */
+import type { Catalogue, Column } from '../catalogue/model';
+import { isEnvelope } from '../crypto/envelope';
+import { isPseudonym } from '../crypto/pseudonym';
+import type { Sealer } from '../keyring/sealer';
+import type { SubjectKey, SubjectKeys } from '../keyring/subject-keys';
+import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
+import { baseType, type TableFile, type WaitingRows } from './waiting-rows';
+
+export interface SealingParts {
+  readonly catalogue: Catalogue;
+  readonly keys: SubjectKeys;
+  readonly sealer: Sealer;
+}
+
+export class BackfillChunk {
+  constructor(
+    private readonly parts: SealingParts,
+    private readonly table: string,
+    private readonly columns: readonly Column[],
+    private readonly waiting: WaitingRows,
+  ) {}
+
+  /** @returns how many rows were sealed */
+  async run(connection: Queryable, file: TableFile, from: number, to: number): Promise<number> {
+    const { rows } = await connection.query(this.waiting.between(file), [`(${from},0)`, `(${to},0)`]);
+    if (rows.length === 0) return 0;
+    const keys = await this.keysOf(rows);
+    const sealed = rows.map((row) => this.sealRow(row, keys));
+    await connection.query(this.update(file), [
+      rows.map((row) => row.at),
+      ...this.columns.map((_, i) => sealed.map((row) => row[i])),
+    ]);
+    return rows.length;
+  }
+
+  private update(file: TableFile): string {
+    const names = this.columns.map((_, i) => `c${i}`).join(', ');
+    const types = this.columns.map((column, i) => `$${i + 2}::${baseType(column)}[]`).join(', ');
+    const sets = this.columns.map((column, i) => `${q(column.name)} = v.c${i}`).join(', ');
+    return `update only ${file.name} t set ${sets} from unnest($1::tid[], ${types}) v(at, ${names}) where t.ctid = v.at`;
+  }
+
+  private async keysOf(rows: readonly Row[]): Promise<Map<string, SubjectKey>> {
+    const { path } = this.waiting;
+    if (!path) return new Map();
+    return this.parts.keys.forSubjects(path.kind, [...new Set(rows.map((row) => String(row.subject)))]);
+  }
+
+  private sealRow(row: Row, keys: ReadonlyMap<string, SubjectKey>): unknown[] {
+    const { sealer } = this.parts;
+    const key = keys.get(String(row.subject));
+    const rowSealer = key && sealer.row(key);
+    const values = this.columns.map((column, i) => {
+      const { element } = column;
+      const value = row[`c${i}`];
+      const names = { table: this.table, column: column.name };
+      if (value === null || value === undefined || !element) return null;
+      if (element.protect === 'truncate-ip') return sealer.truncate(element, value, names);
+      // what was written since the declaration, beside a value that waits, stays as it is
+      if (element.protect === 'pseudonymise')
+        return isPseudonym(String(value)) ? value : key && sealer.pseudonym(key, element, value, names);
+      if (isEnvelope(value as Uint8Array)) return value;
+      return rowSealer && sealer.seal(rowSealer, element, plainValue(value as Uint8Array, element.codec), names);
+    });
+    rowSealer?.wipe();
+    return values;
+  }
+}
+
+/** What `begin_transition` made of the old value: the bytes of its text. */
+function plainValue(bytes: Uint8Array, codec: string): unknown {
+  const text = Buffer.from(bytes).toString('utf8');
+  return codec === 'bytes' ? Buffer.from(text.slice(2), 'hex') : text;
+}
