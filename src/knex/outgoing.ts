@@ -45,7 +45,7 @@ export class Outgoing {
     this.sealed.delete(query);
     const result = async (bindings: unknown[]): Promise<QueryResult> =>
       (await send({ ...query, bindings })).response as QueryResult;
-    if (!sets) return (await send(query)).response as QueryResult;
+    if (!sets) return (await send({ ...query })).response as QueryResult;
     return factsOf(query)?.narrowed ? allOrNone(connection, sets, result) : result(sets[0] ?? []);
   }
 

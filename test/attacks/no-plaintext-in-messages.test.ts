@@ -114,6 +114,15 @@ const WORKS: Record<string, Work> = {
   'a statement that takes too long': (db) =>
     db('users').where(BY_EMAIL).whereRaw('pg_sleep(1) is not null').timeout(30, { cancel: true }),
   'something tampered with': (db) => db('contracts').whereNotNull('signatory').whereRaw('id = 2').select(),
+  'something tampered with, after what opens': (db) => db('contracts').whereNotNull('signatory').orderBy('id'),
+  'an answer that the application’s own hook chokes on': (db) =>
+    db('contracts').where({ id: 1 }).queryContext({ choke: true }),
+  'a read of what is clear': (db) => db('users').whereNotNull('nickname').select('nickname', 'last_ip'),
+  'a pluck of what is clear': (db) => db('users').whereNotNull('nickname').pluck('nickname'),
+  'a raw read of what is clear': (db) => db.raw('select id, nickname as n from users'),
+  'a read of an expression over what is clear': (db) =>
+    db('users').select(db.raw('upper(nickname) as n'), db.raw('to_jsonb(nickname) as j')),
+  'an update that returns what is clear': (db) => db('users').where({ id: 2 }).update({ locale: 'fr' }, ['nickname']),
   'a refused query on a transaction': (db) =>
     db.transaction((trx) =>
       trx('users')
@@ -150,7 +159,17 @@ describe('No value of a person stands in anything that is said about a statement
         (...args: unknown[]) => say(`log.${level}`, ...args),
       ]),
     );
-    world = await createWorld({ config: { debug: true, log, asyncStackTraces: true } });
+    world = await createWorld({
+      config: {
+        debug: true,
+        log,
+        asyncStackTraces: true,
+        postProcessResponse: (answer, context) => {
+          if (context?.choke) throw new Error('choked');
+          return answer;
+        },
+      },
+    });
     await world.db.schema.createTable('clear', (t) => {
       t.increments('id');
       t.integer('user_id').references('users.id');
@@ -161,10 +180,10 @@ describe('No value of a person stands in anything that is said about a statement
     });
     await world.db('users').insert([
       { id: 1, email: 'one@example.org' },
-      { id: 2, email: 'two@example.org' },
+      { id: 2, email: 'two@example.org', nickname: 'canarynick' },
     ]);
     await world.db('contracts').insert([
-      { user_id: 1, signatory: 'x' },
+      { user_id: 1, signatory: 'Canaryname' },
       { user_id: 2, signatory: 'Canaryname' },
     ]);
     await world.plain.raw(`update contracts set signatory =
