@@ -5,6 +5,7 @@
  */
 
 import { classifyParameters } from './classify';
+import { translated } from './database-errors';
 import { StatementDescriptions } from './describe';
 import { factsOf } from './frame';
 import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
@@ -27,11 +28,16 @@ export class Outgoing {
     if (this.sealed.has(query)) return;
     const narrowed = factsOf(query)?.narrowed;
     await this.classify(client, connection, query);
-    if (narrowed) {
-      await this.classify(client, connection, narrowed.query);
-      this.sealed.set(query, await sealForEach(client, this.seam, connection, query, narrowed));
-    } else if (holdsMarkers(query.bindings)) {
-      this.sealed.set(query, [await sealBindings(this.seam, connection, query.bindings)]);
+    if (narrowed) await this.classify(client, connection, narrowed.query);
+    if (!narrowed && !holdsMarkers(query.bindings)) return;
+    try {
+      const sets = narrowed
+        ? await sealForEach(client, this.seam, connection, query, narrowed)
+        : [await sealBindings(this.seam, connection, query.bindings)];
+      this.sealed.set(query, sets);
+    } catch (error) {
+      // whom a statement concerns is asked with the values of that statement
+      throw translated(error, this.seam, true);
     }
   }
 
@@ -80,7 +86,7 @@ export class Outgoing {
       return await this.descriptions.parameterTypes(connection, client.positionBindings(query.sql), remember);
     } catch (error) {
       if (!watched) return undefined;
-      const failure = error as Error;
+      const failure = translated(error, this.seam, true) as Error;
       failure.message = `${query.sql} - ${failure.message}`;
       client.emit('query-error', failure, query);
       throw failure;

@@ -47,6 +47,12 @@ const WORKS: Record<string, Work> = {
     db('clear').insert({ user_id: 1, born: '1907-07-07 canarynick', doc: '{}' }),
   'an insert of bad JSON': (db) => db('clear').insert({ user_id: 1, doc: '{"canarynick' }),
   'an insert beyond a clear number': (db) => db('clear').insert({ user_id: 1, size: '99canarynick' }),
+  'an upsert that looks for a clear number that is none': (db) =>
+    db('clear').insert({ user_id: 1, size: '99canarynick', body: 'canarybody' }).onConflict('size').merge(),
+  'an update of those with a clear number that is none': (db) =>
+    db('clear').where({ size: '99canarynick' }).update({ body: 'canarybody' }),
+  'a stream of such an upsert': (db) =>
+    drained(db('clear').insert({ user_id: 1, size: '99canarynick', body: 'canarybody' }).onConflict('size').merge()),
   'an upsert': (db) => db('users').insert(PERSON).onConflict('email').merge().returning('name'),
   'an upsert of values': (db) => db('users').insert(PERSON).onConflict('email').merge({ name: 'Canaryname 2' }),
   'an update': (db) => db('users').where({ id: 1 }).update(PERSON).returning('*'),
@@ -176,6 +182,8 @@ describe('No value of a person stands in anything that is said about a statement
       for (const [name, type] of Object.entries({ born: 'date', doc: 'jsonb', tags: 'text[]', size: 'integer' })) {
         t.specificType(name, type).personal({ category: 'identity.name', protect: 'clear', because: 'a test' });
       }
+      t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.unique('size');
       t.personalData({ purpose: 'tests', basis: 'contract' });
     });
     await world.db('users').insert([
