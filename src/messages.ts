@@ -479,6 +479,16 @@ export const texts = {
     says: (n) => `${n.table}: whose rows this update touches cannot be told`,
     fix: (n) => `.where({ id }).update({ ${n.column}: value })  // without updateFrom and nested updates`,
   },
+  UPDATE_REPEATED: {
+    says: (n) =>
+      `${n.table}: this update is sent once for each person, and what its 'with' does would be done as often`,
+    fix: (n) =>
+      `.where({ id }).update({ ${n.column}: value })  // one person's; or what 'with' writes as its own statement`,
+  },
+  UPDATE_STREAMED: {
+    says: (n) => `${n.table}: this update is sent once for each person, and a stream is one statement`,
+    fix: (n) => `await db('${n.table}').where(…).update({ ${n.column}: value }, ['id'])  // without .stream()`,
+  },
   UPDATE_TOO_MANY: {
     says: (n) =>
       `${n.table}: this update would seal anew for more than ${n.most} people, the most that are done at once`,

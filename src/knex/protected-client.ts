@@ -19,6 +19,7 @@ import type {
   Runner,
 } from './internals';
 import { Subclassing, subclassed } from './internals';
+import { refuseStreamed } from './narrowed-update';
 import { openResult, openRows } from './open-rows';
 import { OpeningStream } from './opening-stream';
 import { holdsMarkers, Outgoing } from './outgoing';
@@ -97,7 +98,10 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       options: object,
     ): Promise<void> {
       try {
-        if (typeof query !== 'string') await outgoing.prepare(this, connection, query);
+        if (typeof query !== 'string') {
+          refuseStreamed(query);
+          await outgoing.prepare(this, connection, query);
+        }
       } catch (error) {
         stream.emit('error', error);
         throw error;

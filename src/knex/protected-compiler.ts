@@ -18,7 +18,7 @@ import {
   type Statement,
   verbatim,
 } from './internals';
-import { MOST_SUBJECTS_PER_UPDATE } from './narrowed-update';
+import { MOST_SUBJECTS_PER_UPDATE, refuseRepeatedWrites } from './narrowed-update';
 import { indexExpression } from './predicates';
 import { Scope } from './scope';
 import {
@@ -154,6 +154,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     private narrow(table: Table, row: SubjectRow): void {
       const frame = currentFrame();
       if (!frame || frame.isNested || this.single.updateFrom) refuseTable('UPDATE_UNPINNED', table);
+      refuseRepeatedWrites(this, table);
       const query = this.builder.clone();
       query._method = 'select';
       const single: SingleClauses & { limit?: unknown; offset?: unknown } = { ...query._single };

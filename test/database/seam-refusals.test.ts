@@ -164,6 +164,35 @@ const UNSUPPORTED: Refused[] = [
     (db) => db.raw('with w as (?) select 1', [db('users').where({ locale: 'x' }).update({ name: 'x' }) as never]),
   ],
   [
+    'an update of several people beside a CTE that writes',
+    'UPDATE_REPEATED',
+    (db) =>
+      db
+        .with('w', (qb) => qb.insert({ name: 'once' }).into('products').returning('id'))
+        .from('users')
+        .whereIn('id', [1, 2])
+        .update({ name: 'x' }),
+  ],
+  [
+    'an update of several people beside a CTE of raw text',
+    'UPDATE_REPEATED',
+    (db) =>
+      db
+        .with('w', db.raw("insert into products (name) values ('once') returning id"))
+        .from('users')
+        .whereIn('id', [1, 2])
+        .update({ name: 'x' }),
+  ],
+  [
+    'a streamed update of several people',
+    'UPDATE_STREAMED',
+    async (db) => {
+      for await (const row of db('users').whereIn('id', [1, 2]).update({ name: 'x' }).returning('id').stream()) {
+        expect.fail(`a row came: ${row.id}`);
+      }
+    },
+  ],
+  [
     'merge of values into several rows',
     'MERGE_MANY',
     (db) =>
