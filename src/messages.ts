@@ -527,6 +527,21 @@ export const texts = {
     says: (n) => `parameter ${n.parameter} was given as somebody's value, but does not belong to a sealed column`,
     fix: () => 'pass the plain value',
   },
+  PLACEHOLDER_SENT: {
+    says: (n) => `${n.label} is a placeholder: the value was about to be sent by a client that does not know it`,
+    fix: () =>
+      'const { sql, bindings } = query.toSQL(); await db.raw(sql, bindings)  // db being the protected instance',
+  },
+  PLACEHOLDER_AS_VALUE: {
+    says: (n) =>
+      `${n.label} was given a placeholder as its value: one of subject().value(), or among the bindings of toSQL()`,
+    fix: (n) => `{ ${field(n)}: value }  // the plain value; subject(…).value(value) is for db.raw()`,
+  },
+  PRINTED_SQL: {
+    says: () =>
+      `this SQL was printed: placeholders stand in it where personal values were, and would be taken for them`,
+    fix: () => 'const { sql, bindings } = query.toSQL(); await db.raw(sql, bindings)',
+  },
   STRING_FOR_BYTEA: {
     says: (n) =>
       `parameter ${n.parameter} is text where PostgreSQL expects bytes: it would be compared with ciphertext and match nothing`,

@@ -138,6 +138,8 @@ export interface InternalClient {
   runner(builder: object): Runner;
   parameter(value: unknown, builder: InternalBuilder, holder: unknown): string;
   positionBindings(sql: string): string;
+  parameterize(values: unknown, ...more: unknown[]): string;
+  _escapeBinding(binding: unknown, context?: object): string;
   customWrapIdentifier(name: string, origin: (name: string) => string, context: unknown): string;
   acquireConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): Promise<void>;

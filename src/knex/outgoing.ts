@@ -4,12 +4,13 @@
  * the bindings that events, logs and errors see keep their markers.
  */
 
+import { UnsupportedQueryError } from '../errors';
 import { classifyParameters } from './classify';
 import { translated } from './database-errors';
 import { StatementDescriptions } from './describe';
 import { factsOf } from './frame';
 import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
-import { Marker } from './marker';
+import { holdsMarkers, PRINTED } from './marker';
 import { allOrNone, sealForEach } from './narrowed-update';
 import { sealBindings } from './seal-bindings';
 import type { Seam } from './seam';
@@ -26,6 +27,7 @@ export class Outgoing {
   /** Everything that can refuse a statement. Does nothing when done already. */
   async prepare(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
     if (this.sealed.has(query)) return;
+    if (query.sql?.includes(PRINTED)) throw new UnsupportedQueryError('PRINTED_SQL');
     const narrowed = factsOf(query)?.narrowed;
     await this.classify(client, connection, query);
     if (narrowed) await this.classify(client, connection, narrowed.query);
@@ -92,12 +94,4 @@ export class Outgoing {
       throw failure;
     }
   }
-}
-
-export function holdsMarkers(bindings: readonly unknown[] | undefined): boolean {
-  return bindings?.some(isMarked) ?? false;
-}
-
-function isMarked(binding: unknown): boolean {
-  return binding instanceof Marker || (Array.isArray(binding) && binding.some(isMarked));
 }

@@ -19,10 +19,11 @@ import type {
   Runner,
 } from './internals';
 import { Subclassing, subclassed } from './internals';
+import { holdsMarkers, printed, refuseInside } from './marker';
 import { refuseStreamed } from './narrowed-update';
 import { openResult, openRows } from './open-rows';
 import { OpeningStream } from './opening-stream';
-import { holdsMarkers, Outgoing } from './outgoing';
+import { Outgoing } from './outgoing';
 import { PersonalResults, showsPersonal } from './personal-results';
 import { PROTECTED, protectedBuilder, protectedRaw } from './protected-builder';
 import { protectedCompiler } from './protected-compiler';
@@ -64,6 +65,16 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
 
     override runner(builder: object): Runner {
       return schema.refreshing(super.runner(builder), builder);
+    }
+
+    /** Knex makes JSON of objects here, and of a placeholder in one its text. */
+    override parameterize(values: unknown, ...more: unknown[]): string {
+      for (const value of Array.isArray(values) ? values : [values]) refuseInside(value);
+      return super.parameterize(values, ...more);
+    }
+
+    override _escapeBinding(binding: unknown, context?: object): string {
+      return printed(binding) ?? super._escapeBinding(binding, context);
     }
 
     override async query(connection: Connection, query: CompiledQuery | string): Promise<CompiledQuery> {

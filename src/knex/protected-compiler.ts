@@ -30,7 +30,7 @@ import {
   refuseSetOperations,
   refuseWindow,
 } from './selection';
-import { SubjectRow } from './subject-row';
+import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
@@ -140,8 +140,9 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       const anchor = anchorInWhere(this, anchorColumns(path));
       refuseMoving(this, path, anchor, data);
       if (!sealsAnything(table, data, nameOf(this))) return undefined;
-      const row = new SubjectRow(path, anchor);
-      if (!anchor) this.narrow(table, row);
+      if (anchor) return new SubjectRow(path, anchor);
+      const row = new UnnamedRow(path);
+      this.narrow(table, row);
       return row;
     }
 

@@ -34,6 +34,13 @@ export class SubjectRow {
   }
 }
 
+/** The rows of an update that does not say whose they are: that is selected first (`narrowed-update.ts`). */
+export class UnnamedRow extends SubjectRow {
+  constructor(path: SubjectPath) {
+    super(path, undefined);
+  }
+}
+
 /** With its schema, whatever the session's search_path is. */
 export function qualifiedName({ schema, name }: Table): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
