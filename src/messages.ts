@@ -542,10 +542,10 @@ export const texts = {
       `this SQL was printed: placeholders stand in it where personal values were, and would be taken for them`,
     fix: () => 'const { sql, bindings } = query.toSQL(); await db.raw(sql, bindings)',
   },
-  STRING_FOR_BYTEA: {
+  VALUE_FOR_BYTEA: {
     says: (n) =>
-      `parameter ${n.parameter} is text where PostgreSQL expects bytes: it would be compared with ciphertext and match nothing`,
-    fix: () => 'compare with = or = any(?), or pass a Buffer if bytes are meant',
+      `parameter ${n.parameter} is ${n.given}, which PostgreSQL takes for bare bytes here: compared with ciphertext, it matches nothing`,
+    fix: () => 'compare with = or = any(?); where bytes are meant, pass a Buffer',
   },
   AMBIGUOUS_TABLE: {
     says: (n) => `several schemas hold a table '${n.table}', and it is protected`,

@@ -73,7 +73,7 @@ export class Outgoing {
     const names = WatchedNames.of(catalogue);
     const watched = names.mentions(query.sql);
     const types = await this.typesOf(client, connection, query, watched, !names.ambiguous);
-    if (types) query.bindings = classifyParameters(catalogue, query.bindings, types, watched);
+    if (types) query.bindings = classifyParameters(catalogue, query.bindings, types, watched ? query.sql : undefined);
   }
 
   /** A statement that cannot be parsed is left to fail by itself, where nothing in it can be personal. */

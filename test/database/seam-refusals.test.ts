@@ -227,7 +227,7 @@ const UNSUPPORTED: Refused[] = [
   ],
   [
     'raw: in (…)',
-    'STRING_FOR_BYTEA',
+    'VALUE_FOR_BYTEA',
     (db) => db.raw('select * from users where email in (?, ?)', ['a@example.org', 'b@example.org']),
   ],
   [
@@ -237,7 +237,7 @@ const UNSUPPORTED: Refused[] = [
   ],
   [
     'raw: coalesce with a parameter',
-    'STRING_FOR_BYTEA',
+    'VALUE_FOR_BYTEA',
     (db) => db.raw('select coalesce(email, ?) from users', ['a@example.org']),
   ],
   ['raw: insert of a pseudonym', 'RAW_UNPINNED', (db) => db.raw('insert into users (crm_id) values (?)', ['x'])],
