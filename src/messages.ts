@@ -497,6 +497,16 @@ export const texts = {
     says: (n) => `${n.table}: whose rows this update touches cannot be told`,
     fix: (n) => `.where({ id }).update({ ${n.column}: value })  // without updateFrom and nested updates`,
   },
+  UPDATE_REPEATED: {
+    says: (n) =>
+      `${n.table}: this update is sent once for each person, and what its 'with' does would be done as often`,
+    fix: (n) =>
+      `.where({ id }).update({ ${n.column}: value })  // one person's; or what 'with' writes as its own statement`,
+  },
+  UPDATE_STREAMED: {
+    says: (n) => `${n.table}: this update is sent once for each person, and a stream is one statement`,
+    fix: (n) => `await db('${n.table}').where(…).update({ ${n.column}: value }, ['id'])  // without .stream()`,
+  },
   UPDATE_TOO_MANY: {
     says: (n) =>
       `${n.table}: this update would seal anew for more than ${n.most} people, the most that are done at once`,
@@ -547,10 +557,25 @@ export const texts = {
     says: (n) => `parameter ${n.parameter} was given as somebody's value, but does not belong to a sealed column`,
     fix: () => 'pass the plain value',
   },
-  STRING_FOR_BYTEA: {
+  PLACEHOLDER_SENT: {
+    says: (n) => `${n.label} is a placeholder: the value was about to be sent by a client that does not know it`,
+    fix: () =>
+      'const { sql, bindings } = query.toSQL(); await db.raw(sql, bindings)  // db being the protected instance',
+  },
+  PLACEHOLDER_AS_VALUE: {
     says: (n) =>
-      `parameter ${n.parameter} is text where PostgreSQL expects bytes: it would be compared with ciphertext and match nothing`,
-    fix: () => 'compare with = or = any(?), or pass a Buffer if bytes are meant',
+      `${n.label} was given a placeholder as its value: one of subject().value(), or among the bindings of toSQL()`,
+    fix: (n) => `{ ${field(n)}: value }  // the plain value; subject(…).value(value) is for db.raw()`,
+  },
+  PRINTED_SQL: {
+    says: () =>
+      `this SQL was printed: placeholders stand in it where personal values were, and would be taken for them`,
+    fix: () => 'const { sql, bindings } = query.toSQL(); await db.raw(sql, bindings)',
+  },
+  VALUE_FOR_BYTEA: {
+    says: (n) =>
+      `parameter ${n.parameter} is ${n.given}, which PostgreSQL takes for bare bytes here: compared with ciphertext, it matches nothing`,
+    fix: () => 'compare with = or = any(?); where bytes are meant, pass a Buffer',
   },
   AMBIGUOUS_TABLE: {
     says: (n) => `several schemas hold a table '${n.table}', and it is protected`,

@@ -124,12 +124,10 @@ export class Catalogue {
     return this.byDomainArray.get(oid);
   }
 
-  /** The element of the column a result field came from, by RowDescription's table OID and attribute number. */
-  elementOfField(tableOid: number, position: number): Element | undefined {
+  /** The column a result field came from, by RowDescription's table OID and attribute number. */
+  columnOfField(tableOid: number, position: number): Column | undefined {
     const table = this.byOid.get(tableOid);
-    if (!table) return undefined;
-    for (const column of table.columns.values()) if (column.position === position) return column.element;
-    return undefined;
+    return table && [...table.columns.values()].find((column) => column.position === position);
   }
 
   subjectTable(kind: string): Table | undefined {

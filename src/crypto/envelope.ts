@@ -68,6 +68,11 @@ export function isEnvelope(bytes: Uint8Array): boolean {
   return bytes[0] === MAGIC[0] && bytes[1] === MAGIC[1];
 }
 
+/** Whether this can be nothing but a sealed value, or the operand of a search: every byte that says what it is does. */
+export function hasSealedShape(bytes: Uint8Array): boolean {
+  return readEnvelope(bytes) !== undefined || isToken(bytes);
+}
+
 /**
  * Takes a sealed value apart.
  *
@@ -129,6 +134,14 @@ export function keyIdOf(bytes: Uint8Array): Uint8Array {
   const start = keyIdOffset(hasFlag(bytes, FLAG_INDEX));
   return bytes.subarray(start, start + KEY_ID_BYTES);
 }
+
+function isToken(bytes: Uint8Array): boolean {
+  return bytes.length === TOKEN_BYTES && equal(bytes.subarray(0, FLAGS_OFFSET + 1), TOKEN_HEAD);
+}
+
+/** Magic, suite, flags, element and blind index; neither key nor ciphertext. */
+const TOKEN_BYTES = INDEX_OFFSET + INDEX_BYTES;
+const TOKEN_HEAD = concatPublic(MAGIC, Uint8Array.of(SUITE, FLAG_INDEX | FLAG_TOKEN));
 
 function prefix(flags: number, element: number): Uint8Array {
   return concatPublic(MAGIC, Uint8Array.of(SUITE, flags), u32(element));

@@ -4,20 +4,20 @@
  */
 import { type Catalogue, type Element, namesOfLabel } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
+import { refuseForBytes } from './bare-bytes';
 import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
 
-const BYTEA = 17;
 /** boolean, integers, oid, uuid: what rows are named by. */
 const NAMING = new Set([16, 20, 21, 23, 26, 2950]);
 const NAME = /^(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
-/** @param watched whether the statement mentions personal data: then only ids are shown, and no text is taken for bytes */
+/** @param watched the statement's text where it mentions personal data: then only ids are shown, and only bytes are bytes */
 export function classifyParameters(
   catalogue: Catalogue,
   bindings: readonly unknown[],
   types: readonly number[],
-  watched: boolean,
+  watched: string | undefined,
 ): unknown[] {
   return bindings.map((given, place) => {
     if (given instanceof Marker && !(given instanceof UndescribedMarker) && !(given instanceof PinnedValue))
@@ -30,11 +30,9 @@ export function classifyParameters(
     const list = catalogue.elementOfDomainArray(type);
     if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1));
     if (element) return operand(element, value, place + 1);
-    // PostgreSQL would read the text as bytes, compare it with ciphertext and match nothing, silently.
-    if (watched && type === BYTEA && typeof value === 'string' && !value.startsWith('\\x')) {
-      throw new UnsupportedQueryError('STRING_FOR_BYTEA', { parameter: place + 1 });
-    }
-    return watched && !isName(value, type) ? new ClearMarker(`parameter ${place + 1}`, value) : value;
+    if (watched === undefined) return value;
+    refuseForBytes(catalogue, watched, type, value, place + 1);
+    return isName(value, type) ? value : new ClearMarker(`parameter ${place + 1}`, value);
   });
 }
 

@@ -138,6 +138,8 @@ export interface InternalClient {
   runner(builder: object): Runner;
   parameter(value: unknown, builder: InternalBuilder, holder: unknown): string;
   positionBindings(sql: string): string;
+  parameterize(values: unknown, ...more: unknown[]): string;
+  _escapeBinding(binding: unknown, context?: object): string;
   customWrapIdentifier(name: string, origin: (name: string) => string, context: unknown): string;
   acquireConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): Promise<void>;
@@ -174,14 +176,14 @@ export function verbatim(sql: string): string {
 /** SQL around one parameter, in the place of a value; a class of its own, for Knex makes JSON of plain objects. */
 export class Around {
   readonly isRawInstance = true;
+  readonly #compiled: { sql: string; bindings: unknown[] };
 
-  constructor(
-    private readonly sql: string,
-    private readonly binding: unknown,
-  ) {}
+  constructor(sql: string, binding: unknown) {
+    this.#compiled = { sql, bindings: [binding] };
+  }
 
   toSQL(): { sql: string; bindings: unknown[] } {
-    return { sql: this.sql, bindings: [this.binding] };
+    return this.#compiled;
   }
 }
 

@@ -4,24 +4,29 @@
  * debug output) shows the marker's label, never the value (DESIGN.md mechanism 4).
  */
 import { inspect } from 'node:util';
-import type { Element } from '../catalogue/model';
+import { type Element, namesOfLabel } from '../catalogue/model';
+import { UnsupportedQueryError } from '../errors';
+import type { Names } from '../messages';
 import type { SubjectRow } from './subject-row';
+
+/** How every marker begins when it is printed. It is no SQL in any place of an expression: what is printed cannot be executed. */
+export const PRINTED = '[oubli ';
 
 /** Private fields: no printer, serialiser or deep copy reaches the value. */
 export abstract class Marker {
   constructor(readonly label: string) {}
 
   toString(): string {
-    return `[oubli ${this.label}]`;
+    return `${PRINTED}${this.label}]`;
   }
 
   toJSON(): string {
     return this.toString();
   }
 
-  /** What `pg` and Knex's own formatter would send or print if a marker ever slipped through: the database refuses it. */
-  toPostgres(): string {
-    return this.toString();
+  /** Asked by a `pg` client that is not ours: a marker's text must not be stored or compared in place of the value. */
+  toPostgres(): never {
+    throw new UnsupportedQueryError('PLACEHOLDER_SENT', { label: this.label });
   }
 
   [inspect.custom](): string {
@@ -33,8 +38,10 @@ export abstract class Marker {
 export abstract class ValueMarker extends Marker {
   readonly #value: unknown;
 
+  /** @throws UnsupportedQueryError when the value is, or holds, a marker: its text would be sealed in place of the value */
   constructor(label: string, value: unknown) {
     super(label);
+    if (isMarked(value)) throw new UnsupportedQueryError('PLACEHOLDER_AS_VALUE', namesOf(this));
     this.#value = value;
   }
 
@@ -96,4 +103,39 @@ export class AnchorMarker extends Marker {
   ) {
     super(label);
   }
+}
+
+/** A binding as SQL that is printed shows it; undefined where it holds no marker, and Knex prints it. */
+export function printed(binding: unknown): string | undefined {
+  if (binding instanceof Marker) return binding.toString();
+  return isMarked(binding) ? `${PRINTED}values]` : undefined;
+}
+
+export function holdsMarkers(bindings: readonly unknown[] | undefined): boolean {
+  return bindings?.some((binding) => isMarked(binding)) ?? false;
+}
+
+/** Whether a value is a marker or holds one, wherever `pg` or a codec of ours would come upon it as it writes JSON. */
+export function isMarked(value: unknown, seen?: Set<object>): boolean {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false;
+  if (value instanceof Marker) return true;
+  if (seen?.has(value) || writesItself(value)) return false;
+  const met = (seen ?? new Set()).add(value);
+  return Object.values(value).some((each) => isMarked(each, met));
+}
+
+/** @throws UnsupportedQueryError when an object holds a marker that would be written as JSON; in an array each is replaced */
+export function refuseInside(value: unknown): void {
+  if (value instanceof Marker || Array.isArray(value) || !isMarked(value)) return;
+  throw new UnsupportedQueryError('PLACEHOLDER_AS_VALUE', { label: 'an object' });
+}
+
+/** A Date, a decimal of some library. */
+function writesItself(value: object): boolean {
+  return 'toJSON' in value || 'toPostgres' in value;
+}
+
+/** Table and column of a marker's label, where it names them. */
+export function namesOf({ label }: Marker): Names {
+  return label.includes('.') ? { ...namesOfLabel(label), label } : { label };
 }

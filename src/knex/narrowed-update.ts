@@ -2,23 +2,43 @@
  * An update that does not name whose rows it touches: they are selected first, then it is sent once for each person, sealed
  * under her key and bound to her rows, all or none.
  */
+import type { Table } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { withOwnTypes } from '../own-types';
-import type { StatementFacts } from './frame';
+import { refuseTable } from './columns';
+import { factsOf, type StatementFacts } from './frame';
 import {
   type CompiledQuery,
   type Connection,
   type InternalClient,
+  type InternalCompiler,
   isInTransaction,
   type QueryResult,
 } from './internals';
 import { sealBindings, sealBindingsFor } from './seal-bindings';
 import type { Seam } from './seam';
+import { builderOf } from './selection';
 
 export type Narrowed = NonNullable<StatementFacts['narrowed']>;
 
 /** Each person costs a statement; beyond this somebody should think again. */
 export const MOST_SUBJECTS_PER_UPDATE = 1000;
+
+const READS = new Set([undefined, 'select', 'first', 'pluck']);
+
+/** What stands in `with` is carried out as often as the update is sent: it may only read. */
+export function refuseRepeatedWrites(compiler: InternalCompiler, table: Table): void {
+  for (const { value } of compiler.grouped.with ?? []) {
+    const builder = builderOf(compiler.client, value);
+    if (!builder || !READS.has(builder._method)) refuseTable('UPDATE_REPEATED', table);
+  }
+}
+
+/** A cursor runs one statement: of an update that is sent once for each person, only the first person's. */
+export function refuseStreamed(query: CompiledQuery): void {
+  const narrowed = factsOf(query)?.narrowed;
+  if (narrowed) refuseTable('UPDATE_STREAMED', narrowed.row.path.table);
+}
 
 /** The update's bindings, once for each person it concerns. */
 export async function sealForEach(

@@ -86,19 +86,13 @@ function placesToOpen(
   const byPosition = Array.isArray(row);
   fields.forEach((field, position) => {
     const place = byPosition ? position : field.name;
-    const origin = seam.catalogue.elementOfField(field.tableID, field.columnID);
-    const mayBeSealed = origin
-      ? origin.protect === 'encrypt'
-      : field.dataTypeID === BYTEA && !isKnownColumn(seam, field);
+    const column = seam.catalogue.columnOfField(field.tableID, field.columnID);
+    const origin = column?.element;
+    const mayBeSealed = column ? origin?.protect === 'encrypt' : field.dataTypeID === BYTEA;
     if (mayBeSealed) places.set(place, origin);
     else places.delete(place);
   });
   return places;
-}
-
-function isKnownColumn(seam: Seam, { tableID, columnID }: Field): boolean {
-  const table = seam.catalogue.table(tableID);
-  return table !== undefined && [...table.columns.values()].some((column) => column.position === columnID);
 }
 
 /** A `bytea` as `pg` gives it, or as text where the application set a type parser of its own for it. */

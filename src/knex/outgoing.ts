@@ -4,11 +4,13 @@
  * the bindings that events, logs and errors see keep their markers.
  */
 
+import { UnsupportedQueryError } from '../errors';
 import { classifyParameters } from './classify';
+import { translated } from './database-errors';
 import { StatementDescriptions } from './describe';
 import { factsOf } from './frame';
 import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
-import { Marker } from './marker';
+import { holdsMarkers, PRINTED } from './marker';
 import { allOrNone, sealForEach } from './narrowed-update';
 import { sealBindings } from './seal-bindings';
 import type { Seam } from './seam';
@@ -25,13 +27,19 @@ export class Outgoing {
   /** Everything that can refuse a statement. Does nothing when done already. */
   async prepare(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
     if (this.sealed.has(query)) return;
+    if (query.sql?.includes(PRINTED)) throw new UnsupportedQueryError('PRINTED_SQL');
     const narrowed = factsOf(query)?.narrowed;
     await this.classify(client, connection, query);
-    if (narrowed) {
-      await this.classify(client, connection, narrowed.query);
-      this.sealed.set(query, await sealForEach(client, this.seam, connection, query, narrowed));
-    } else if (holdsMarkers(query.bindings)) {
-      this.sealed.set(query, [await sealBindings(this.seam, connection, query.bindings)]);
+    if (narrowed) await this.classify(client, connection, narrowed.query);
+    if (!narrowed && !holdsMarkers(query.bindings)) return;
+    try {
+      const sets = narrowed
+        ? await sealForEach(client, this.seam, connection, query, narrowed)
+        : [await sealBindings(this.seam, connection, query.bindings)];
+      this.sealed.set(query, sets);
+    } catch (error) {
+      // whom a statement concerns is asked with the values of that statement
+      throw translated(error, this.seam, true);
     }
   }
 
@@ -45,7 +53,7 @@ export class Outgoing {
     this.sealed.delete(query);
     const result = async (bindings: unknown[]): Promise<QueryResult> =>
       (await send({ ...query, bindings })).response as QueryResult;
-    if (!sets) return (await send(query)).response as QueryResult;
+    if (!sets) return (await send({ ...query })).response as QueryResult;
     return factsOf(query)?.narrowed ? allOrNone(connection, sets, result) : result(sets[0] ?? []);
   }
 
@@ -65,7 +73,7 @@ export class Outgoing {
     const names = WatchedNames.of(catalogue);
     const watched = names.mentions(query.sql);
     const types = await this.typesOf(client, connection, query, watched, !names.ambiguous);
-    if (types) query.bindings = classifyParameters(catalogue, query.bindings, types, watched);
+    if (types) query.bindings = classifyParameters(catalogue, query.bindings, types, watched ? query.sql : undefined);
   }
 
   /** A statement that cannot be parsed is left to fail by itself, where nothing in it can be personal. */
@@ -80,18 +88,10 @@ export class Outgoing {
       return await this.descriptions.parameterTypes(connection, client.positionBindings(query.sql), remember);
     } catch (error) {
       if (!watched) return undefined;
-      const failure = error as Error;
+      const failure = translated(error, this.seam, true) as Error;
       failure.message = `${query.sql} - ${failure.message}`;
       client.emit('query-error', failure, query);
       throw failure;
     }
   }
-}
-
-export function holdsMarkers(bindings: readonly unknown[] | undefined): boolean {
-  return bindings?.some(isMarked) ?? false;
-}
-
-function isMarked(binding: unknown): boolean {
-  return binding instanceof Marker || (Array.isArray(binding) && binding.some(isMarked));
 }

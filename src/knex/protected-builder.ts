@@ -1,12 +1,12 @@
 /**
  * Knex's query builder and raw query, so far as they must know that they belong to a protected instance: they refuse foreign
- * transactions, keep opened rows out of their own events, and a raw text reports its parameters to the statement it is part of.
+ * transactions, keep personal rows out of their own events, and a raw text reports its parameters to the statement it is part of.
  */
 import type { Catalogue } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { compileWithin, currentFrame } from './frame';
 import type { Class, CompiledQuery, InternalBuilder, RawQuery } from './internals';
-import type { OpenedResults } from './opened-results';
+import type { PersonalResults } from './personal-results';
 import { Scope } from './scope';
 import { concealUndescribed } from './undescribed';
 
@@ -21,16 +21,16 @@ interface Emitter {
   transacting(transaction?: { client?: object }): unknown;
 }
 
-export function protectedBuilder(Base: Class<InternalBuilder>, opened: OpenedResults): Class<InternalBuilder> {
-  return guarding(Base as Class<InternalBuilder & Emitter>, opened);
+export function protectedBuilder(Base: Class<InternalBuilder>, personal: PersonalResults): Class<InternalBuilder> {
+  return guarding(Base as Class<InternalBuilder & Emitter>, personal);
 }
 
 export function protectedRaw(
   Base: Class<RawQuery>,
-  opened: OpenedResults,
+  personal: PersonalResults,
   catalogue: () => Catalogue,
 ): Class<RawQuery> {
-  return class ProtectedRaw extends guarding(Base as Class<RawQuery & Emitter>, opened) {
+  return class ProtectedRaw extends guarding(Base as Class<RawQuery & Emitter>, personal) {
     override toSQL(method?: string, tz?: string): CompiledQuery {
       const compile = (): CompiledQuery => {
         const query = super.toSQL(method, tz);
@@ -46,7 +46,7 @@ export function protectedRaw(
   };
 }
 
-function guarding<T extends Emitter>(Base: Class<T>, opened: OpenedResults): Class<T> {
+function guarding<T extends Emitter>(Base: Class<T>, personal: PersonalResults): Class<T> {
   class Guarding extends (Base as Class<Emitter>) {
     /** `db('t').transacting(trx)` of an unprotected instance would store plaintext. */
     override transacting(transaction?: { client?: object }): unknown {
@@ -55,7 +55,7 @@ function guarding<T extends Emitter>(Base: Class<T>, opened: OpenedResults): Cla
     }
 
     override emit(event: string, ...args: unknown[]): boolean {
-      return super.emit(event, ...opened.redacted(event, args));
+      return super.emit(event, ...personal.redacted(event, args));
     }
   }
   return Guarding as unknown as Class<T>;

@@ -14,14 +14,17 @@ import type {
   InternalBuilder,
   InternalClient,
   InternalCompiler,
+  QueryResult,
   RawQuery,
   Runner,
 } from './internals';
 import { Subclassing, subclassed } from './internals';
+import { holdsMarkers, printed, refuseInside } from './marker';
+import { refuseStreamed } from './narrowed-update';
 import { openResult, openRows } from './open-rows';
-import { OpenedResults } from './opened-results';
 import { OpeningStream } from './opening-stream';
-import { holdsMarkers, Outgoing } from './outgoing';
+import { Outgoing } from './outgoing';
+import { PersonalResults, showsPersonal } from './personal-results';
 import { PROTECTED, protectedBuilder, protectedRaw } from './protected-builder';
 import { protectedCompiler } from './protected-compiler';
 import { SchemaWatch } from './schema-watch';
@@ -32,7 +35,7 @@ export { PROTECTED } from './protected-builder';
 const Stock = PostgresClient as Class<InternalClient>;
 
 export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<InternalClient> {
-  const opened = new OpenedResults();
+  const results = new PersonalResults();
   const outgoing = new Outgoing(seam);
   const schema = new SchemaWatch(seam, outgoing.descriptions);
   const catalogue = (): Catalogue => seam.catalogue;
@@ -42,7 +45,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     isKnexOwn('queryCompiler'),
   );
   const builders = new Subclassing<InternalBuilder>(
-    (base) => protectedBuilder(base, opened),
+    (base) => protectedBuilder(base, results),
     isKnexOwn('queryBuilder'),
   );
   const raws = new WeakMap<object, Class<RawQuery>>();
@@ -57,11 +60,21 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     }
 
     override raw(...args: unknown[]): RawQuery {
-      return subclassed(super.raw(...args), raws, (base) => protectedRaw(base, opened, catalogue));
+      return subclassed(super.raw(...args), raws, (base) => protectedRaw(base, results, catalogue));
     }
 
     override runner(builder: object): Runner {
       return schema.refreshing(super.runner(builder), builder);
+    }
+
+    /** Knex makes JSON of objects here, and of a placeholder in one its text. */
+    override parameterize(values: unknown, ...more: unknown[]): string {
+      for (const value of Array.isArray(values) ? values : [values]) refuseInside(value);
+      return super.parameterize(values, ...more);
+    }
+
+    override _escapeBinding(binding: unknown, context?: object): string {
+      return printed(binding) ?? super._escapeBinding(binding, context);
     }
 
     override async query(connection: Connection, query: CompiledQuery | string): Promise<CompiledQuery> {
@@ -72,16 +85,20 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     }
 
     override async _query(connection: Connection, query: CompiledQuery): Promise<CompiledQuery> {
+      let response: QueryResult;
       try {
-        query.response = await outgoing.send(connection, query, (sealed) => super._query(connection, sealed));
+        response = await outgoing.send(connection, query, (sealed) => super._query(connection, sealed));
       } catch (error) {
         throw translated(error, seam, holdsMarkers(query.bindings));
       }
       try {
-        if (await openResult(seam, query.response, connection, schema)) opened.add(query.response);
+        const opened = await openResult(seam, response, connection, schema);
+        if (opened || showsPersonal(seam, query.sql, response)) results.add(response);
       } catch (error) {
-        throw written(error, query.response, connection);
+        throw written(error, response, connection);
       }
+      // not before: an error or a timeout meanwhile shows the query to listeners, and opened rows are not theirs
+      query.response = response;
       return query;
     }
 
@@ -92,7 +109,10 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       options: object,
     ): Promise<void> {
       try {
-        if (typeof query !== 'string') await outgoing.prepare(this, connection, query);
+        if (typeof query !== 'string') {
+          refuseStreamed(query);
+          await outgoing.prepare(this, connection, query);
+        }
       } catch (error) {
         stream.emit('error', error);
         throw error;
@@ -116,7 +136,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     }
 
     override emit(event: string, ...args: unknown[]): boolean {
-      return super.emit(event, ...opened.redacted(event, args));
+      return super.emit(event, ...results.redacted(event, args));
     }
 
     override async destroy(callback?: () => void): Promise<void> {

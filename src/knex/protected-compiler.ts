@@ -18,7 +18,7 @@ import {
   type Statement,
   verbatim,
 } from './internals';
-import { MOST_SUBJECTS_PER_UPDATE } from './narrowed-update';
+import { MOST_SUBJECTS_PER_UPDATE, refuseRepeatedWrites } from './narrowed-update';
 import { indexExpression } from './predicates';
 import { Scope } from './scope';
 import {
@@ -30,7 +30,7 @@ import {
   refuseSetOperations,
   refuseWindow,
 } from './selection';
-import { SubjectRow } from './subject-row';
+import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
@@ -140,8 +140,9 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       const anchor = anchorInWhere(this, anchorColumns(path));
       refuseMoving(this, path, anchor, data);
       if (!sealsAnything(table, data, nameOf(this))) return undefined;
-      const row = new SubjectRow(path, anchor);
-      if (!anchor) this.narrow(table, row);
+      if (anchor) return new SubjectRow(path, anchor);
+      const row = new UnnamedRow(path);
+      this.narrow(table, row);
       return row;
     }
 
@@ -154,6 +155,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     private narrow(table: Table, row: SubjectRow): void {
       const frame = currentFrame();
       if (!frame || frame.isNested || this.single.updateFrom) refuseTable('UPDATE_UNPINNED', table);
+      refuseRepeatedWrites(this, table);
       const query = this.builder.clone();
       query._method = 'select';
       const single: SingleClauses & { limit?: unknown; offset?: unknown } = { ...query._single };

@@ -2,16 +2,27 @@
  * Turns markers into what is sent: sealed values, blind indexes, tokens, truncated addresses, ids. Runs after Knex has
  * emitted its events, and answers with a new array: the one that logs and errors see keeps its markers.
  */
-import { namesOfLabel } from '../catalogue/model';
 import type { RowSealer } from '../crypto/seal';
-import type { Names } from '../errors';
+import { type Names, UnsupportedQueryError } from '../errors';
 import type { SubjectKey } from '../keyring/subject-keys';
 import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
-import { AddressMarker, AnchorMarker, IndexMarker, Marker, SealMarker, TokenMarker, type ValueMarker } from './marker';
+import { refuseTable } from './columns';
+import {
+  AddressMarker,
+  AnchorMarker,
+  IndexMarker,
+  Marker,
+  namesOf,
+  refuseInside,
+  SealMarker,
+  TokenMarker,
+  type ValueMarker,
+} from './marker';
+import { PinnedValue } from './pinned-value';
 import { type RowSubject, type RowSubjects, SubjectResolver } from './resolve-subjects';
 import type { Seam } from './seam';
-import { SubjectRow } from './subject-row';
+import { SubjectRow, UnnamedRow } from './subject-row';
 
 export async function sealBindings(
   seam: Seam,
@@ -19,6 +30,7 @@ export async function sealBindings(
   bindings: readonly unknown[],
 ): Promise<unknown[]> {
   const rows = rowsOf(bindings);
+  refuseUnselected(rows);
   const subjects = await new SubjectResolver(seam.catalogue, seam.sealer, withOwnTypes(connection)).resolve(rows);
   return sealed(seam, bindings, subjects, await keysOf(seam, subjects));
 }
@@ -43,6 +55,13 @@ export async function sealBindingsFor(
   });
 }
 
+/** An update whose person was to be selected first, but is only a text and its bindings now: nobody will select her. */
+function refuseUnselected(rows: ReadonlySet<SubjectRow>): void {
+  for (const row of rows) {
+    if (row instanceof UnnamedRow) refuseTable('UPDATE_UNPINNED', row.path.table);
+  }
+}
+
 function rowsOf(bindings: readonly unknown[]): Set<SubjectRow> {
   return new Set(
     bindings.flatMap((each) => (each instanceof SealMarker || each instanceof AnchorMarker ? [each.row] : [])),
@@ -58,7 +77,9 @@ function sealed(
   const sealing = new Sealing(seam, subjects, keys);
   const replace = (binding: unknown): unknown => {
     if (binding instanceof Marker) return sealing.replace(binding);
-    return Array.isArray(binding) ? binding.map(replace) : binding;
+    if (Array.isArray(binding)) return binding.map(replace);
+    refuseInside(binding);
+    return binding;
   };
   try {
     return bindings.map(replace);
@@ -94,6 +115,8 @@ class Sealing {
     if (marker instanceof IndexMarker) return hex(sealer.index(marker.element, marker.value, names));
     if (marker instanceof AddressMarker) return sealer.truncate(marker.element, marker.value, names);
     if (marker instanceof SealMarker) return this.seal(marker, names);
+    // of raw SQL it became something else when the server had said what it belongs to
+    if (marker instanceof PinnedValue) throw new UnsupportedQueryError('PLACEHOLDER_AS_VALUE', names);
     return (marker as ValueMarker).value;
   }
 
@@ -115,10 +138,6 @@ class Sealing {
     const subject = this.subjects.get(row);
     return this.keys.get(`${subject?.kind}\0${subject?.id}`) as SubjectKey;
   }
-}
-
-function namesOf(marker: Marker): Names {
-  return namesOfLabel(marker.label);
 }
 
 /** bytea as text: Knex and pg spend a quarter of the time on a string that they spend on a Buffer. */

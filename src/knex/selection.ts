@@ -109,7 +109,8 @@ function aliased(compiler: InternalCompiler, name: unknown): unknown {
   return meant?.name ?? written;
 }
 
-function builderOf(client: InternalClient, branch: unknown): InternalBuilder | undefined {
+/** A builder that was given as one, or as a function that makes one. */
+export function builderOf(client: InternalClient, branch: unknown): InternalBuilder | undefined {
   if (typeof branch === 'function') {
     const builder = client.queryBuilder();
     branch.call(builder, builder);

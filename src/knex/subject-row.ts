@@ -32,3 +32,10 @@ export class SubjectRow {
     return this.anchor === undefined && this.path.hops.length === 0;
   }
 }
+
+/** The rows of an update that does not say whose they are: that is selected first (`narrowed-update.ts`). */
+export class UnnamedRow extends SubjectRow {
+  constructor(path: SubjectPath) {
+    super(path, undefined);
+  }
+}

@@ -15,8 +15,7 @@ export class WatchedNames {
   private constructor(catalogue: Catalogue) {
     const names = [...new Set(catalogue.tables.filter(isWatched).map((table) => table.name))];
     this.ambiguous = names.some((name) => catalogue.named(name).length > 1);
-    this.pattern =
-      names.length === 0 ? undefined : new RegExp(`(?<![\\w$])(?:${names.map(escaped).join('|')})(?![\\w$])`, 'i');
+    this.pattern = names.length === 0 ? undefined : pattern(names);
   }
 
   static of(catalogue: Catalogue): WatchedNames {
@@ -31,6 +30,14 @@ export class WatchedNames {
   mentions(sql: string): boolean {
     return this.pattern?.test(sql) ?? false;
   }
+}
+
+export function mentionsTable(sql: string, name: string): boolean {
+  return pattern([name]).test(sql);
+}
+
+function pattern(names: readonly string[]): RegExp {
+  return new RegExp(`(?<![\\w$])(?:${names.map(escaped).join('|')})(?![\\w$])`, 'i');
 }
 
 const watched = new WeakMap<Table, boolean>();

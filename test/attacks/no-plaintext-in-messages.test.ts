@@ -47,6 +47,12 @@ const WORKS: Record<string, Work> = {
     db('clear').insert({ user_id: 1, born: '1907-07-07 canarynick', doc: '{}' }),
   'an insert of bad JSON': (db) => db('clear').insert({ user_id: 1, doc: '{"canarynick' }),
   'an insert beyond a clear number': (db) => db('clear').insert({ user_id: 1, size: '99canarynick' }),
+  'an upsert that looks for a clear number that is none': (db) =>
+    db('clear').insert({ user_id: 1, size: '99canarynick', body: 'canarybody' }).onConflict('size').merge(),
+  'an update of those with a clear number that is none': (db) =>
+    db('clear').where({ size: '99canarynick' }).update({ body: 'canarybody' }),
+  'a stream of such an upsert': (db) =>
+    drained(db('clear').insert({ user_id: 1, size: '99canarynick', body: 'canarybody' }).onConflict('size').merge()),
   'an upsert': (db) => db('users').insert(PERSON).onConflict('email').merge().returning('name'),
   'an upsert of values': (db) => db('users').insert(PERSON).onConflict('email').merge({ name: 'Canaryname 2' }),
   'an update': (db) => db('users').where({ id: 1 }).update(PERSON).returning('*'),
@@ -114,6 +120,15 @@ const WORKS: Record<string, Work> = {
   'a statement that takes too long': (db) =>
     db('users').where(BY_EMAIL).whereRaw('pg_sleep(1) is not null').timeout(30, { cancel: true }),
   'something tampered with': (db) => db('contracts').whereNotNull('signatory').whereRaw('id = 2').select(),
+  'something tampered with, after what opens': (db) => db('contracts').whereNotNull('signatory').orderBy('id'),
+  'an answer that the application’s own hook chokes on': (db) =>
+    db('contracts').where({ id: 1 }).queryContext({ choke: true }),
+  'a read of what is clear': (db) => db('users').whereNotNull('nickname').select('nickname', 'last_ip'),
+  'a pluck of what is clear': (db) => db('users').whereNotNull('nickname').pluck('nickname'),
+  'a raw read of what is clear': (db) => db.raw('select id, nickname as n from users'),
+  'a read of an expression over what is clear': (db) =>
+    db('users').select(db.raw('upper(nickname) as n'), db.raw('to_jsonb(nickname) as j')),
+  'an update that returns what is clear': (db) => db('users').where({ id: 2 }).update({ locale: 'fr' }, ['nickname']),
   'a refused query on a transaction': (db) =>
     db.transaction((trx) =>
       trx('users')
@@ -150,21 +165,33 @@ describe('No value of a person stands in anything that is said about a statement
         (...args: unknown[]) => say(`log.${level}`, ...args),
       ]),
     );
-    world = await createWorld({ config: { debug: true, log, asyncStackTraces: true } });
+    world = await createWorld({
+      config: {
+        debug: true,
+        log,
+        asyncStackTraces: true,
+        postProcessResponse: (answer, context) => {
+          if (context?.choke) throw new Error('choked');
+          return answer;
+        },
+      },
+    });
     await world.db.schema.createTable('clear', (t) => {
       t.increments('id');
       t.integer('user_id').references('users.id');
       for (const [name, type] of Object.entries({ born: 'date', doc: 'jsonb', tags: 'text[]', size: 'integer' })) {
         t.specificType(name, type).personal({ category: 'identity.name', protect: 'clear', because: 'a test' });
       }
+      t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.unique('size');
       t.personalData({ purpose: 'tests', basis: 'contract' });
     });
     await world.db('users').insert([
       { id: 1, email: 'one@example.org' },
-      { id: 2, email: 'two@example.org' },
+      { id: 2, email: 'two@example.org', nickname: 'canarynick' },
     ]);
     await world.db('contracts').insert([
-      { user_id: 1, signatory: 'x' },
+      { user_id: 1, signatory: 'Canaryname' },
       { user_id: 2, signatory: 'Canaryname' },
     ]);
     await world.plain.raw(`update contracts set signatory =

@@ -169,6 +169,35 @@ const UNSUPPORTED: Refused[] = [
     (db) => db.raw('with w as (?) select 1', [db('users').where({ locale: 'x' }).update({ name: 'x' }) as never]),
   ],
   [
+    'an update of several people beside a CTE that writes',
+    'UPDATE_REPEATED',
+    (db) =>
+      db
+        .with('w', (qb) => qb.insert({ name: 'once' }).into('products').returning('id'))
+        .from('users')
+        .whereIn('id', [1, 2])
+        .update({ name: 'x' }),
+  ],
+  [
+    'an update of several people beside a CTE of raw text',
+    'UPDATE_REPEATED',
+    (db) =>
+      db
+        .with('w', db.raw("insert into products (name) values ('once') returning id"))
+        .from('users')
+        .whereIn('id', [1, 2])
+        .update({ name: 'x' }),
+  ],
+  [
+    'a streamed update of several people',
+    'UPDATE_STREAMED',
+    async (db) => {
+      for await (const row of db('users').whereIn('id', [1, 2]).update({ name: 'x' }).returning('id').stream()) {
+        expect.fail(`a row came: ${row.id}`);
+      }
+    },
+  ],
+  [
     'merge of values into several rows',
     'MERGE_MANY',
     (db) =>
@@ -203,7 +232,7 @@ const UNSUPPORTED: Refused[] = [
   ],
   [
     'raw: in (…)',
-    'STRING_FOR_BYTEA',
+    'VALUE_FOR_BYTEA',
     (db) => db.raw('select * from users where email in (?, ?)', ['a@example.org', 'b@example.org']),
   ],
   [
@@ -213,7 +242,7 @@ const UNSUPPORTED: Refused[] = [
   ],
   [
     'raw: coalesce with a parameter',
-    'STRING_FOR_BYTEA',
+    'VALUE_FOR_BYTEA',
     (db) => db.raw('select coalesce(email, ?) from users', ['a@example.org']),
   ],
   ['raw: insert of a pseudonym', 'RAW_UNPINNED', (db) => db.raw('insert into users (crm_id) values (?)', ['x'])],

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { keyQueries } from '../support/listening';
 import { createWorld, type World } from '../support/world';
 
@@ -156,6 +157,18 @@ describe('Writing through the seam', () => {
     const names = await world.db('users').whereIn('id', ids).orderBy('id').pluck('name');
     expect(names).to.deep.equal(['A', 'B']);
     expect(await world.db.raw('select 1 as one').then(({ rows }) => rows)).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('an update of several people may stand beside a CTE that reads, and one of one person beside one that writes', async () => {
+    const ids = [await newUser({ locale: 'ww' }), await newUser({ locale: 'ww' })];
+    const read = (qb: Knex.QueryBuilder): unknown => qb.select('id').from('users').where({ locale: 'ww' });
+    const all = world.db.with('w', read).from('users').whereIn('id', world.db('w').select('id'));
+    expect(await all.update({ name: 'With' })).to.equal(2);
+    expect(await world.db('users').whereIn('id', ids).pluck('name')).to.deep.equal(['With', 'With']);
+    const write = (qb: Knex.QueryBuilder): unknown => qb.insert({ name: 'once' }).into('products').returning('id');
+    await world.db.with('w', write).from('users').where({ id: ids[0] }).update({ name: 'One' });
+    expect(await world.plain('products').where({ name: 'once' })).to.have.length(1);
+    expect(await world.db('users').whereIn('id', ids).orderBy('id').pluck('name')).to.deep.equal(['One', 'With']);
   });
 
   it('an update of several people costs one key query, not one for each', async () => {
