@@ -539,6 +539,12 @@ export const texts = {
     fix: (n) =>
       `insert the rows of ${n.table} anew for the other person, and delete the old ones  // or retry, if none was to change hands`,
   },
+  UNGUARDED: {
+    says: (n) =>
+      `${n.table} has sealed columns and no guard: what is searched for could be stored there as if it were sealed`,
+    fix: (n) =>
+      `select oubli.refresh_guard('${n.table}');  -- in a migration, after the partition or the copy was made`,
+  },
   GUARD_OUTDATED: {
     says: (n) =>
       `the guard of a personal table looks for ${n.given}, which was renamed or dropped past oubli; nothing was written`,

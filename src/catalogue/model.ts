@@ -54,7 +54,7 @@ export interface Table {
   readonly sqlName: string;
   /** `users`, or `billing.invoices` outside of `public`: for plans, receipts and errors. */
   readonly displayName: string;
-  /** Whether the guard that refuses dead keys and query operands stands on it (`migrations/004_guard.sql`). */
+  /** Whether the guard that refuses dead keys and query operands stands on what is written (`migrations/004_guard.sql`). */
   readonly guarded: boolean;
   readonly columns: ReadonlyMap<string, Column>;
   readonly primaryKey: readonly string[];

@@ -2,11 +2,12 @@
  * Gives the parameters of raw SQL their meaning, by the types the server answered. A value for a sealed column becomes a
  * query token: in a comparison that is what is wanted, and where it would be stored the guard in the database refuses it.
  */
-import { type Catalogue, type Element, namesOfLabel } from '../catalogue/model';
+import { type Catalogue, type Element, namesOfLabel, needsKey } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { refuseForBytes } from './bare-bytes';
 import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
+import { mentionsTable } from './watched-names';
 
 /** boolean, integers, oid, uuid: what rows are named by. */
 const NAMING = new Set([16, 20, 21, 23, 26, 2950]);
@@ -28,6 +29,7 @@ export function classifyParameters(
     const element = catalogue.elementOfDomain(type);
     if (value instanceof PinnedValue) return sealPinned(value, element, place + 1);
     const list = catalogue.elementOfDomainArray(type);
+    if ((list && Array.isArray(value)) || element) refuseUnguarded(catalogue, watched);
     if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1));
     if (element) return operand(element, value, place + 1);
     if (watched === undefined) return value;
@@ -38,6 +40,15 @@ export function classifyParameters(
 
 function isName(value: unknown, type: number): boolean {
   return NAMING.has(type) && (typeof value === 'string' ? NAME.test(value) : typeof value !== 'object');
+}
+
+const WRITES = /\b(insert|update|merge)\b/i;
+
+/** A copy of a table, or a new partition: nothing there would refuse to store an operand as if it were a sealed value. */
+function refuseUnguarded(catalogue: Catalogue, sql: string | undefined): void {
+  if (sql === undefined || !WRITES.test(sql)) return;
+  const table = catalogue.tables.find((each) => !each.guarded && needsKey(each) && mentionsTable(sql, each.name));
+  if (table) throw new UnsupportedQueryError('UNGUARDED', { table: table.displayName });
 }
 
 function operand(element: Element, value: unknown, parameter: number): Marker {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { annotate, install, SCHEMA_VERSION } from '../../src';
-import { failureOf } from '../support/refusals';
+import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('The guard of a table with sealed columns', () => {
@@ -210,6 +210,20 @@ describe('The guard of the way from a row to its person', () => {
     const [sealed] = await world.plain('visits').select();
     expect(await codeOf(() => world.plain('visits_2026').insert({ ...sealed, user_id: 2 }))).to.equal('OU004');
     expect(await codeOf(() => world.plain('visits_2026').update({ user_id: 2 }))).to.equal('OU004');
+  });
+
+  it('is missed where a partition or a copy was made past it: raw SQL stores no operand there', async () => {
+    await world.plain.raw(
+      `create table visits_2027 partition of visits for values from ('2027-01-01') to ('2028-01-01')`,
+    );
+    const { db } = await world.another();
+    const insert = `insert into visits_2027 values (1, '2027-02-03', ?)`;
+    const failure = await refusalOf(() => db.raw(insert, ['home']));
+    expectFix(failure, /select oubli\.refresh_guard\('visits_2027'\)/);
+    await world.plain.raw(`select oubli.refresh_guard('visits')`);
+    const later = (await world.another()).db;
+    expect((await failureOf(() => later.raw(insert, ['home']))).code).to.equal('RAW_UNPINNED');
+    expect(await world.plain('visits_2027')).to.deep.equal([]);
   });
 
   it('may be called by nobody: it runs with its owner’s rights', async () => {
