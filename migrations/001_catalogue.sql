@@ -46,6 +46,21 @@ create table oubli.personal_table (
 );
 create unique index on oubli.personal_table (subject_kind);
 
+-- Every process that serves the application listens, and loads the catalogue again before its next statement. Told once, with
+-- the commit of the transaction that declared something.
+create function oubli.announce_schema() returns trigger
+language plpgsql as $$
+begin
+  perform pg_catalog.pg_notify('oubli_schema', '');
+  return null;
+end $$;
+create trigger announced after insert or update or delete on oubli.element
+  for each statement execute function oubli.announce_schema();
+create trigger announced after insert or update or delete on oubli.annotation
+  for each statement execute function oubli.announce_schema();
+create trigger announced after insert or update or delete on oubli.personal_table
+  for each statement execute function oubli.announce_schema();
+
 -- COMMENT mirrors the declaration for whoever looks with psql; what the team wrote before the mark stays.
 create function oubli.before_mark(existing text) returns text
 language sql immutable

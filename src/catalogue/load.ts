@@ -23,6 +23,7 @@ select e.id, e.domain::oid::int8 as "domainOid", t.typarray::int8 as "domainArra
        to_regtype(e.declared_type)::oid::int8 as "declaredOid", e.declared_type as "declaredType", e.normaliser, e.padding, e.v4, e.v6, e.state
 from oubli.element e join pg_catalog.pg_type t on t.oid = e.domain`;
 
+// pg_get_expr is not told the table, whose lock it would wait for while a migration has it: no default names a column of it.
 const TABLES = `
 select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.oid::regclass::text as "sqlName",
        p.subject_kind as kind, p.subject_column as "subjectColumn", p.spec,
@@ -34,7 +35,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.oid::regcla
                  'identityAlways', a.attidentity = 'a',
                  'defaultSql', case when a.attidentity <> '' then
                      format('nextval(%L::regclass)', pg_get_serial_sequence(c.oid::regclass::text, a.attname))
-                   when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
+                   when a.attgenerated = '' then pg_get_expr(d.adbin, 0) end,
                  'spec', s.spec) order by a.attnum)
         from pg_catalog.pg_attribute a
         join pg_catalog.pg_type t on t.oid = a.atttypid
