@@ -46,6 +46,21 @@ create table oubli.personal_table (
 );
 create unique index on oubli.personal_table (subject_kind);
 
+-- Every process that serves the application listens, and loads the catalogue again before its next statement. Told once, with
+-- the commit of the transaction that declared something.
+create function oubli.announce_schema() returns trigger
+language plpgsql as $$
+begin
+  perform pg_catalog.pg_notify('oubli_schema', '');
+  return null;
+end $$;
+create trigger announced after insert or update or delete on oubli.element
+  for each statement execute function oubli.announce_schema();
+create trigger announced after insert or update or delete on oubli.annotation
+  for each statement execute function oubli.announce_schema();
+create trigger announced after insert or update or delete on oubli.personal_table
+  for each statement execute function oubli.announce_schema();
+
 -- COMMENT mirrors the declaration for whoever looks with psql; what the team wrote before the mark stays.
 create function oubli.before_mark(existing text) returns text
 language sql immutable
@@ -160,7 +175,8 @@ begin atomic
     where rel = target and spec #>> '{subject,via}' = old;
 end;
 
--- A column's type and default as SQL that means the same under every search path: read by every process at start.
+-- A column's type and default as SQL that means the same under every search path: read by every process at start. pg_get_expr
+-- is not told the table, whose lock it would wait for while a migration has it: no default names a column of it.
 create function oubli.written_type(type oid, modifier integer) returns text
 language sql stable set search_path = pg_catalog
 return format_type(coalesce((select nullif(t.typbasetype, 0) from pg_type t where t.oid = type), type), modifier);
@@ -169,6 +185,6 @@ create function oubli.written_default(target oid, attribute smallint) returns te
 language sql stable set search_path = pg_catalog
 return (
   select case when a.attidentity <> '' then format('nextval(%L::regclass)', pg_get_serial_sequence(target::regclass::text, a.attname))
-    when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end
+    when a.attgenerated = '' then pg_get_expr(d.adbin, 0) end
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = target and a.attnum = attribute);

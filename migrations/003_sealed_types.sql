@@ -152,6 +152,8 @@ declare
   wanted name;
   attempt integer;
 begin
+  -- called after every change of a declared table, of its name too, of which no row of ours would tell
+  perform pg_catalog.pg_notify('oubli_schema', '');
   for found in
     select t.typname as called, a.attname as col
     from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid join pg_catalog.pg_type t on t.oid = e.domain

@@ -313,6 +313,7 @@ begin
         'for each statement execute function oubli.%I()', 'oubli_guard_' || event, event, each,
         case event when 'update' then ' old table as former' else '' end, guard);
     end if;
+    perform pg_catalog.pg_notify('oubli_schema', '');
   end loop;
 end $$;
 

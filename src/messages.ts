@@ -604,7 +604,7 @@ export const texts = {
   REFUSED_BY_DOMAIN: {
     says: (n) =>
       `${place(n)}: PostgreSQL refused a value that is not sealed, or not for this column; nothing was written`,
-    fix: (n) => `db('${n.table}').insert(…)  // through the protected instance, restarted if a migration ran since`,
+    fix: (n) => `db('${n.table}').insert(…)  // through the protected instance; once more, if a migration ran just now`,
   },
   SUBJECT_ERASED: {
     says: (n) => (n.kind ? `this ${n.kind} was erased` : `a value for ${n.table} belongs to somebody who was erased`),

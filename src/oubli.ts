@@ -3,22 +3,13 @@
  * seam into the Knex instance, and hands out what an application uses.
  */
 import type { Knex } from 'knex';
-import { LiveCatalogue } from './catalogue/live-catalogue';
-import type { Catalogue } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { tableNamed } from './catalogue/table-name';
-import { verifyCatalogue } from './catalogue/verify';
-import { libsodiumEngine } from './crypto/libsodium';
-import { nobleEngine } from './crypto/noble';
 import { ConfigurationError } from './errors';
-import { verifyCanaries } from './keyring/canary';
-import { KeyConnection } from './keyring/key-connection';
 import type { KeyProvider } from './keyring/provider';
-import { Sealer } from './keyring/sealer';
-import { SubjectKeys } from './keyring/subject-keys';
-import { isProtected, protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
+import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
 import { internalsOf } from './knex/internals';
-import { keyConnector } from './knex/key-connector';
+import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
@@ -29,7 +20,6 @@ import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
-import { verifySchema } from './schema/install';
 import { Subject, type SubjectId } from './subject';
 
 export interface OubliOptions {
@@ -68,7 +58,8 @@ export interface Oubli<K extends Knex = Knex> {
 const instances = new WeakMap<object, Promise<Oubli>>();
 
 /**
- * Protects a Knex instance in place. Idempotent: a second call answers with the first one's result.
+ * Protects a Knex instance in place. Idempotent: a second call answers with the first one's result, until that was closed;
+ * then the instance is protected anew.
  *
  * @throws ConfigurationError for wrong keys (naming the epoch), before any query of the application runs
  * @throws SchemaVersionError when schema and library do not fit
@@ -79,26 +70,29 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
   const client = internalsOf(knex);
   const existing = instances.get(client);
   if (existing) return existing as Promise<Oubli<K>>;
-  const made = assemble(knex, options);
+  const made: Promise<Oubli<K>> = assemble(knex, options, () => {
+    if (instances.get(client) === made) instances.delete(client);
+  });
   instances.set(client, made as Promise<Oubli>);
   made.catch(() => instances.delete(client));
   return made;
 }
 
-async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise<Oubli<K>> {
+/** @param ended called when the instance is closed, or its pool destroyed */
+async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
     ['keys', 'engine'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
-  const seam = await makeSeam(knex, options);
-  if (!isProtected(knex)) protectInPlace(knex, () => seam);
+  const seam = await openSeam(knex, options, ended);
+  protectInPlace(knex, seam);
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
-    await reload(seam, own);
+    await reload(seam);
     return engine();
   };
   const exporting = (): ExportParts => ({
@@ -118,63 +112,19 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions): Promise
   };
 }
 
-async function reload(seam: Seam, own: OwnTransactions): Promise<void> {
+async function reload(seam: Seam): Promise<void> {
   seam.schemaChanged();
-  await own.transaction(async (connection) => seam.refresh(connection));
+  await seam.refresh();
 }
 
 async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise<BackfillReport> {
-  await reload(seam, own);
+  await reload(seam);
   const table = tableNamed(seam.catalogue, name, 'backfill');
   const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
   const report = await backfillTable(
     { catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, transaction },
     table,
   );
-  await reload(seam, own);
+  await reload(seam);
   return report;
-}
-
-async function makeSeam(knex: Knex, options: OubliOptions): Promise<Seam> {
-  const material = await options.keys.load();
-  const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
-  let keys: SubjectKeys | undefined;
-  const store = new KeyConnection(
-    keyConnector(internalsOf(knex)),
-    (keyIds) => {
-      for (const keyId of keyIds) keys?.cache.evict(keyId);
-    },
-    () => keys?.cache.clear(),
-  );
-  try {
-    await verifySchema(store);
-    await verifyCanaries(store, engine, material, options.keys.name);
-    const catalogue = new LiveCatalogue(verifyCatalogue);
-    await catalogue.load(store);
-    keys = new SubjectKeys(store, engine, material);
-    const place = { engine, instance: (catalogue.current as Catalogue).instance };
-    return seamOf(catalogue, keys, new Sealer(place, material.index), store);
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-}
-
-function seamOf(catalogue: LiveCatalogue, keys: SubjectKeys, sealer: Sealer, store: KeyConnection): Seam {
-  return {
-    keys,
-    sealer,
-    get catalogue() {
-      const { current } = catalogue;
-      if (!current) throw new ConfigurationError('NOT_READY');
-      return current;
-    },
-    refresh: (connection) => catalogue.refresh(connection),
-    schemaChanged: () => catalogue.schemaChanged(),
-    close: async () => {
-      catalogue.close();
-      keys.cache.wipe();
-      await store.close();
-    },
-  };
 }

@@ -1,6 +1,6 @@
 /**
- * The catalogue as of now. It is loaded at start and again, on the asking statement's own connection, after this process
- * changed the schema; inside a transaction also after that ended, since what was seen may have been rolled back.
+ * The catalogue as of now. It is loaded at start and again before the next statement, after this process or another one changed
+ * the schema. A transaction that changed the schema itself loads what only it can see, on its own connection.
  */
 import type { Queryable } from '../queryable';
 import { loadCatalogue } from './load';
@@ -9,6 +9,7 @@ import type { Catalogue } from './model';
 export class LiveCatalogue {
   private loaded: Catalogue | undefined;
   private stale = false;
+  private closed = false;
   private loading: Promise<void> | undefined;
 
   /** @param verify raises on a catalogue that cannot be worked with */
@@ -21,20 +22,24 @@ export class LiveCatalogue {
   async load(connection: Queryable): Promise<void> {
     const catalogue = await loadCatalogue(connection);
     this.verify(catalogue);
-    this.loaded = catalogue;
+    if (!this.closed) this.loaded = catalogue;
   }
 
   schemaChanged(): void {
     this.stale = true;
   }
 
+  /**
+   * Loads it again where it is stale, once for all who ask meanwhile.
+   * @param connection one that is in no transaction: its snapshot could be older than the change
+   */
   refresh(connection: Queryable): Promise<void> | undefined {
-    if (this.loading) return this.loading;
+    if (this.loading) return this.again(this.loading, connection);
     if (!this.stale || !this.loaded) return undefined;
     this.stale = false;
     this.loading = this.load(connection)
       .catch((error) => {
-        this.stale = true; // a transaction that had failed already, say: the next statement tries again
+        this.stale = true; // the next statement tries again
         throw error;
       })
       .finally(() => {
@@ -44,6 +49,13 @@ export class LiveCatalogue {
   }
 
   close(): void {
+    this.closed = true;
     this.loaded = undefined;
+  }
+
+  /** What is being loaded may have been read before the last change. Who began it hears of its failure. */
+  private async again(loading: Promise<void>, connection: Queryable): Promise<void> {
+    await loading.catch(() => undefined);
+    await this.refresh(connection);
   }
 }

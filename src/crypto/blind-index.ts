@@ -11,6 +11,7 @@ import type { Engine } from './engine';
 import { INDEX_BYTES } from './envelope';
 import { NORMALISERS, type Normaliser } from './normaliser';
 import { comparableNumericText } from './numeric';
+import { refuseUnusableKey } from './row-key';
 import { storableText } from './text';
 
 const LABEL = utf8('oubli/index/v1');
@@ -20,6 +21,7 @@ const LABEL = utf8('oubli/index/v1');
  *
  * @param root 32 bytes, the index root
  * @param epoch index epoch; keys rotate by counting it up (ENVELOPE.md I4)
+ * @throws {KeyUnavailableError} for a root that was wiped
  * @returns BLAKE2b-256(root, label ‖ element ‖ normaliser id ‖ normaliser version ‖ epoch), all of fixed width
  */
 export function indexKey(
@@ -29,6 +31,7 @@ export function indexKey(
   normaliser: Normaliser,
   epoch: number,
 ): Uint8Array {
+  refuseUnusableKey(root);
   const { id, version } = NORMALISERS[normaliser];
   return engine.hash(32, root, concat(LABEL, u32(element), Uint8Array.of(id, version), u32(epoch)));
 }

@@ -68,9 +68,14 @@ export function isEnvelope(bytes: Uint8Array): boolean {
   return bytes[0] === MAGIC[0] && bytes[1] === MAGIC[1];
 }
 
-/** Whether this can be nothing but a sealed value, or the operand of a search: every byte that says what it is does. */
-export function hasSealedShape(bytes: Uint8Array): boolean {
-  return readEnvelope(bytes) !== undefined || isToken(bytes);
+/** Whether every byte that says what a sealed value is says so. */
+export function hasEnvelopeShape(bytes: Uint8Array): boolean {
+  return readEnvelope(bytes) !== undefined;
+}
+
+/** The same of the operand of a search. */
+export function hasTokenShape(bytes: Uint8Array): boolean {
+  return bytes.length === TOKEN_BYTES && equal(bytes.subarray(0, ELEMENT_OFFSET), TOKEN_HEAD);
 }
 
 /**
@@ -135,8 +140,9 @@ export function keyIdOf(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(start, start + KEY_ID_BYTES);
 }
 
-function isToken(bytes: Uint8Array): boolean {
-  return bytes.length === TOKEN_BYTES && equal(bytes.subarray(0, FLAGS_OFFSET + 1), TOKEN_HEAD);
+/** The element that a sealed value names; 0, which none has, for anything else. */
+export function elementOf(bytes: Uint8Array): number {
+  return isEnvelope(bytes) && bytes.length >= INDEX_OFFSET ? readU32(bytes, ELEMENT_OFFSET) : 0;
 }
 
 /** Magic, suite, flags, element and blind index; neither key nor ciphertext. */

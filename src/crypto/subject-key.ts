@@ -54,8 +54,10 @@ export function fingerprint(engine: Engine, dek: Uint8Array): Uint8Array {
  * 16 bytes that stand for a subject in the ledger: equal for one subject, and unanswerable without the ledger root.
  *
  * @param kind and id as the application names the subject: ('user', '42')
+ * @throws {KeyUnavailableError} for a root that was wiped
  */
 export function keyedReference(engine: Engine, ledgerRoot: Uint8Array, kind: string, id: string): Uint8Array {
+  refuseUnusableKey(ledgerRoot);
   return engine.hash(16, ledgerRoot, lengthPrefixed(REFERENCE_LABEL, utf8(kind), utf8(id)));
 }
 

@@ -1,8 +1,10 @@
 /**
  * The key store's own connection, apart from the application's pool: a subject key is committed here before any value is
  * sealed under it, so a ROLLBACK of the caller cannot lose it (ENVELOPE.md K3), a cursor that holds its connection cannot
- * deadlock on it, and a pool of one cannot starve. It also listens for keys that other processes destroy (K4).
+ * deadlock on it, and a pool of one cannot starve. It also listens for what other processes do: keys destroyed (K4), and
+ * declarations made.
  */
+import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 
@@ -19,29 +21,41 @@ export interface Connector {
 
 /** The channel on which key ids (hex, comma separated) of destroyed keys are announced. */
 export const SHREDDED_CHANNEL = 'oubli_shredded';
+/** The channel on which the schema's own functions say that something was declared, renamed or dropped. */
+export const SCHEMA_CHANNEL = 'oubli_schema';
+
+export interface Announcements {
+  /** Keys that another process destroyed, by their ids in hex. */
+  shredded(keyIds: string[]): void;
+  /** What is declared is no longer what it was. */
+  schemaChanged(): void;
+  /** The connection was lost: until the next one listens, either of these may be missed. */
+  lost(): void;
+}
 
 export class KeyConnection implements Queryable {
   private connection: Promise<RawConnection> | undefined;
   private queue: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
-  /**
-   * @param onShredded called with the key ids (hex) another process destroyed
-   * @param onReconnect called after a lost connection, when announcements may have been missed
-   */
   constructor(
     private readonly connector: Connector,
-    private readonly onShredded: (keyIds: string[]) => void,
-    private readonly onReconnect: () => void,
+    private readonly announcements: Announcements,
   ) {}
 
-  /** One statement at a time: a `pg` Client must not be asked to run two at once. */
+  /**
+   * One statement at a time: a `pg` Client must not be asked to run two at once.
+   * @throws ConfigurationError NOT_READY after `close()`: whatever is still under way gets no key any more
+   */
   query(sql: string, params?: unknown[]): ReturnType<Queryable['query']> {
+    if (this.closed) return Promise.reject(new ConfigurationError('NOT_READY'));
     const answer = this.queue.then(async () => withOwnTypes(await this.open()).query(sql, params));
     this.queue = answer.catch(() => undefined); // the caller sees the error; the next statement must still run
     return answer;
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await this.queue;
     const { connection } = this;
     this.connection = undefined;
@@ -49,27 +63,46 @@ export class KeyConnection implements Queryable {
   }
 
   private open(): Promise<RawConnection> {
-    this.connection ??= this.connect();
-    return this.connection;
+    if (this.connection) return this.connection;
+    const opening = this.connect(() => this.forget(opening));
+    this.connection = opening;
+    opening.catch(() => this.forget(opening)); // the caller sees the error; the next statement connects anew
+    return opening;
   }
 
-  private async connect(): Promise<RawConnection> {
+  /** Says whether it was the connection in use: of one that was given up already, a late `end` means nothing. */
+  private forget(connection: Promise<RawConnection>): boolean {
+    if (this.connection !== connection) return false;
+    this.connection = undefined;
+    return true;
+  }
+
+  private async connect(forget: () => boolean): Promise<RawConnection> {
+    const connection = await this.connector.connect();
+    const lost = (): void => {
+      if (!forget()) return;
+      this.announcements.lost();
+      this.giveBack(connection);
+    };
+    connection.on('error', lost);
+    connection.on('end', lost);
+    connection.on('notification', ({ channel, payload }) => this.hear(channel, payload));
     try {
-      const connection = await this.connector.connect();
-      const lost = (): void => {
-        this.connection = undefined;
-        this.onReconnect();
-      };
-      connection.on('error', lost);
-      connection.on('end', lost);
-      connection.on('notification', ({ channel, payload }) => {
-        if (channel === SHREDDED_CHANNEL && payload) this.onShredded(payload.split(','));
-      });
-      await connection.query(`listen ${SHREDDED_CHANNEL}`);
-      return connection;
+      await connection.query(`listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}`);
     } catch (error) {
-      this.connection = undefined;
+      this.giveBack(connection);
       throw error;
     }
+    return connection;
+  }
+
+  private hear(channel: string, payload: string | undefined): void {
+    if (channel === SHREDDED_CHANNEL && payload) this.announcements.shredded(payload.split(','));
+    if (channel === SCHEMA_CHANNEL) this.announcements.schemaChanged();
+  }
+
+  /** A place in a pool is free again; that a broken connection does not end well is no news. */
+  private giveBack(connection: RawConnection): void {
+    this.connector.disconnect(connection).catch(() => undefined);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Where the keys above the subject keys come from. A provider is asked once, at start; what it hands out stays in memory
- * until `close()`. The file and environment providers read the same key document (`key-document.ts`).
+ * until `close()`, which overwrites it. The file and environment providers read the same key document (`key-document.ts`).
  */
 
 /** The keys of one installation. Each is 32 bytes and serves one role only (ENVELOPE.md K9). */
@@ -23,4 +23,17 @@ export interface KeyProvider {
 /** The epoch whose key wraps new subject keys. */
 export function currentEpoch(material: KeyMaterial): number {
   return Math.max(...material.epochs.keys());
+}
+
+/** The same keys in bytes of our own, which may be overwritten: a provider may hand out one object twice. */
+export function copyKeys({ epochs, index, ledger }: KeyMaterial): KeyMaterial {
+  return {
+    epochs: new Map([...epochs].map(([epoch, key]) => [epoch, Uint8Array.from(key)])),
+    index: Uint8Array.from(index),
+    ledger: Uint8Array.from(ledger),
+  };
+}
+
+export function wipeKeys({ epochs, index, ledger }: KeyMaterial): void {
+  for (const key of [...epochs.values(), index, ledger]) key.fill(0);
 }

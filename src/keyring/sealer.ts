@@ -80,6 +80,12 @@ export class Sealer {
     }
   }
 
+  /** Forgets the index keys; from then on nothing is searched for or indexed. */
+  wipe(): void {
+    for (const key of this.indexKeys.values()) key.fill(0);
+    this.indexKeys.clear();
+  }
+
   private reseal(
     row: RowSealer,
     opener: Opener,

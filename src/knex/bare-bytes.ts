@@ -4,7 +4,7 @@
  * Bytes that are sealed already pass, and bytes for a column that is `bytea` by itself.
  */
 import type { Catalogue, Table } from '../catalogue/model';
-import { hasSealedShape } from '../crypto/envelope';
+import { hasEnvelopeShape, hasTokenShape } from '../crypto/envelope';
 import { UnsupportedQueryError } from '../errors';
 import { mentionsTable } from './watched-names';
 
@@ -26,7 +26,7 @@ export function refuseForBytes(catalogue: Catalogue, sql: string, type: number, 
 
 function refuseUnlessBytes(catalogue: Catalogue, sql: string, value: unknown, place: number): void {
   if (!(value instanceof Uint8Array)) refuse(value, place);
-  if (!hasSealedShape(value) && isForSealedBytes(catalogue, sql)) refuse(value, place);
+  if (!hasEnvelopeShape(value) && !hasTokenShape(value) && isForSealedBytes(catalogue, sql)) refuse(value, place);
 }
 
 /** Whether the only bytes that the statement can speak of are those of a sealed column. */

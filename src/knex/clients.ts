@@ -16,17 +16,14 @@ export const AnnotatingClient = annotatingClient(
   PostgresClient as Class<InternalClient>,
 ) as unknown as typeof Knex.Client;
 
-/** Protects an instance in place: every handle, builder and transaction of it, made before or after. */
-export function protectInPlace(knex: Knex, makeSeam: () => Seam): Seam {
+/**
+ * Protects an instance in place: every handle, builder and transaction of it, made before or after. One that was protected and
+ * closed is protected by the new seam instead.
+ */
+export function protectInPlace(knex: Knex, seam: Seam): void {
   const client = internalsOf(knex);
-  const seam = makeSeam();
-  const Base = client.constructor as Class<InternalClient>;
+  const Base = unprotectedPrototype(client).constructor as Class<InternalClient>;
   Object.setPrototypeOf(client, protectedClient(annotatingClient(Base), seam).prototype);
-  return seam;
-}
-
-export function isProtected(knex: Knex): boolean {
-  return PROTECTED in internalsOf(knex);
 }
 
 /** @throws ConfigurationError when the instance is a transaction or not on PostgreSQL through `pg` */

@@ -3,6 +3,7 @@
  * nothing executed (PostgreSQL manual 55.2.3). The answer names the domain of a protected column, exactly, without a SQL
  * parser of our own. Answers are remembered per text until the schema changes.
  */
+import type { Catalogue } from '../catalogue/model';
 import type { Connection } from './internals';
 
 /** The part of `pg`'s protocol connection used here. */
@@ -17,25 +18,37 @@ interface Wire {
 const REMEMBERED = 1000;
 
 export class StatementDescriptions {
-  private readonly known = new Map<string, readonly number[]>();
+  private readonly known = new WeakMap<Catalogue, Map<string, readonly number[]>>();
 
   /**
+   * @param catalogue the schema for which an answer holds
    * @param remember false where the same text may mean another table in another session
    * @returns the type OID of each `$n`
    */
-  async parameterTypes(connection: Connection, sql: string, remember: boolean): Promise<readonly number[]> {
-    const remembered = remember ? this.known.get(sql) : undefined;
+  async parameterTypes(
+    connection: Connection,
+    sql: string,
+    catalogue: Catalogue,
+    remember: boolean,
+  ): Promise<readonly number[]> {
+    const known = this.knownOf(catalogue);
+    const remembered = remember ? known.get(sql) : undefined;
     if (remembered) return remembered;
     const types = await describe(connection, sql);
     if (!remember) return types;
-    this.known.set(sql, types);
-    const [oldest] = this.known.keys();
-    if (this.known.size > REMEMBERED && oldest !== undefined) this.known.delete(oldest);
+    known.set(sql, types);
+    const [oldest] = known.keys();
+    if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
     return types;
   }
 
-  clear(): void {
-    this.known.clear();
+  private knownOf(catalogue: Catalogue): Map<string, readonly number[]> {
+    let known = this.known.get(catalogue);
+    if (!known) {
+      known = new Map();
+      this.known.set(catalogue, known);
+    }
+    return known;
   }
 }
 

@@ -5,13 +5,12 @@
  */
 import { type Element, namesOfLabel } from '../catalogue/model';
 import type { Decoded } from '../crypto/codec';
-import { isEnvelope, keyIdOf } from '../crypto/envelope';
+import { elementOf, hasEnvelopeShape, isEnvelope, keyIdOf, OVERHEAD } from '../crypto/envelope';
 import { ConfigurationError, NotSealedError, TamperedError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
 import type { Row } from '../queryable';
 import type { Connection, Field, QueryResult } from './internals';
-import type { SchemaWatch } from './schema-watch';
 import type { Seam } from './seam';
 
 /** A place in the result that holds, or should hold, a sealed value. */
@@ -26,36 +25,48 @@ export type TypeParsers = Pick<Connection, 'getTypeParser'>;
 
 const BYTEA = 17;
 
+/** Learns of elements that another process declared since this one loaded its catalogue. */
+export type Learn = (elements: readonly number[]) => Promise<void>;
+
 /** @returns whether anything personal was opened, so that events can be kept free of it */
 export async function openResult(
   seam: Seam,
   result: QueryResult | QueryResult[],
-  connection: Connection,
-  schema: SchemaWatch,
+  parsers: TypeParsers,
+  learn: Learn,
 ): Promise<boolean> {
   let opened = false;
   for (const each of Array.isArray(result) ? result : [result]) {
     if (!each?.rows?.length) continue;
-    const cells = cellsOf(seam, each.rows, each.fields);
-    if (cells.some((cell) => isOfUnknownElement(seam, cell))) await loadNewElements(seam, connection, schema);
-    opened = (await openCells(seam, cells, connection)) || opened;
+    opened = (await openRows(seam, each.rows, each.fields, parsers, learn)) || opened;
   }
   return opened;
 }
 
-/** Opens rows of a cursor. */
-export async function openRows(seam: Seam, rows: Row[], fields: readonly Field[], parsers: TypeParsers): Promise<void> {
-  await openCells(seam, cellsOf(seam, rows, fields), parsers);
+/** Opens rows of a result, or some of a cursor's. */
+export async function openRows(
+  seam: Seam,
+  rows: readonly Row[],
+  fields: readonly Field[],
+  parsers: TypeParsers,
+  learn: Learn,
+): Promise<boolean> {
+  let cells = cellsOf(seam, rows, fields);
+  const unknown = cells.map(({ bytes }) => elementOf(bytes)).filter((id) => id && !seam.catalogue.element(id));
+  if (unknown.length > 0) {
+    await learn(unknown);
+    cells = cellsOf(seam, rows, fields);
+  }
+  return openCells(
+    seam,
+    cells.filter((cell) => isOurs(seam, cell)),
+    parsers,
+  );
 }
 
-/** Another process migrated since this one loaded its catalogue. */
-async function loadNewElements(seam: Seam, connection: Connection, schema: SchemaWatch): Promise<void> {
-  seam.schemaChanged();
-  await schema.refresh(connection);
-}
-
-function isOfUnknownElement(seam: Seam, { bytes }: Cell): boolean {
-  return isEnvelope(bytes) && seam.catalogue.element(elementIdOf(bytes)) === undefined;
+/** Bytes of unknown origin that name no element are somebody else's, whatever they look like. */
+function isOurs(seam: Seam, { origin, bytes }: Cell): boolean {
+  return origin !== undefined || seam.catalogue.element(elementOf(bytes))?.protect === 'encrypt';
 }
 
 function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Cell[] {
@@ -64,7 +75,7 @@ function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Ce
     for (const row of rows) {
       const value = row[name as string];
       const bytes = bytesOf(value);
-      if (bytes && (origin || isEnvelope(bytes))) cells.push({ row, name, bytes, origin });
+      if (bytes && (origin || hasEnvelopeShape(bytes))) cells.push({ row, name, bytes, origin });
       else if (origin && value !== null && value !== undefined)
         throw new ConfigurationError('BYTEA_PARSER', namesOfLabel(origin.label));
     }
@@ -74,7 +85,8 @@ function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Ce
 
 /**
  * Where sealed values may stand. A field that comes from a column of the catalogue is what that column is, and nothing else is
- * looked into: whoever can write bytes into an unprotected column must not be able to make its rows unreadable. Of several
+ * looked into: whoever can write bytes into an unprotected column must not be able to make its rows unreadable. What comes from
+ * an expression is looked into, and is a sealed value only if it is one from the first byte to the last. Of several
  * fields with one name the last counts, since that is the one whose value `pg` keeps.
  */
 function placesToOpen(
@@ -120,7 +132,7 @@ function openCell(
   opener: ResultOpener,
   parsers: TypeParsers,
 ): unknown {
-  const element = origin ?? seam.catalogue.element(elementIdOf(bytes));
+  const element = origin ?? seam.catalogue.element(elementOf(bytes));
   const { table, column } = namesOfLabel(element?.label ?? '');
   if (!isEnvelope(bytes)) return notSealed(bytes, origin, parsers);
   if (!element) throw new TamperedError('SEALED_VALUE_TAMPERED', { table, column });
@@ -141,14 +153,11 @@ function notSealed(bytes: Uint8Array, origin: Element | undefined, parsers: Type
   return parsers.getTypeParser(origin.declaredOid, 'text')(Buffer.from(bytes).toString('utf8'));
 }
 
-function elementIdOf(bytes: Uint8Array): number {
-  return bytes.length >= 8 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUInt32BE(4) : 0;
-}
-
 function distinctKeyIds(cells: readonly Cell[]): Uint8Array[] {
   const ids = new Map<string, Uint8Array>();
-  for (const { bytes } of cells) {
-    if (!isEnvelope(bytes) || bytes.length < 80) continue;
+  for (const { bytes, origin } of cells) {
+    // what is malformed, or of another column, is an error when it is opened, and names no key
+    if (!isEnvelope(bytes) || bytes.length < OVERHEAD || (origin && origin.id !== elementOf(bytes))) continue;
     const keyId = keyIdOf(bytes);
     if (keyId.some((byte) => byte !== 0)) ids.set(KeyCache.nameOf(keyId), keyId);
   }

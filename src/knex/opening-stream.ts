@@ -23,7 +23,7 @@ export class OpeningStream extends Transform {
    * @param translate what to raise instead of an error of the database
    */
   constructor(
-    private readonly open: (rows: Row[], fields: readonly Field[]) => Promise<void>,
+    private readonly open: (rows: Row[], fields: readonly Field[]) => Promise<unknown>,
     private readonly translate: (error: unknown) => unknown,
   ) {
     super({ objectMode: true });

@@ -18,7 +18,7 @@ import { needsDescription } from './undescribed';
 import { WatchedNames } from './watched-names';
 
 export class Outgoing {
-  readonly descriptions = new StatementDescriptions();
+  private readonly descriptions = new StatementDescriptions();
   /** What is really sent, by statement: once, or once for each person of an update. */
   private readonly sealed = new WeakMap<CompiledQuery, unknown[][]>();
 
@@ -85,7 +85,8 @@ export class Outgoing {
     remember: boolean,
   ): Promise<readonly number[] | undefined> {
     try {
-      return await this.descriptions.parameterTypes(connection, client.positionBindings(query.sql), remember);
+      const sql = client.positionBindings(query.sql);
+      return await this.descriptions.parameterTypes(connection, sql, this.seam.catalogue, remember);
     } catch (error) {
       if (!watched) return undefined;
       const failure = translated(error, this.seam, true) as Error;

@@ -5,7 +5,6 @@
 // Not among Knex's public exports, but the path by which knexfiles and dialect packages import the class.
 import PostgresClient from 'knex/lib/dialects/postgres';
 import type { Catalogue } from '../catalogue/model';
-import type { Row } from '../queryable';
 import { translated, written } from './database-errors';
 import type {
   Class,
@@ -37,7 +36,7 @@ const Stock = PostgresClient as Class<InternalClient>;
 export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<InternalClient> {
   const results = new PersonalResults();
   const outgoing = new Outgoing(seam);
-  const schema = new SchemaWatch(seam, outgoing.descriptions);
+  const schema = new SchemaWatch(seam);
   const catalogue = (): Catalogue => seam.catalogue;
   const isKnexOwn = (method: keyof InternalClient): boolean => Base.prototype[method] === Stock.prototype[method];
   const compilers = new Subclassing<InternalCompiler>(
@@ -92,7 +91,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
         throw translated(error, seam, holdsMarkers(query.bindings));
       }
       try {
-        const opened = await openResult(seam, response, connection, schema);
+        const opened = await openResult(seam, response, connection, (elements) => schema.learn(elements, connection));
         if (opened || showsPersonal(seam, query.sql, response)) results.add(response);
       } catch (error) {
         throw written(error, response, connection);
@@ -128,7 +127,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     ): Promise<void> {
       const personal = holdsMarkers(query.bindings);
       const opening = new OpeningStream(
-        (rows: Row[], fields) => openRows(seam, rows, fields, connection),
+        (rows, fields) => openRows(seam, rows, fields, connection, (elements) => schema.learn(elements, undefined)),
         (error) => translated(error, seam, personal),
       );
       const sealed = { ...query, bindings: outgoing.take(query) };

@@ -12,9 +12,11 @@ export interface Seam {
   readonly catalogue: Catalogue;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
-  /** Loads the catalogue again if a statement of this process changed the schema since; on that same connection. */
-  refresh(connection: Queryable): Promise<void> | undefined;
-  /** Tells that a statement may have changed the schema. */
+  /** Loads the catalogue again, apart from any transaction, if the schema was changed since. */
+  refresh(): Promise<void> | undefined;
+  /** Loads what a transaction that changes the schema sees of it. */
+  load(connection: Queryable): Promise<void>;
+  /** Tells that the schema may have been changed. */
   schemaChanged(): void;
   /** Ends what the seam holds when Knex's pool is destroyed. */
   close(): Promise<void>;

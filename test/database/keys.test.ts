@@ -223,6 +223,16 @@ describe('Subject keys', () => {
     await world.plain.raw(`update contracts set signatory = 'Ada'::bytea where id = ?`, [contract]);
     const error = await failureOf(() => world.db('contracts').where({ id: contract }).first());
     expect(error.code).to.equal('NOT_SEALED');
+    for (const bytes of ['a70b01', 'a70b02'.padEnd(200, '0'), `a70b0100${'ffffffff'.padEnd(200, '1')}`]) {
+      await world.plain.transaction(async (trx) => {
+        await trx.raw('set local session_replication_role = replica');
+        await trx('contracts')
+          .where({ id: contract })
+          .update({ signatory: Buffer.from(bytes, 'hex') });
+      });
+      const malformed = await failureOf(() => world.db('contracts').where({ id: contract }).first());
+      expect(malformed.code, bytes).to.equal('SEALED_VALUE_TAMPERED');
+    }
   });
 
   it('a cold read of a thousand rows of a thousand subjects costs one key query, and a warm one none', async () => {

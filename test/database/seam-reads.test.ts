@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { seamOf } from '../support/listening';
 import { createWorld, type World } from '../support/world';
 
 describe('Reading through the seam', () => {
@@ -192,5 +193,43 @@ describe('Reading through the seam', () => {
     await db()('files').insert({ data: forged, label: `\\x${forged.toString('hex')}` });
     await db().raw('comment on table files is null');
     expect(await db()('files').first()).to.deep.equal({ data: forged, label: `\\x${forged.toString('hex')}` });
+  });
+
+  it('nor in an expression, unless they are a sealed value from the first byte to the last', async () => {
+    await world.plain.schema.createTable('scraps', (t) => {
+      t.increments('id');
+      t.binary('data');
+    });
+    await db().raw('comment on table scraps is null');
+    const { id: element } = await world.plain('oubli.element').where({ protect: 'encrypt' }).first('id');
+    const head = (suite: number, flags: number, named: number): Buffer => {
+      const bytes = Buffer.from([0xa7, 0x0b, suite, flags, 0, 0, 0, 0]);
+      bytes.writeUInt32BE(named, 4);
+      return bytes;
+    };
+    const scraps = [
+      Buffer.from('a7', 'hex'),
+      Buffer.from('a70b01', 'hex'),
+      Buffer.concat([head(1, 0, element), Buffer.alloc(71, 1)]),
+      Buffer.concat([head(2, 0, element), Buffer.alloc(120, 1)]),
+      Buffer.concat([head(1, 0xe0, element), Buffer.alloc(120, 1)]),
+      Buffer.concat([head(1, 3, element), Buffer.alloc(16, 1)]),
+      Buffer.concat([head(1, 0, 4_000_000_000), Buffer.alloc(120, 1)]),
+    ];
+    await db()('scraps').insert(scraps.map((data) => ({ data })));
+    const read = (): Promise<Buffer[]> =>
+      db()('scraps')
+        .select(db().raw(`coalesce(data, '') as data`))
+        .orderBy('id')
+        .then((rows) => rows.map(({ data }: { data: Buffer }) => data));
+    expect(await read()).to.deep.equal(scraps);
+    const streamed: Buffer[] = [];
+    for await (const row of db().raw(`select data || '' as data from scraps order by id`).stream())
+      streamed.push(row.data);
+    expect(streamed).to.deep.equal(scraps);
+    // what names nobody's element is asked about once
+    const { catalogue } = seamOf(db());
+    expect(await read()).to.deep.equal(scraps);
+    expect(seamOf(db()).catalogue).to.equal(catalogue);
   });
 });

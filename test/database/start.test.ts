@@ -3,8 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
 import { install, localKeys, oubli, SCHEMA_VERSION } from '../../src';
+import type { Element } from '../../src/catalogue/model';
 import { newKeyDocument } from '../../src/keyring/key-document';
+import type { KeyMaterial } from '../../src/keyring/provider';
 import { createEmpty, type EmptyDatabase } from '../support/empty';
+import { seamOf } from '../support/listening';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
@@ -264,5 +267,80 @@ describe('Starting on a schema', () => {
     const renamed = await start();
     expect(renamed).to.include({ code: 'NO_SUCH_COLUMN', table: 'users', column: 'id' });
     expectFix(renamed, /columns: \{ ids: /);
+  });
+});
+
+describe('After close()', () => {
+  let world: World;
+  before(async () => {
+    world = await createWorld();
+    await world.db('users').insert({ name: 'Ada', email: 'ada@example.org' });
+  });
+  after(() => world.end());
+
+  const names = (db: Knex): Promise<string[]> => db('users').orderBy('id').pluck('name');
+
+  it('oubli() protects the instance anew, which meanwhile refused what is personal', async () => {
+    const { knex, close, db } = await world.another();
+    await close();
+    expect((await refusalOf(() => names(db))).code).to.equal('NOT_READY');
+    const again = await oubli(knex, { keys: localKeys({ file: world.keyFile }) });
+    expect(again.db).to.equal(knex);
+    await again.db('users').insert({ name: 'Bob', email: 'bob@example.org' });
+    const [stored] = await world.plain('users').orderBy('id', 'desc').limit(1);
+    expect(stored.name.subarray(0, 3).toString('hex')).to.equal('a70b01');
+    expect(await names(again.db)).to.deep.equal(['Ada', 'Bob']);
+    await close(); // the first one's, a second time: the second one is not its business
+    expect(await oubli(knex, { keys: localKeys({ file: world.keyFile }) })).to.equal(again);
+    expect(await names(again.db)).to.deep.equal(['Ada', 'Bob']);
+    await again.close();
+  });
+
+  it('and so it does after the pool was destroyed and made again', async () => {
+    const { knex } = await world.another();
+    await knex.destroy();
+    knex.initialize();
+    const again = await oubli(knex, { keys: localKeys({ file: world.keyFile }) });
+    expect(await names(again.db)).to.include('Ada');
+    await again.close();
+  });
+
+  it('every key in memory is overwritten, and what a provider of your own keeps is left alone', async () => {
+    const kept = await localKeys({ file: world.keyFile }).load();
+    const { db, close } = await world.another({ keys: { name: 'a provider', load: async () => kept } });
+    await db('users').where({ email: 'ada@example.org' });
+    const { keys, sealer } = seamOf(db) as unknown as {
+      keys: { material: KeyMaterial };
+      sealer: { indexKeys: Map<number, Uint8Array>; indexRoot: Uint8Array };
+    };
+    const ours = [...keys.material.epochs.values(), keys.material.index, keys.material.ledger, sealer.indexRoot];
+    ours.push(...sealer.indexKeys.values());
+    expect(ours.length).to.be.greaterThan(4);
+    for (const key of ours) expect([...key]).not.to.deep.equal(Array(32).fill(0));
+    await close();
+    for (const key of ours) expect([...key]).to.deep.equal(Array(32).fill(0));
+    for (const key of [...kept.epochs.values(), kept.index, kept.ledger]) {
+      expect([...key]).not.to.deep.equal(Array(32).fill(0));
+    }
+  });
+
+  it('what is still under way seals, finds and names nobody under keys of zeros', async () => {
+    const { db, close } = await world.another();
+    const { keys, sealer, catalogue } = seamOf(db);
+    const email = catalogue.named('users')[0]?.columns.get('email')?.element as Element;
+    await close();
+    expect((await refusalOf(() => keys.referenceOf('user', '1'))).code).to.equal('KEY_UNUSABLE');
+    expect((await refusalOf(() => sealer.index(email, 'ada@example.org', {}))).code).to.equal('KEY_UNUSABLE');
+    expect((await refusalOf(() => keys.forSubjects('user', ['77']))).code).to.be.oneOf(['KEY_UNUSABLE', 'NOT_READY']);
+  });
+
+  it('a read that was waiting for its keys leaves none behind', async () => {
+    const { db, close } = await world.another();
+    const { keys } = seamOf(db);
+    const reading = names(db).catch((error: Error) => error);
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    await close();
+    await reading;
+    expect((keys.cache as unknown as { keys: Map<string, unknown> }).keys.size).to.equal(0);
   });
 });

@@ -39,3 +39,12 @@ export async function keyQueries(db: Knex, work: () => Promise<unknown>): Promis
   }
   return count;
 }
+
+interface Store {
+  query(sql: string): Promise<unknown>;
+}
+
+/** An instance that no longer hears what other processes declare, as when the announcement is still on its way. */
+export async function deafened(db: Knex): Promise<void> {
+  await (seamOf(db).keys as unknown as { store: Store }).store.query('unlisten oubli_schema');
+}
