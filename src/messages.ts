@@ -414,7 +414,7 @@ export const texts = {
 
   // --- queries -----------------------------------------------------------------------------------------------------
   OPERATOR: {
-    says: (n) => `${place(n)} is sealed: '${n.operator}' cannot work over ciphertext`,
+    says: (n) => `${value(n)} is sealed: '${n.operator}' cannot work over ciphertext`,
     fix: (n) => `.where('${n.column ?? 'email'}', value)  // equality, on a column declared with search`,
   },
   NOT_SEARCHABLE: {

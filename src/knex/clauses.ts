@@ -6,7 +6,7 @@ import type { ErrorCode } from '../errors';
 import { columnNamed, isClearPersonal, labelOf, refuseSealed } from './columns';
 import { currentFrame } from './frame';
 import type { Class, InternalCompiler, Statement } from './internals';
-import { ClearMarker, Marker } from './marker';
+import { ClearMarker, Marker, refuseInside } from './marker';
 import { compareColumns, compareWithList, compareWithValue } from './predicates';
 
 type Clause = (statement: Statement) => string;
@@ -46,6 +46,7 @@ export function overrideClauses(target: Class<InternalCompiler>): void {
   for (const [clause, code] of Object.entries(REFUSED_CLAUSES)) {
     override(target, [clause], (compiler, statement) => {
       refuseSealed(compiler, statement.column, code, { operator: clause });
+      if (code === 'JSON') refuseInside({ json: statement.value });
       return undefined;
     });
   }

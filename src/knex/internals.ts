@@ -80,6 +80,7 @@ export interface InternalBuilder {
   _single: SingleClauses;
   _statements: Statement[];
   queryContext(): unknown;
+  update(...given: unknown[]): unknown;
   clone(): InternalBuilder;
   clear(clause: string): InternalBuilder;
   distinct(...columns: string[]): InternalBuilder;

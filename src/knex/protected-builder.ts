@@ -6,6 +6,7 @@ import type { Catalogue } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { compileWithin, currentFrame } from './frame';
 import type { Class, CompiledQuery, InternalBuilder, RawQuery } from './internals';
+import { refuseInside } from './marker';
 import type { PersonalResults } from './personal-results';
 import { Scope } from './scope';
 import { concealUndescribed } from './undescribed';
@@ -22,7 +23,13 @@ interface Emitter {
 }
 
 export function protectedBuilder(Base: Class<InternalBuilder>, personal: PersonalResults): Class<InternalBuilder> {
-  return guarding(Base as Class<InternalBuilder & Emitter>, personal);
+  return class ProtectedBuilder extends guarding(Base as Class<InternalBuilder & Emitter>, personal) {
+    /** `.update('doc', { … })`: Knex makes JSON of the object at once. */
+    override update(...given: unknown[]): unknown {
+      if (typeof given[0] === 'string') refuseInside(given[1]);
+      return super.update(...given);
+    }
+  };
 }
 
 export function protectedRaw(

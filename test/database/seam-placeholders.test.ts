@@ -106,6 +106,8 @@ describe('Placeholders of personal values', () => {
     'in a list of what is clear': (db, value) => db('users').whereIn('nickname', ['x', value]),
     'in a table that is not personal': (db, name) => db('products').insert({ name }),
     'in JSON': (db, value) => db('papers').insert({ doc: { deep: [{ value }] } }),
+    'in JSON of one column': (db, value) => db('papers').where({ id: 1 }).update('doc', { deep: value }),
+    'in JSON that is searched': (db, value) => db('papers').whereJsonSupersetOf('doc', { deep: value }),
     'in an array': (db, value) => db('papers').insert({ tags: ['a', value] }),
     'in an array compared with a clear column': (db, value) => db('users').where('nickname', '=', [value] as never),
   };
