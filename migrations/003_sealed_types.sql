@@ -87,9 +87,10 @@ begin
   end loop;
 end $$;
 
--- Addresses compare as ever. Their `=` is declared for the domain itself, so that PostgreSQL calls an operand of raw SQL by the
--- domain's name: then it is truncated like what is stored, and a full one is refused instead of matching nothing.
-create function oubli.create_address_operators(domain text, base text, operator_schema name) returns void
+-- Addresses and pseudonyms compare as ever. Their `=` is declared for the domain itself, so that PostgreSQL calls an operand of
+-- raw SQL by the domain's name: then it is truncated, or made a pseudonym, like what is stored, and anything else is refused
+-- instead of matching nothing.
+create function oubli.create_plain_operators(domain text, base text, operator_schema name) returns void
 language sql
 begin atomic
   select oubli.create_operator(operator, domain, domain, operator_schema, format('a::%s %s b::%s', base, operator, base))
@@ -249,7 +250,7 @@ begin
   if definition ->> 'protect' = 'encrypt' then
     perform oubli.create_operators(format('oubli.%I', domain_name),
       definition ->> 'normaliser' is not null, operator_schema);
-  elsif definition ->> 'protect' = 'truncate-ip' then
-    perform oubli.create_address_operators(format('oubli.%I', domain_name), base, operator_schema);
+  else
+    perform oubli.create_plain_operators(format('oubli.%I', domain_name), base, operator_schema);
   end if;
 end $$;

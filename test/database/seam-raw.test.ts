@@ -81,6 +81,14 @@ describe('Raw SQL through the seam', () => {
     await db.raw('update users set name = ? where id = ?', [pinned(ada, 'Ada'), ada]);
   });
 
+  it('a pseudonym is compared for a person who is named, and for nobody else', async () => {
+    const { db } = world;
+    await db('users').where({ id: ada }).update({ crm_id: 'C-1' });
+    const find = 'select id from users where crm_id = ?';
+    expect((await failureOf(() => db.raw(find, ['C-1']))).code).to.equal('RAW_UNPINNED');
+    expect((await db.raw(find, [pinned(ada, 'C-1')])).rows).to.deep.equal([{ id: ada }]);
+  });
+
   it('an address in raw SQL is truncated where it is written', async () => {
     const { db, plain } = world;
     await db.raw('insert into visits (user_id, ip) values (?, ?)', [ada, '198.51.100.23']);
