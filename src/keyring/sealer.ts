@@ -4,6 +4,7 @@
  */
 import type { Element } from '../catalogue/model';
 import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
+import { equal, isAllZero } from '../crypto/bytes';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
 import { isTombstone, parseEnvelope, token } from '../crypto/envelope';
 import { DEFAULT_BITS, truncateIp } from '../crypto/ip';
@@ -113,30 +114,37 @@ export class Sealer {
   }
 }
 
-/** Opens the values of one result. @returns null for a shredded value and for what an erasure left (ENVELOPE.md E10) */
+/** Opens the values of one result. */
 export class ResultOpener {
   private readonly opener: Opener;
+  /** Values of one row name one key: it is looked up once. */
+  private last: { keyId: Uint8Array; state: KeyState | undefined } | undefined;
 
-  constructor(place: Place) {
+  /** @param stateOf the key a value names, as `SubjectKeys.byId` found it */
+  constructor(
+    place: Place,
+    private readonly stateOf: (keyId: Uint8Array) => KeyState | undefined,
+  ) {
     this.opener = new Opener(place);
   }
 
-  /** @param stateOf the key a value names, as `SubjectKeys.byId` found it */
-  open(
-    bytes: Uint8Array,
-    stateOf: (keyId: Uint8Array) => KeyState | undefined,
-    element: number | undefined,
-    names: Names,
-  ): Decoded | null {
+  /** @returns null for a shredded value and for what an erasure left (ENVELOPE.md E10) */
+  open(bytes: Uint8Array, element: number | undefined, names: Names): Decoded | null {
     const envelope = parseEnvelope(bytes, names);
     if (element !== undefined && envelope.element !== element) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
-    if (isTombstone(envelope)) return null;
-    const key = stateOf(envelope.keyId);
+    const key = this.keyOf(envelope.keyId);
     if (key === 'shredded' || key === undefined) return null;
     return decode(this.opener.open(envelope, key.dek, element, names), names);
   }
 
   wipe(): void {
     this.opener.wipe();
+  }
+
+  private keyOf(keyId: Uint8Array): KeyState | undefined {
+    if (!this.last || !equal(this.last.keyId, keyId)) {
+      this.last = { keyId, state: isAllZero(keyId) ? undefined : this.stateOf(keyId) };
+    }
+    return this.last.state;
   }
 }

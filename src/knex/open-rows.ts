@@ -4,21 +4,26 @@
  * check (ENVELOPE.md E4). One key query for all subjects of a result.
  */
 import { type Element, namesOfLabel } from '../catalogue/model';
-import type { Decoded } from '../crypto/codec';
+import { equal, isAllZero } from '../crypto/bytes';
 import { elementOf, hasEnvelopeShape, isEnvelope, keyIdOf, OVERHEAD } from '../crypto/envelope';
-import { ConfigurationError, NotSealedError, TamperedError } from '../errors';
+import { ConfigurationError, type Names, NotSealedError, TamperedError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
+import type { KeyState } from '../keyring/subject-keys';
 import type { Row } from '../queryable';
 import type { Connection, Field, QueryResult } from './internals';
 import type { Seam } from './seam';
 
-/** A place in the result that holds, or should hold, a sealed value. */
+/** A field of the result that holds, or may hold, sealed values; of known origin where it comes from a column. */
+interface Place {
+  readonly name: string | number;
+  readonly origin: Element | undefined;
+}
+
 interface Cell {
   readonly row: Row;
-  readonly name: string | number;
+  readonly place: Place;
   readonly bytes: Uint8Array;
-  readonly origin: Element | undefined;
 }
 
 export type TypeParsers = Pick<Connection, 'getTypeParser'>;
@@ -65,19 +70,21 @@ export async function openRows(
 }
 
 /** Bytes of unknown origin that name no element are somebody else's, whatever they look like. */
-function isOurs(seam: Seam, { origin, bytes }: Cell): boolean {
-  return origin !== undefined || seam.catalogue.element(elementOf(bytes))?.protect === 'encrypt';
+function isOurs(seam: Seam, { place, bytes }: Cell): boolean {
+  return place.origin !== undefined || seam.catalogue.element(elementOf(bytes))?.protect === 'encrypt';
 }
 
+/** Row by row: values of one row share a derived key. */
 function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Cell[] {
+  const places = placesToOpen(seam, rows[0], fields);
   const cells: Cell[] = [];
-  for (const [name, origin] of placesToOpen(seam, rows[0], fields)) {
-    for (const row of rows) {
-      const value = row[name as string];
+  for (const row of rows) {
+    for (const place of places) {
+      const value = row[place.name as string];
+      if (value === null || value === undefined) continue;
       const bytes = bytesOf(value);
-      if (bytes && (origin || hasEnvelopeShape(bytes))) cells.push({ row, name, bytes, origin });
-      else if (origin && value !== null && value !== undefined)
-        throw new ConfigurationError('BYTEA_PARSER', namesOfLabel(origin.label));
+      if (bytes && (place.origin || hasEnvelopeShape(bytes))) cells.push({ row, place, bytes });
+      else if (place.origin) throw new ConfigurationError('BYTEA_PARSER', namesOfLabel(place.origin.label));
     }
   }
   return cells;
@@ -89,22 +96,18 @@ function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Ce
  * an expression is looked into, and is a sealed value only if it is one from the first byte to the last. Of several
  * fields with one name the last counts, since that is the one whose value `pg` keeps.
  */
-function placesToOpen(
-  seam: Seam,
-  row: Row | undefined,
-  fields: readonly Field[],
-): ReadonlyMap<string | number, Element | undefined> {
-  const places = new Map<string | number, Element | undefined>();
+function placesToOpen(seam: Seam, row: Row | undefined, fields: readonly Field[]): readonly Place[] {
+  const places = new Map<string | number, Place>();
   const byPosition = Array.isArray(row);
   fields.forEach((field, position) => {
-    const place = byPosition ? position : field.name;
+    const name = byPosition ? position : field.name;
     const column = seam.catalogue.columnOfField(field.tableID, field.columnID);
     const origin = column?.element;
     const mayBeSealed = column ? origin?.protect === 'encrypt' : field.dataTypeID === BYTEA;
-    if (mayBeSealed) places.set(place, origin);
-    else places.delete(place);
+    if (mayBeSealed) places.set(name, { name, origin });
+    else places.delete(name);
   });
-  return places;
+  return [...places.values()];
 }
 
 /** A `bytea` as `pg` gives it, or as text where the application set a type parser of its own for it. */
@@ -116,50 +119,75 @@ function bytesOf(value: unknown): Uint8Array | undefined {
 async function openCells(seam: Seam, cells: readonly Cell[], parsers: TypeParsers): Promise<boolean> {
   if (cells.length === 0) return false;
   const keys = await seam.keys.byId(distinctKeyIds(cells));
-  const opener = new ResultOpener(seam.sealer.place);
+  const opening = new Opening(seam, keys, parsers);
   try {
-    for (const cell of cells) cell.row[cell.name as string] = openCell(seam, cell, keys, opener, parsers);
+    for (const cell of cells) cell.row[cell.place.name as string] = opening.open(cell);
   } finally {
-    opener.wipe();
+    opening.wipe();
   }
   return true;
 }
 
-function openCell(
-  seam: Seam,
-  { bytes, origin }: Cell,
-  keys: Awaited<ReturnType<Seam['keys']['byId']>>,
-  opener: ResultOpener,
-  parsers: TypeParsers,
-): unknown {
-  const element = origin ?? seam.catalogue.element(elementOf(bytes));
-  const { table, column } = namesOfLabel(element?.label ?? '');
-  if (!isEnvelope(bytes)) return notSealed(bytes, origin, parsers);
-  if (!element) throw new TamperedError('SEALED_VALUE_TAMPERED', { table, column });
-  const decoded = opener.open(bytes, (keyId) => keys.get(KeyCache.nameOf(keyId)), element.id, { table, column });
-  return decoded && applicationValue(decoded, element, parsers);
+/** An element, with what is the same for all its values in one result. */
+interface Plan {
+  readonly element: Element;
+  readonly names: Names;
+  /** This connection's type parser of the column's declared type. */
+  readonly parse: (text: string) => unknown;
 }
 
-/** The value as this connection's type parsers would have made it from the column's declared type. */
-function applicationValue(decoded: Decoded, element: Element, parsers: TypeParsers): unknown {
-  const text = decoded.codec === 'bytes' ? `\\x${decoded.bytes.toString('hex')}` : decoded.text;
-  return parsers.getTypeParser(element.declaredOid, 'text')(text);
-}
+class Opening {
+  private readonly plans = new Map<number, Plan>();
+  private readonly opener: ResultOpener;
 
-/** A row from before the declaration, while its table is in transition; anything else should not be there (E10). */
-function notSealed(bytes: Uint8Array, origin: Element | undefined, parsers: TypeParsers): unknown {
-  const { table, column } = namesOfLabel(origin?.label ?? '');
-  if (origin?.state !== 'transition') throw new NotSealedError('NOT_SEALED', { table, column });
-  return parsers.getTypeParser(origin.declaredOid, 'text')(Buffer.from(bytes).toString('utf8'));
+  constructor(
+    private readonly seam: Seam,
+    keys: ReadonlyMap<string, KeyState>,
+    private readonly parsers: TypeParsers,
+  ) {
+    this.opener = new ResultOpener(seam.sealer.place, (keyId) => keys.get(KeyCache.nameOf(keyId)));
+  }
+
+  open({ bytes, place: { origin } }: Cell): unknown {
+    if (!isEnvelope(bytes)) return this.notSealed(bytes, origin);
+    const { element, names, parse } = this.planOf(origin?.id ?? elementOf(bytes));
+    const decoded = this.opener.open(bytes, element.id, names);
+    return decoded && parse(decoded.codec === 'bytes' ? `\\x${decoded.bytes.toString('hex')}` : decoded.text);
+  }
+
+  wipe(): void {
+    this.opener.wipe();
+  }
+
+  private planOf(id: number): Plan {
+    const made = this.plans.get(id);
+    if (made) return made;
+    const element = this.seam.catalogue.element(id);
+    if (!element) throw new TamperedError('SEALED_VALUE_TAMPERED', {});
+    const parse = this.parsers.getTypeParser(element.declaredOid, 'text');
+    const plan = { element, names: namesOfLabel(element.label), parse };
+    this.plans.set(id, plan);
+    return plan;
+  }
+
+  /** A row from before the declaration, while its table is in transition; anything else should not be there (E10). */
+  private notSealed(bytes: Uint8Array, origin: Element | undefined): unknown {
+    if (origin?.state !== 'transition') throw new NotSealedError('NOT_SEALED', namesOfLabel(origin?.label ?? ''));
+    return this.planOf(origin.id).parse(Buffer.from(bytes).toString('utf8'));
+  }
 }
 
 function distinctKeyIds(cells: readonly Cell[]): Uint8Array[] {
   const ids = new Map<string, Uint8Array>();
-  for (const { bytes, origin } of cells) {
+  let last: Uint8Array | undefined;
+  for (const { bytes, place } of cells) {
     // what is malformed, or of another column, is an error when it is opened, and names no key
-    if (!isEnvelope(bytes) || bytes.length < OVERHEAD || (origin && origin.id !== elementOf(bytes))) continue;
+    if (!isEnvelope(bytes) || bytes.length < OVERHEAD) continue;
+    if (place.origin && place.origin.id !== elementOf(bytes)) continue;
     const keyId = keyIdOf(bytes);
-    if (keyId.some((byte) => byte !== 0)) ids.set(KeyCache.nameOf(keyId), keyId);
+    if (last && equal(last, keyId)) continue;
+    last = keyId;
+    if (!isAllZero(keyId)) ids.set(KeyCache.nameOf(keyId), keyId);
   }
   return [...ids.values()];
 }

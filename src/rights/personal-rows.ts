@@ -24,19 +24,14 @@ export async function* personalRows(
   portable: PortableTable,
   id: string,
 ): AsyncGenerator<ExportedRow> {
-  const opener = new ResultOpener(sealer.place);
   // A cursor of SQL's own: one of the protocol would wait for ever for a server that went away, and hold its connection.
   await snapshot.query(`declare oubli_export no scroll cursor for ${statement(catalogue, portable)}`, [id]);
-  try {
-    for (;;) {
-      const { rows } = await snapshot.query(`fetch ${BATCH} from oubli_export`);
-      yield* await openBatch(rows, portable, keys, opener);
-      if (rows.length < BATCH) break;
-    }
-    await snapshot.query('close oubli_export');
-  } finally {
-    opener.wipe();
+  for (;;) {
+    const { rows } = await snapshot.query(`fetch ${BATCH} from oubli_export`);
+    yield* await openBatch(rows, portable, keys, sealer);
+    if (rows.length < BATCH) break;
   }
+  await snapshot.query('close oubli_export');
 }
 
 function statement(catalogue: Catalogue, { table, hops, subjectColumn, subjectType, columns }: PortableTable): string {
@@ -57,7 +52,7 @@ async function openBatch(
   rows: readonly Row[],
   { table, columns }: PortableTable,
   keys: SubjectKeys,
-  opener: ResultOpener,
+  sealer: Sealer,
 ): Promise<ExportedRow[]> {
   const ids = new Map<string, Uint8Array>();
   const sealed = columns.filter(({ column }) => column.element?.protect === 'encrypt');
@@ -72,7 +67,8 @@ async function openBatch(
     }
   }
   const states = await keys.byId([...ids.values()].filter((keyId) => keyId.some((byte) => byte !== 0)));
-  return rows.map((row) => {
+  const opener = new ResultOpener(sealer.place, (keyId) => states.get(KeyCache.nameOf(keyId)));
+  const openRow = (row: Row): ExportedRow => {
     const exported: ExportedRow = {};
     for (const { column } of columns) {
       const bytes = column.element?.protect === 'encrypt' ? bytesOf(row, column.name) : undefined;
@@ -81,9 +77,14 @@ async function openBatch(
         continue;
       }
       const names = { table: table.name, column: column.name };
-      const decoded = opener.open(bytes, (keyId) => states.get(KeyCache.nameOf(keyId)), column.element?.id, names);
+      const decoded = opener.open(bytes, column.element?.id, names);
       exported[column.name] = decoded && (decoded.codec === 'bytes' ? decoded.bytes.toString('base64') : decoded.text);
     }
     return exported;
-  });
+  };
+  try {
+    return rows.map(openRow);
+  } finally {
+    opener.wipe();
+  }
 }
