@@ -37,9 +37,8 @@ export class Sealer {
   seal(row: RowSealer, element: Element, value: unknown, names: Names): Buffer {
     const declared = declaredValue(value, element.limits, names);
     const payload = encode(element.codec as Codec, declared, names);
-    const target = { element: element.id, padding: element.padding as Padding };
-    const index = element.normaliser === undefined ? {} : { index: this.index(element, declared, names) };
-    return row.seal({ ...target, ...index }, payload);
+    const index = element.normaliser === undefined ? undefined : this.index(element, declared, names);
+    return row.seal({ element: element.id, padding: element.padding as Padding, index }, payload);
   }
 
   /** The pseudonym of a value for one subject and one element's purpose. Stable, and dead with the subject's key. */
