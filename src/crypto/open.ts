@@ -6,7 +6,8 @@
  */
 import { type Names, TamperedError } from '../errors';
 import { copyOf, equalInConstantTime, stands } from './bytes';
-import { type Envelope, ROW_SALT_BYTES } from './envelope';
+import type { Envelope } from './envelope';
+import { ROW_SALT_BYTES } from './layout';
 import { unpad } from './padding';
 import { deriveRowKey, framePrefix, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
 

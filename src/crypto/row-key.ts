@@ -8,7 +8,7 @@
 import { KeyUnavailableError } from '../errors';
 import { concatPublic, isAllZero, mustHaveLength, u32, utf8, wipe } from './bytes';
 import type { Engine, FrameLayout } from './engine';
-import { COMMITMENT_BYTES, KEY_ID_BYTES, ROW_SALT_BYTES, SUITE } from './envelope';
+import { COMMITMENT_BYTES, KEY_ID_BYTES, ROW_SALT_BYTES, SUITE } from './layout';
 
 /** Where values are sealed and opened: one installation of oubli (its 16-byte id is authenticated) and its engine. */
 export interface Place {

@@ -3,7 +3,8 @@
  * column with it, and wipes it. One derivation serves the whole row; its values differ by counter (ENVELOPE.md E5).
  */
 import { copyOf, isAllZero, wipe, writeU32 } from './bytes';
-import { assembleHeader, layout, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './envelope';
+import { assembleHeader } from './envelope';
+import { layout, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './layout';
 import { type Padding, pad } from './padding';
 import { randomBytes } from './random';
 import { deriveRowKey, framePrefix, type Place, type RowKey, wipeRowKey } from './row-key';

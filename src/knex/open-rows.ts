@@ -5,7 +5,8 @@
  */
 import { type Element, namesOfLabel } from '../catalogue/model';
 import { equal, isAllZero } from '../crypto/bytes';
-import { elementOf, hasEnvelopeShape, isEnvelope, keyIdOf, OVERHEAD } from '../crypto/envelope';
+import { elementOf, hasEnvelopeShape, isEnvelope, keyIdOf } from '../crypto/envelope';
+import { OVERHEAD } from '../crypto/layout';
 import { ConfigurationError, type Names, NotSealedError, TamperedError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
