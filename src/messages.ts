@@ -563,6 +563,11 @@ export const texts = {
     says: (n) => `parameter ${n.parameter} was given as somebody's value, but does not belong to a sealed column`,
     fix: () => 'pass the plain value',
   },
+  SEALED_IN_TEXT: {
+    says: (n) =>
+      `${place(n)} came back sealed inside a longer text (a whole row, string_agg, ||, format): there it cannot be opened`,
+    fix: (n) => `select ${n.column} as a column of its own, or in an array or JSON of whole values`,
+  },
   PLACEHOLDER_SENT: {
     says: (n) => `${n.label} is a placeholder: the value was about to be sent by a client that does not know it`,
     fix: () =>
