@@ -527,7 +527,7 @@ export const texts = {
   },
   MERGE_TARGET: {
     says: (n) => `${n.table}: with this conflict target nobody knows whose row a merge would update`,
-    fix: (n) => `.onConflict('${n.column}').merge()  // one column, by which the existing row can be found`,
+    fix: (n) => `.onConflict('${n.column}').merge()  // columns, by which the existing row can be found`,
   },
   SUBJECT_MOVED: {
     says: (n) => `${place(n)} leads to the person whose key seals the row; it cannot be changed to another's`,
