@@ -35,7 +35,7 @@ export function compareWithList(compiler: InternalCompiler, statement: Statement
   if (!element) return undefined;
   const column = { ...found, element };
   if (!Array.isArray(value)) refuse('SUBQUERY_OPERAND', column);
-  if (element.protect === 'truncate-ip') return { ...statement, value: value.map((each) => address(column, each)) };
+  if (element.protect === 'truncate-ip') return addressIn(compiler, statement, column, value);
   const operands = value.map((each) => (each === null ? 'null' : operand(compiler, column, each)));
   return `${indexExpression(compiler, column, statement.column)} ${compiler._not(statement, 'in ')}(${operands.join(', ')})`;
 }
@@ -109,6 +109,20 @@ function compareAddress(found: ProtectedColumn, statement: Statement, operator: 
   if (!EQUALITY.has(operator)) return undefined;
   return { ...statement, value: address(found, statement.value) };
 }
+
+/** Of a list, our own operator would be asked for each value, and no index: the base type's is. */
+function addressIn(
+  compiler: InternalCompiler,
+  statement: Statement,
+  found: ProtectedColumn,
+  values: readonly unknown[],
+): Statement {
+  const base = found.element.declaredOid === INET ? 'inet' : 'text';
+  const column = verbatim(`${compiler.formatter.wrap(statement.column)}::${base}`);
+  return { ...statement, column, value: values.map((each) => address(found, each)) };
+}
+
+const INET = 869;
 
 function address(found: ProtectedColumn, value: unknown): unknown {
   return value === null || isExpression(value) ? value : new AddressMarker(found.element, labelOf(found), value);
