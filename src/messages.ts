@@ -375,6 +375,10 @@ export const texts = {
       `${place(n)}: this connection's type parser for bytea gives neither bytes nor PostgreSQL's text of them`,
     fix: () => 'types.setTypeParser(17, (text) => text)  // or leave bytea to pg',
   },
+  LINT_NEEDS_16: {
+    says: () => 'raw queries are linted by EXPLAIN (GENERIC_PLAN), which PostgreSQL knows from version 16 on',
+    fix: () => 'run the lint in a test job on PostgreSQL 16 or newer',
+  },
   NOT_ANNOTATING: {
     says: (n) => `${n.method} was called on a Knex client that would ignore it`,
     fix: () => "import { AnnotatingClient } from 'oubli'; export default { client: AnnotatingClient, … }  // knexfile",

@@ -50,7 +50,10 @@ export const running: Chapter = {
     works('pipe', async (db) => {
       const rows: unknown[] = [];
       await new Promise<void>((resolve, reject) => {
-        const target = new Writable({ objectMode: true, write: (row, _e, done) => done(rows.push(row) > 0 ? null : undefined) });
+        const target = new Writable({
+          objectMode: true,
+          write: (row, _e, done) => done(rows.push(row) > 0 ? null : undefined),
+        });
         target.once('finish', resolve).once('error', reject);
         any(db('users').orderBy('id').select('name')).pipe(target);
       });
