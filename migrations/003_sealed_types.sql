@@ -60,6 +60,17 @@ begin
     using errcode = 'OU003', hint = 'compare with = where the column was declared with search, or decrypt in the application';
 end $$;
 
+-- Both sides of a comparison past the type, as `in ('a', 'b')` makes of a list: what is not stored like this matches nothing.
+create function oubli.refuse_operand(operand anyelement) returns anyelement
+language plpgsql immutable as $$
+begin
+  if operand is null then
+    return null;
+  end if;
+  raise exception 'oubli: this operand is not what the column holds, and would match nothing'
+    using errcode = 'OU003', hint = 'compare with = or = any(…), through the protected instance';
+end $$;
+
 create function oubli.create_operator(operator text, a text, b text, operator_schema name, body text) returns void
 language plpgsql as $$
 begin
@@ -75,12 +86,15 @@ language plpgsql as $$
 declare
   operator text;
   refused constant text := 'oubli.refuse_operator(a::bytea, b::bytea)';
-  compared constant text := 'substring(a::bytea from 9 for 16) %s substring(b::bytea from 9 for 16)';
+  index constant text := 'substring(%s::bytea from 9 for 16)';
+  checked constant text := $re$case when substring(%1$s from 1 for 3) = '\xa70b01'::bytea then substring(%1$s from 9 for 16)
+    else oubli.refuse_operand(%1$s) end$re$;
 begin
   foreach operator in array array['=', '<>'] loop
     perform oubli.create_operator(operator, sides.a, sides.b, operator_schema,
-      case when searchable then format(compared, operator) else refused end)
-    from (values (domain, domain), (domain, 'bytea'), ('bytea', domain)) sides(a, b);
+      case when searchable then format('%s %s %s', format(sides.x, 'a'), operator, format(sides.y, 'b')) else refused end)
+    from (values (domain, domain, index, index), (domain, 'bytea', index, checked), ('bytea', domain, checked, index))
+      sides(a, b, x, y);
   end loop;
   foreach operator in array array['<', '<=', '>', '>=', '~~', '!~~'] loop
     perform oubli.create_operator(operator, domain, domain, operator_schema, refused);
@@ -89,13 +103,24 @@ end $$;
 
 -- Addresses and pseudonyms compare as ever. Their `=` is declared for the domain itself, so that PostgreSQL calls an operand of
 -- raw SQL by the domain's name: then it is truncated, or made a pseudonym, like what is stored, and anything else is refused
--- instead of matching nothing.
-create function oubli.create_plain_operators(domain text, base text, operator_schema name) returns void
-language sql
-begin atomic
-  select oubli.create_operator(operator, domain, domain, operator_schema, format('a::%s %s b::%s', base, operator, base))
-  from unnest(array['=', '<>']) operator;
-end;
+-- instead of matching nothing. The base type's `=` is declared, too, for `in ('a', 'b')` compares by that. Pseudonyms have
+-- neither order nor pattern.
+create function oubli.create_plain_operators(domain text, base text, definition jsonb, operator_schema name) returns void
+language plpgsql as $$
+declare
+  checked constant text := 'case when %s then %s else oubli.refuse_operand(%2$s) end';
+begin
+  perform oubli.create_operator(operator, sides.a, sides.b, operator_schema, format('%s %s %s', sides.x, operator, sides.y))
+  from unnest(array['=', '<>']) operator, (values
+    (domain, domain, format('a::%s', base), format('b::%s', base)),
+    (domain, base, format('a::%s', base), format(checked, oubli.plain_check(definition, 'b'), 'b')),
+    (base, domain, format(checked, oubli.plain_check(definition, 'a'), 'a'), format('b::%s', base))) sides(a, b, x, y);
+  if definition ->> 'protect' = 'pseudonymise' then
+    perform oubli.create_operator(operator, domain, domain, operator_schema,
+      'oubli.refuse_operator(a::text::bytea, b::text::bytea)')
+    from unnest(array['<', '<=', '>', '>=', '~~', '!~~', '~~*', '!~~*', '~', '!~', '~*', '!~*']) operator;
+  end if;
+end $$;
 
 -- A column of some relation that has a type of ours, or an array of it.
 create function oubli.column_of_type(wanted regtype) returns text
@@ -210,15 +235,21 @@ begin
   perform oubli.refresh_guards();
 end $$;
 
+-- Whether a text or an address is one that the column could hold.
+create function oubli.plain_check(definition jsonb, operand text) returns text
+language sql stable
+return case definition ->> 'protect'
+  when 'pseudonymise' then format($re$%s ~ '^psn1\.[A-Za-z0-9_-]{43}$'$re$, operand)
+  else format('oubli.%I(%s, %s, %s)',
+    case definition ->> 'declaredType' when 'inet' then 'is_truncated' else 'is_truncated_text' end, operand,
+    definition ->> 'v4', definition ->> 'v6') end;
+
 create function oubli.domain_check(definition jsonb, element integer) returns text
 language sql stable
 return case definition ->> 'protect'
   when 'encrypt' then
     format('oubli.is_sealed(value, %s, %L)', element, definition ->> 'normaliser' is not null)
-  when 'pseudonymise' then $re$value ~ '^psn1\.[A-Za-z0-9_-]{43}$'$re$
-  else format('oubli.%I(value, %s, %s)',
-    case definition ->> 'declaredType' when 'inet' then 'is_truncated' else 'is_truncated_text' end,
-    definition ->> 'v4', definition ->> 'v6') end;
+  else oubli.plain_check(definition, 'value') end;
 
 -- Creates the domain of an element before its column exists. `deferred` leaves the CHECK to oubli.enforce_domain, for a
 -- column that has rows.
@@ -251,6 +282,6 @@ begin
     perform oubli.create_operators(format('oubli.%I', domain_name),
       definition ->> 'normaliser' is not null, operator_schema);
   else
-    perform oubli.create_plain_operators(format('oubli.%I', domain_name), base, operator_schema);
+    perform oubli.create_plain_operators(format('oubli.%I', domain_name), base, definition, operator_schema);
   end if;
 end $$;

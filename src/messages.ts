@@ -375,6 +375,10 @@ export const texts = {
       `${place(n)}: this connection's type parser for bytea gives neither bytes nor PostgreSQL's text of them`,
     fix: () => 'types.setTypeParser(17, (text) => text)  // or leave bytea to pg',
   },
+  LINT_NEEDS_16: {
+    says: () => 'raw queries are linted by EXPLAIN (GENERIC_PLAN), which PostgreSQL knows from version 16 on',
+    fix: () => 'run the lint in a test job on PostgreSQL 16 or newer',
+  },
   NOT_ANNOTATING: {
     says: (n) => `${n.method} was called on a Knex client that would ignore it`,
     fix: () => "import { AnnotatingClient } from 'oubli'; export default { client: AnnotatingClient, … }  // knexfile",
@@ -527,7 +531,7 @@ export const texts = {
   },
   MERGE_TARGET: {
     says: (n) => `${n.table}: with this conflict target nobody knows whose row a merge would update`,
-    fix: (n) => `.onConflict('${n.column}').merge()  // one column, by which the existing row can be found`,
+    fix: (n) => `.onConflict('${n.column}').merge()  // columns, by which the existing row can be found`,
   },
   SUBJECT_MOVED: {
     says: (n) => `${place(n)} leads to the person whose key seals the row; it cannot be changed to another's`,
@@ -562,6 +566,11 @@ export const texts = {
   PINNED_ELSEWHERE: {
     says: (n) => `parameter ${n.parameter} was given as somebody's value, but does not belong to a sealed column`,
     fix: () => 'pass the plain value',
+  },
+  SEALED_IN_TEXT: {
+    says: (n) =>
+      `${place(n)} came back sealed inside a longer text (a whole row, string_agg, ||, format): there it cannot be opened`,
+    fix: (n) => `select ${n.column} as a column of its own, or in an array or JSON of whole values`,
   },
   PLACEHOLDER_SENT: {
     says: (n) => `${n.label} is a placeholder: the value was about to be sent by a client that does not know it`,

@@ -3,7 +3,23 @@
  * for where it must not be.
  */
 import type { Knex } from 'knex';
+import { listenForRawQueries, type RawLint } from './checks/raw-lint';
 import { type Period, toInterval } from './period';
+
+export type { RawFinding, RawLint } from './checks/raw-lint';
+
+/**
+ * Listens to a protected instance, and finds statements that order, group, deduplicate or unite by ciphertext: what the builder
+ * refuses by name, and nobody sees in raw SQL. Needs PostgreSQL 16 or newer.
+ *
+ * @param db as `oubli()` returned it
+ * @example
+ * const lint = lintRawQueries(db);
+ * after(async () => expect(await lint.findings()).to.deep.equal([]));
+ */
+export function lintRawQueries(db: Knex): RawLint {
+  return listenForRawQueries(db);
+}
 
 /**
  * Moves oubli's clock in this database, relative to the real one, for every process that uses it. Needs the owner of the

@@ -31,6 +31,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, format('%I.%I
                  from pg_catalog.pg_index i, unnest(i.indkey) with ordinality k(attnum, place), pg_catalog.pg_attribute a
                  where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum), '[]') as "primaryKey",
        c.relkind in ('v', 'm') or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and g.tgname = 'oubli_guard_insert') as guarded,
+       c.relkind in ('v', 'm') as "isView",
        (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
                  'type', oubli.written_type(a.atttypid, a.atttypmod), 'element', e.id,
                  'identityAlways', a.attidentity = 'a', 'defaultSql', oubli.written_default(c.oid, a.attnum),
@@ -90,6 +91,7 @@ function toTable(row: Row, elements: ReadonlyMap<number, Element>): Table {
     sqlName: String(row.sqlName),
     displayName: String(row.displayName),
     guarded: Boolean(row.guarded),
+    isView: Boolean(row.isView),
     primaryKey: row.primaryKey as string[],
     declaration: toDeclaration(row),
     columns: new Map(columns.map((column) => [String(column.name), toColumn(column, elements)])),

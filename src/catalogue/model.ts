@@ -56,6 +56,8 @@ export interface Table {
   readonly displayName: string;
   /** Whether the guard that refuses dead keys and query operands stands on what is written (`migrations/004_guard.sql`). */
   readonly guarded: boolean;
+  /** A view, materialised or not: what a column of it holds may be any expression. */
+  readonly isView: boolean;
   readonly columns: ReadonlyMap<string, Column>;
   readonly primaryKey: readonly string[];
   readonly declaration: Declaration | undefined;

@@ -92,6 +92,21 @@ export class SubjectKeys {
     return found;
   }
 
+  /** Those of some key ids, by `KeyCache.nameOf`, that are or ever were a key of ours. */
+  async among(keyIds: readonly Uint8Array[]): Promise<Set<string>> {
+    const known = new Set<string>();
+    const missing: Buffer[] = [];
+    for (const keyId of keyIds) {
+      if (this.cache.get(keyId)) known.add(KeyCache.nameOf(keyId));
+      else missing.push(Buffer.from(keyId));
+    }
+    if (missing.length === 0) return known;
+    const { rows } = await this.store.query(KEYS_BY_ID, [missing]);
+    for (const row of rows)
+      if (row.wrapped !== null || row.shredded) known.add(KeyCache.nameOf(row.key_id as Uint8Array));
+    return known;
+  }
+
   /**
    * Fresh keys that belong to no living subject, for rows that must be kept after an erasure.
    * @param keepUntil for each key the ISO date on which the last of its rows leaves, or `infinity`

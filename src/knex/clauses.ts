@@ -6,8 +6,9 @@ import type { ErrorCode } from '../errors';
 import { columnNamed, isClearPersonal, labelOf, refuseSealed } from './columns';
 import { currentFrame } from './frame';
 import type { Class, InternalCompiler, Statement } from './internals';
-import { ClearMarker, Marker, refuseInside } from './marker';
-import { compareColumns, compareWithList, compareWithValue } from './predicates';
+import { ClearMarker, Marker, refuseInside, UndescribedMarker } from './marker';
+import { compareColumns, compareWithList, compareWithTuples, compareWithValue } from './predicates';
+import { compareWithSubquery } from './sub-queries';
 
 type Clause = (statement: Statement) => string;
 type Answer = (compiler: InternalCompiler, statement: Statement) => string | Statement | undefined;
@@ -30,8 +31,17 @@ const REFUSED_CLAUSES: Record<string, ErrorCode> = {
 
 /** @param target a subclass of Knex's compiler, made for us */
 export function overrideClauses(target: Class<InternalCompiler>): void {
-  override(target, ['whereBasic', 'havingBasic', 'onVal'], compareWithValue);
-  override(target, ['whereIn', 'havingIn', 'onIn'], (compiler, statement) => {
+  override(
+    target,
+    ['whereBasic', 'havingBasic', 'onVal'],
+    (compiler, statement) => compareWithSubquery(compiler, statement) ?? compareWithValue(compiler, statement),
+  );
+  override(target, ['whereIn'], (compiler, statement) =>
+    Array.isArray(statement.column)
+      ? compareWithTuples(compiler, statement)
+      : (compareWithSubquery(compiler, statement) ?? compareWithList(compiler, statement)),
+  );
+  override(target, ['havingIn', 'onIn'], (compiler, statement) => {
     if (!Array.isArray(statement.column)) return compareWithList(compiler, statement);
     refuseSealed(compiler, statement.column, 'TUPLE');
     return undefined;
@@ -58,12 +68,15 @@ function override(target: Class<InternalCompiler>, clauses: readonly string[], a
     const original = target.prototype[clause] as Clause | undefined;
     if (!original) continue;
     target.prototype[clause] = function (this: InternalCompiler, statement: Statement): string {
-      const ours = statement.asColumn
-        ? compareColumns(this, statement.column, statement.operator ?? '=', statement.value)
-        : answer(this, statement);
+      const ours = statement.asColumn ? comparedColumns(this, statement) : answer(this, statement);
       return typeof ours === 'string' ? ours : concealing(this, ours ?? statement, original);
     };
   }
+}
+
+function comparedColumns(compiler: InternalCompiler, statement: Statement): string | undefined {
+  const sql = compareColumns(compiler, statement.column, statement.operator ?? '=', statement.value);
+  return sql && compiler._not(statement, '') + sql;
 }
 
 /** Knex's own clause; what it binds for a personal column is sent as it is and not shown. */
@@ -72,21 +85,28 @@ function concealing(compiler: InternalCompiler, statement: Statement, compile: C
   const before = bindings.length;
   const sql = compile.call(compiler, statement);
   if (bindings.length === before) return sql;
-  const label = personalLabel(compiler, statement);
-  if (label === undefined) return sql;
+  const hide = hiding(compiler, statement);
+  if (hide === undefined) return sql;
   for (let place = before; place < bindings.length; place++) {
     const binding = bindings[place];
-    if (binding !== null && !(binding instanceof Marker)) bindings[place] = new ClearMarker(label, binding);
+    if (binding !== null && !(binding instanceof Marker)) bindings[place] = hide(binding);
   }
   return sql;
 }
 
-/** Also of a name that is no column's, in a statement about people: misspelt, it may stand before anybody's words. */
-function personalLabel(compiler: InternalCompiler, { column }: Statement): string | undefined {
+/**
+ * How the values of a personal column are hidden. Also of a name that is no column's, in a statement about people: it may be a
+ * sub-select's, of which the server is asked, or misspelt, and stand before anybody's words.
+ */
+function hiding(compiler: InternalCompiler, { column }: Statement): ((value: unknown) => Marker) | undefined {
   for (const name of [column].flat()) {
     const found = columnNamed(compiler, name);
-    if (found && (found.column.element || isClearPersonal(found.column))) return labelOf(found);
-    if (!found && typeof name === 'string' && currentFrame()?.scope.isWatched) return name;
+    if (found && (found.column.element || isClearPersonal(found.column))) {
+      return (value) => new ClearMarker(labelOf(found), value);
+    }
+    if (!found && typeof name === 'string' && currentFrame()?.scope.isWatched) {
+      return (value) => new UndescribedMarker(name, value);
+    }
   }
   return undefined;
 }

@@ -52,7 +52,8 @@ export class StatementDescriptions {
   }
 }
 
-function describe(connection: Connection, sql: string): Promise<readonly number[]> {
+/** @throws what PostgreSQL says, of a text of several statements too */
+export function describe(connection: Connection, sql: string): Promise<readonly number[]> {
   return new Promise((resolve, reject) => {
     const query = connection.query as unknown as (submittable: DescribeQuery) => void;
     query.call(connection, new DescribeQuery(sql, resolve, reject));

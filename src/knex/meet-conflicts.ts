@@ -1,14 +1,15 @@
 /**
- * Whom an upsert would meet: the rows that exist already are looked up by the conflict's column, on the statement's own
+ * Whom an upsert would meet: the rows that exist already are looked up by the conflict's columns, on the statement's own
  * connection. What a merge writes is sealed for the person of the row it would update, not for a new one.
  */
 
+import type { Element } from '../catalogue/model';
 import { anchorColumns } from '../catalogue/subject-path';
 import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
 import { canonicalIds } from './canonical-ids';
-import type { ConflictTarget, SubjectRow } from './subject-row';
+import type { ConflictColumn, ConflictTarget, SubjectRow } from './subject-row';
 
 /** Notes in `anchors` the person of each row that would be updated instead of inserted. */
 export async function meetConflicts(
@@ -25,7 +26,7 @@ export async function meetConflicts(
     connection,
     conflict,
     names,
-    meeting.map((row) => wanted(sealer, row.conflict ?? conflict)),
+    conflict.columns.map((_, place) => meeting.map((row) => wanted(sealer, row.conflict ?? conflict, place))),
   );
   for (const { place, anchor } of met) {
     const row = meeting[place] as SubjectRow;
@@ -34,7 +35,8 @@ export async function meetConflicts(
   }
 }
 
-function wanted(sealer: Sealer, { table, column, element, value }: ConflictTarget): unknown {
+function wanted(sealer: Sealer, { table, columns }: ConflictTarget, place: number): unknown {
+  const { column, element, value } = columns[place] as ConflictColumn;
   const names = { table: table.name, column };
   if (!element) return value.value;
   if (element.protect === 'truncate-ip') return sealer.truncate(element, value.value, names);
@@ -43,19 +45,28 @@ function wanted(sealer: Sealer, { table, column, element, value }: ConflictTarge
 
 async function rowsMet(
   connection: Queryable,
-  { table, column, element }: ConflictTarget,
+  { table, columns }: ConflictTarget,
   names: readonly string[],
-  values: readonly unknown[],
+  values: readonly (readonly unknown[])[],
 ): Promise<{ place: number; anchor: unknown[] }[]> {
-  const sealed = element?.protect === 'encrypt';
-  const type = sealed ? 'bytea' : table.columns.get(column)?.type;
-  const expression = sealed ? `substring(t.${quoteIdentifier(column)}::bytea, 9, 16)` : `t.${quoteIdentifier(column)}`;
+  const lists = columns.map(
+    ({ column, element }, i) => `$${i + 1}::${isSealed(element) ? 'bytea' : table.columns.get(column)?.type}[]`,
+  );
+  const met = columns.map(({ column, element }, i) => {
+    const name = `t.${quoteIdentifier(column)}`;
+    return `${isSealed(element) ? `substring(${name}::bytea, 9, 16)` : name} = w.v${i}`;
+  });
   const { rows } = await connection.query(
     `select w.place, ${names.map((name, i) => `t.${quoteIdentifier(name)} as a${i}`).join(', ')}
-     from unnest($1::${type}[]) with ordinality w(value, place) join ${table.sqlName} t on ${expression} = w.value`,
-    [values],
+     from unnest(${lists.join(', ')}) with ordinality w(${columns.map((_, i) => `v${i}`).join(', ')}, place)
+     join ${table.sqlName} t on ${met.join(' and ')}`,
+    [...values],
   );
   return rows.map((row) => ({ place: Number(row.place) - 1, anchor: names.map((_, i) => row[`a${i}`]) }));
+}
+
+function isSealed(element: Element | undefined): boolean {
+  return element?.protect === 'encrypt';
 }
 
 /** A merge would leave the row's other sealed values under the first person's key, or this one's under the second's. */

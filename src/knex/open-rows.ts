@@ -7,19 +7,17 @@ import { type Element, namesOfLabel } from '../catalogue/model';
 import { equal, isAllZero } from '../crypto/bytes';
 import { elementOf, hasEnvelopeShape, isEnvelope, keyIdOf } from '../crypto/envelope';
 import { OVERHEAD } from '../crypto/layout';
-import { ConfigurationError, type Names, NotSealedError, TamperedError } from '../errors';
+import { ConfigurationError, type Names, NotSealedError, TamperedError, UnsupportedQueryError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
 import type { KeyState } from '../keyring/subject-keys';
 import type { Row } from '../queryable';
 import type { Connection, Field, QueryResult } from './internals';
+import { isPlainColumn, type NestedPlace, nestedCells } from './nested-values';
 import type { Seam } from './seam';
 
-/** A field of the result that holds, or may hold, sealed values; of known origin where it comes from a column. */
-interface Place {
-  readonly name: string | number;
-  readonly origin: Element | undefined;
-}
+/** A field of the result that holds, or may hold, sealed values, or a part of one; of known origin where it comes from a column. */
+type Place = NestedPlace;
 
 interface Cell {
   readonly row: Row;
@@ -57,17 +55,31 @@ export async function openRows(
   parsers: TypeParsers,
   learn: Learn,
 ): Promise<boolean> {
-  let cells = cellsOf(seam, rows, fields);
+  let cells = cellsOf(seam, rows, fields, parsers);
   const unknown = cells.map(({ bytes }) => elementOf(bytes)).filter((id) => id && !seam.catalogue.element(id));
   if (unknown.length > 0) {
     await learn(unknown);
-    cells = cellsOf(seam, rows, fields);
+    cells = cellsOf(seam, rows, fields, parsers);
   }
-  return openCells(
-    seam,
-    cells.filter((cell) => isOurs(seam, cell)),
-    parsers,
-  );
+  const ours = cells.filter((cell) => isOurs(seam, cell));
+  return openCells(seam, await withoutStrangers(seam, ours), parsers);
+}
+
+/** Without texts that look like ours and name no key that there is, or ever was. */
+async function withoutStrangers(seam: Seam, cells: readonly Cell[]): Promise<readonly Cell[]> {
+  const texts = cells.filter(({ place, bytes }) => place.render && !isAllZero(keyIdOf(bytes)));
+  if (texts.length === 0) return cells;
+  const known = await seam.keys.among(texts.map(({ bytes }) => keyIdOf(bytes)));
+  const strange = new Set(texts.filter(({ bytes }) => !known.has(KeyCache.nameOf(keyIdOf(bytes)))));
+  const ours = cells.filter((cell) => !strange.has(cell) && !(cell.place.isPart && isAllZero(keyIdOf(cell.bytes))));
+  const part = ours.find(({ place }) => place.isPart);
+  if (part) throw partOfText(seam, part);
+  return ours;
+}
+
+function partOfText(seam: Seam, { bytes }: Cell): UnsupportedQueryError {
+  const { label } = seam.catalogue.element(elementOf(bytes)) as Element;
+  return new UnsupportedQueryError('SEALED_IN_TEXT', namesOfLabel(label));
 }
 
 /** Bytes of unknown origin that name no element are somebody else's, whatever they look like. */
@@ -76,9 +88,9 @@ function isOurs(seam: Seam, { place, bytes }: Cell): boolean {
 }
 
 /** Row by row: values of one row share a derived key. */
-function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[]): Cell[] {
+function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[], parsers: TypeParsers): Cell[] {
   const places = placesToOpen(seam, rows[0], fields);
-  const cells: Cell[] = [];
+  const cells: Cell[] = nestedCells(seam.catalogue, rows, fields, parsers);
   for (const row of rows) {
     for (const place of places) {
       const value = row[place.name as string];
@@ -104,7 +116,9 @@ function placesToOpen(seam: Seam, row: Row | undefined, fields: readonly Field[]
     const name = byPosition ? position : field.name;
     const column = seam.catalogue.columnOfField(field.tableID, field.columnID);
     const origin = column?.element;
-    const mayBeSealed = column ? origin?.protect === 'encrypt' : field.dataTypeID === BYTEA;
+    const mayBeSealed = origin
+      ? origin.protect === 'encrypt'
+      : field.dataTypeID === BYTEA && !isPlainColumn(seam.catalogue, field);
     if (mayBeSealed) places.set(name, { name, origin });
     else places.delete(name);
   });
@@ -149,10 +163,11 @@ class Opening {
     this.opener = new ResultOpener(seam.sealer.place, (keyId) => keys.get(KeyCache.nameOf(keyId)));
   }
 
-  open({ bytes, place: { origin } }: Cell): unknown {
+  open({ bytes, place: { origin, render } }: Cell): unknown {
     if (!isEnvelope(bytes)) return this.notSealed(bytes, origin);
     const { element, names, parse } = this.planOf(origin?.id ?? elementOf(bytes));
     const decoded = this.opener.open(bytes, element.id, names);
+    if (render) return decoded && render(decoded);
     return decoded && parse(decoded.codec === 'bytes' ? `\\x${decoded.bytes.toString('hex')}` : decoded.text);
   }
 

@@ -43,7 +43,8 @@ export class OpeningStream extends Transform {
     return new Promise((resolve, reject) => {
       let failed = false;
       const fail = (error: unknown): void => {
-        if (failed) return;
+        // Knex 3.1 rejects without an error when a cursor has read its first rows
+        if (failed || !error) return;
         failed = true;
         const raised = this.translate(error);
         target.emit('error', raised);

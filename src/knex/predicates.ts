@@ -2,12 +2,12 @@
  * Comparisons with protected columns. A searchable sealed column is compared by its blind index, written out as the
  * expression that is indexed, so that it does not depend on the session's search_path; an address is truncated first.
  */
-import { columnNamed, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
-import type { InternalCompiler, Statement } from './internals';
-import { AddressMarker, IndexMarker } from './marker';
+import { columnNamed, isClearPersonal, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
+import { type InternalCompiler, type Statement, verbatim } from './internals';
+import { AddressMarker, ClearMarker, IndexMarker } from './marker';
 import type { Resolved } from './scope';
 
-const EQUALITY = new Set(['=', '!=', '<>']);
+export const EQUALITY = new Set(['=', '!=', '<>']);
 
 /** Compiles `column operator value`; undefined when Knex's own compilation is right. */
 export function compareWithValue(compiler: InternalCompiler, statement: Statement): string | Statement | undefined {
@@ -35,9 +35,39 @@ export function compareWithList(compiler: InternalCompiler, statement: Statement
   if (!element) return undefined;
   const column = { ...found, element };
   if (!Array.isArray(value)) refuse('SUBQUERY_OPERAND', column);
-  if (element.protect === 'truncate-ip') return { ...statement, value: value.map((each) => address(column, each)) };
+  if (element.protect === 'truncate-ip') return addressIn(compiler, statement, column, value);
   const operands = value.map((each) => (each === null ? 'null' : operand(compiler, column, each)));
   return `${indexExpression(compiler, column, statement.column)} ${compiler._not(statement, 'in ')}(${operands.join(', ')})`;
+}
+
+/** Compiles `(a, b) in ((…), (…))`: the index of each sealed column against the index of each value. */
+export function compareWithTuples(compiler: InternalCompiler, statement: Statement): Statement | undefined {
+  const names = statement.column as unknown[];
+  const found = names.map((name) => columnNamed(compiler, name));
+  const sealed = found.find((each) => each?.column.element);
+  if (!sealed) return undefined;
+  const { value } = statement;
+  if (!Array.isArray(value) || !value.every((row) => Array.isArray(row))) refuse('SUBQUERY_OPERAND', sealed);
+  const column = names.map((name, place) => {
+    const of = indexed(found[place]);
+    return of ? verbatim(indexExpression(compiler, of, name)) : name;
+  });
+  return { ...statement, column, value: value.map((row) => row.map((each, place) => inTuple(found[place], each))) };
+}
+
+function inTuple(found: Resolved | undefined, value: unknown): unknown {
+  const element = found?.column.element;
+  if (value === null || !found) return value;
+  if (!element) return isClearPersonal(found.column) ? new ClearMarker(labelOf(found), value) : value;
+  refuseExpression(found, value, 'SUBQUERY_OPERAND');
+  if (Array.isArray(value)) refuse('ARRAY_OPERAND', found);
+  const Operand = element.protect === 'truncate-ip' ? AddressMarker : IndexMarker;
+  return new Operand(element, labelOf(found), value);
+}
+
+function indexed(found: Resolved | undefined): ProtectedColumn | undefined {
+  const element = found?.column.element;
+  return found && element && element.protect !== 'truncate-ip' ? { ...found, element } : undefined;
 }
 
 /** Two columns: equal where both are searchable columns of one element, refused otherwise. */
@@ -79,6 +109,20 @@ function compareAddress(found: ProtectedColumn, statement: Statement, operator: 
   if (!EQUALITY.has(operator)) return undefined;
   return { ...statement, value: address(found, statement.value) };
 }
+
+/** Of a list, our own operator would be asked for each value, and no index: the base type's is. */
+function addressIn(
+  compiler: InternalCompiler,
+  statement: Statement,
+  found: ProtectedColumn,
+  values: readonly unknown[],
+): Statement {
+  const base = found.element.declaredOid === INET ? 'inet' : 'text';
+  const column = verbatim(`${compiler.formatter.wrap(statement.column)}::${base}`);
+  return { ...statement, column, value: values.map((each) => address(found, each)) };
+}
+
+const INET = 869;
 
 function address(found: ProtectedColumn, value: unknown): unknown {
   return value === null || isExpression(value) ? value : new AddressMarker(found.element, labelOf(found), value);

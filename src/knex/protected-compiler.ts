@@ -6,7 +6,7 @@ import { type Catalogue, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject } from '../catalogue/subject-path';
 import { overrideClauses } from './clauses';
 import { nameOf, protectedColumn, refuse, refuseTable, sealedColumn } from './columns';
-import { conflictColumn } from './conflict-target';
+import { conflictColumns } from './conflict-target';
 import { compileApart, compileWithin, currentFrame } from './frame';
 import {
   type Class,
@@ -22,7 +22,7 @@ import { MOST_SUBJECTS_PER_UPDATE, refuseRepeatedWrites } from './narrowed-updat
 import { indexExpression } from './predicates';
 import { Scope } from './scope';
 import {
-  refuseAggregate,
+  countedByIndex,
   refuseDistinct,
   refuseGrouping,
   refuseJsonColumns,
@@ -65,7 +65,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       const prepared = super._prepInsert(data);
       if (!table || this.merging) return prepared;
       if (typeof prepared === 'string') return refuseTable('INSERT_SELECT', table);
-      const conflict = conflictColumn(this, catalogue(), table);
+      const conflict = conflictColumns(this, catalogue(), table);
       const marks = new InsertMarks(table, catalogue(), prepared, nameOf(this), conflict, this.mergesSealed(table));
       this.inserted = marks;
       return marks.mark();
@@ -100,8 +100,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _aggregate(statement: Statement, options?: unknown): string[] {
-      refuseAggregate(this, statement);
-      return super._aggregate(statement, options);
+      return super._aggregate(countedByIndex(this, statement), options);
     }
 
     override _groupsOrders(type: string): string {

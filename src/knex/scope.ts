@@ -29,16 +29,22 @@ export class Scope {
     private readonly sources: readonly Source[],
     private readonly commonNames: ReadonlySet<string>,
     private readonly parent: Scope | undefined,
+    private readonly catalogue?: Catalogue,
   ) {}
 
   static of(builder: InternalBuilder, catalogue: Catalogue, parent: Scope | undefined): Scope {
     const read = new SourceReader(builder, catalogue, parent?.commonNames ?? new Set());
-    return new Scope(read.sources(), read.commonNames, parent);
+    return new Scope(read.sources(), read.commonNames, parent, catalogue);
   }
 
   /** A raw text: whatever is named in it or under it, only the server can tell. */
   static ofRawText(parent: Scope | undefined): Scope {
     return parent ?? new Scope([RAW_TEXT], new Set(), undefined);
+  }
+
+  /** The scope of a builder that stands inside this one; undefined inside raw text. */
+  within(builder: InternalBuilder): Scope | undefined {
+    return this.catalogue && Scope.of(builder, this.catalogue, this);
   }
 
   /** The table a write is directed at; undefined when it is none of the catalogue's. */

@@ -5,7 +5,14 @@
 import type { Catalogue } from '../catalogue/model';
 import { columnNamed, isSealed, nameOf, refuse, refuseSealed, sealedColumn } from './columns';
 import { currentFrame } from './frame';
-import type { InternalBuilder, InternalClient, InternalCompiler, Statement } from './internals';
+import {
+  type InternalBuilder,
+  type InternalClient,
+  type InternalCompiler,
+  type Statement,
+  verbatim,
+} from './internals';
+import { indexExpression } from './predicates';
 import { databaseNames, type Resolved, Scope } from './scope';
 
 interface Listed {
@@ -35,7 +42,33 @@ export function refuseOrdering(compiler: InternalCompiler): void {
   }
 }
 
-export function refuseAggregate(compiler: InternalCompiler, statement: Statement): void {
+/** Counted by their blind indexes, different values are what an equality search tells apart; others are refused by name. */
+export function countedByIndex(compiler: InternalCompiler, statement: Statement): Statement {
+  const distinct = Boolean(statement.aggregateDistinct);
+  if (statement.method !== 'count' || !distinct) {
+    refuseAggregate(compiler, statement);
+    return statement;
+  }
+  const index = (name: unknown): unknown => {
+    const found = sealedColumn(compiler, name);
+    return found ? verbatim(indexExpression(compiler, found, name)) : name;
+  };
+  const [value, alias] = typeof statement.value === 'string' ? statement.value.split(/\s+as\s+/i) : [statement.value];
+  if (Array.isArray(value)) return { ...statement, value: value.map(index) };
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).map(([as, names]) => [
+      as,
+      Array.isArray(names) ? names.map(index) : index(names),
+    ]);
+    return { ...statement, value: Object.fromEntries(entries) };
+  }
+  const counted = index(value);
+  if (counted === value) return statement;
+  const as = alias ?? statement.alias;
+  return { ...statement, alias: undefined, value: as === undefined ? [counted] : { [String(as)]: counted } };
+}
+
+function refuseAggregate(compiler: InternalCompiler, statement: Statement): void {
   const distinct = Boolean(statement.aggregateDistinct);
   if (statement.method === 'count' && !distinct) return;
   const { value } = statement;
@@ -68,6 +101,23 @@ function refuseWithoutRow(
     const shown = columns.filter((other) => other.table === each.table).map((other) => other.column.name);
     if (primaryKey.length === 0 || !primaryKey.every((name) => shown.includes(name))) refuse(code, each, more);
   }
+}
+
+const SELECTS = new Set([undefined, 'select', 'first']);
+
+/** The one column that a sub-select lists by name, if that is all it lists. */
+export function onlyColumn(
+  builder: InternalBuilder,
+  scope: Scope,
+  client: InternalClient,
+): { readonly written: string; readonly found: Resolved } | undefined {
+  const lists = builder._statements.filter((each) => each.grouping === 'columns' && !isEmptyList(each));
+  const [item, another] = listedBy(lists);
+  const isUnion = builder._statements.some((each) => each.grouping === 'union');
+  const isPlain = lists.length === 1 && !lists[0]?.distinct && !isUnion && SELECTS.has(builder._method);
+  if (!item || another || !isPlain || item.name.endsWith('*')) return undefined;
+  const [found] = selectedColumns(builder, scope, client);
+  return found && { written: item.name, found };
 }
 
 function selectedColumns(builder: InternalBuilder, scope: Scope, client: InternalClient): Resolved[] {

@@ -8,6 +8,10 @@ import type { SubjectPath } from '../catalogue/subject-path';
 /** An insert that may turn into an update of somebody's existing row. */
 export interface ConflictTarget {
   readonly table: Table;
+  readonly columns: readonly ConflictColumn[];
+}
+
+export interface ConflictColumn {
   readonly column: string;
   /** Set when the target is protected: a sealed, searchable column is found by its blind index. */
   readonly element: Element | undefined;

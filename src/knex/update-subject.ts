@@ -1,14 +1,13 @@
 /** Whose rows an update touches, so far as its own text says; and that it does not hand them to somebody else. */
 import { anchorColumns, type SubjectPath } from '../catalogue/subject-path';
 import { columnNamed, nameOf, refuse } from './columns';
+import { currentFrame } from './frame';
 import { type InternalCompiler, quoted, type Statement } from './internals';
 import { AnchorMarker } from './marker';
 import type { SubjectRow } from './subject-row';
 
 /** The anchor values that the where clause fixes by itself: top-level equalities joined by AND. */
 export function anchorInWhere(compiler: InternalCompiler, anchors: readonly string[]): unknown[] | undefined {
-  // a column of the other table may have the same name
-  if (compiler.single.updateFrom) return undefined;
   const wheres = compiler.grouped.where ?? [];
   if (wheres.some((each, place) => place > 0 && each.bool === 'or')) return undefined;
   const values = anchors.map((anchor) => wheres.find((each) => pins(compiler, each, anchor))?.value);
@@ -17,7 +16,10 @@ export function anchorInWhere(compiler: InternalCompiler, anchors: readonly stri
 
 function pins(compiler: InternalCompiler, where: Statement, anchor: string): boolean {
   if (where.type !== 'whereBasic' || where.operator !== '=' || where.not || where.asColumn) return false;
-  return columnNamed(compiler, where.column)?.column.name === anchor;
+  const found = columnNamed(compiler, where.column);
+  if (found?.column.name !== anchor || found.table !== currentFrame()?.scope.target) return false;
+  // a column of the other table may have the same name
+  return !compiler.single.updateFrom || String(where.column).includes('.');
 }
 
 /** A sealed row cannot be handed to another person by writing its anchor: its values stay under the first one's key. */

@@ -12,7 +12,7 @@ import { isClearPersonal, labelOf, refuse } from './columns';
 import { Around, type PreparedInsert, quoted, verbatim } from './internals';
 import { AddressMarker, AnchorMarker, ClearMarker, SealMarker } from './marker';
 import { isExpression, refuseExpression } from './predicates';
-import { type ConflictTarget, SubjectRow } from './subject-row';
+import { type ConflictColumn, type ConflictTarget, SubjectRow } from './subject-row';
 
 /** Database name of a column as the application writes it. */
 export type NameOf = (written: string) => string;
@@ -28,7 +28,7 @@ export class InsertMarks {
     catalogue: Catalogue,
     private readonly prepared: PreparedInsert,
     private readonly nameOf: NameOf,
-    private readonly conflict: { column: string } | undefined,
+    private readonly conflict: readonly string[] | undefined,
     /** Whether the insert may turn into an update with sealed values of its own, which need the row's person. */
     private readonly mergesSealed: boolean,
   ) {
@@ -86,14 +86,18 @@ export class InsertMarks {
   }
 
   private conflictOf(names: readonly string[], values: readonly unknown[]): ConflictTarget | undefined {
-    if (!this.conflict || this.anchors.includes(this.conflict.column)) return undefined;
-    const { column } = this.conflict;
-    const given = values[names.indexOf(column)];
-    if (!isGiven(given)) return undefined;
+    const columns = (this.conflict ?? []).map((column) => ({ column, given: values[names.indexOf(column)] }));
+    // NULL meets nobody
+    if (columns.length === 0 || !columns.every(({ given }) => isGiven(given))) return undefined;
+    if (columns.length === 1 && this.anchors.includes(columns[0]?.column ?? '')) return undefined;
+    return { table: this.table, columns: columns.map(({ column, given }) => this.conflictColumn(column, given)) };
+  }
+
+  private conflictColumn(column: string, given: unknown): ConflictColumn {
     const found = this.table.columns.get(column) as Column;
     if (isExpression(given)) throw new UnsupportedQueryError('MERGE_TARGET', { table: this.table.name, column });
     const value = new ClearMarker(labelOf({ table: this.table, column: found }), given);
-    return { table: this.table, column, element: found.element, value };
+    return { column, element: found.element, value };
   }
 
   private addId(names: string[], values: unknown[], row: SubjectRow): void {

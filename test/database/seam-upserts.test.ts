@@ -88,6 +88,24 @@ describe('onConflict through the seam', () => {
     expect((await world.db('users').where({ id: 1 }).first()).name).to.equal('cond');
   });
 
+  it('merge on several columns, one of them sealed, finds whose row would be updated, and seals for her', async () => {
+    await world.plain.raw('create unique index two on users (substring(email::bytea, 9, 16), locale)');
+    const merged = await world
+      .db('users')
+      .insert([
+        { email: 'ADA@example.org', locale: 'en', name: 'both' },
+        { email: 'fresh@example.org', locale: 'en', name: 'fresh' },
+      ])
+      .onConflict(['email', 'locale'])
+      .merge(['name'])
+      .returning(['id', 'name']);
+    expect(merged[0]).to.deep.equal({ id: 1, name: 'both' });
+    for (const { id } of merged) {
+      expect(keyOf((await world.plain('users').where({ id }).first()).name)).to.equal(await linkOf(id));
+    }
+    await world.plain.raw('drop index two');
+  });
+
   it('merge of somebody’s rows keeps to her', async () => {
     const insert = { user_id: 1, plan: 'gold', signatory: 'first' };
     await world.db('contracts').insert(insert);

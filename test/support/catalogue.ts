@@ -78,6 +78,7 @@ export function catalogueOf(...made: TableMadeByHand[]): Catalogue {
       sqlName: name,
       displayName: name,
       guarded: false,
+      isView: false,
       primaryKey: ['id'],
       declaration,
       columns: new Map(all.map(([column, said], place) => [column, columnOf(column, place + 1, said)])),

@@ -80,7 +80,9 @@ export interface World extends Oubli {
   readonly knex: Knex;
   readonly keyFile: string;
   /** Another instance on the same database, as another process would have: own pool, own caches. */
-  another(options?: Partial<OubliOptions> & { config?: Partial<Knex.Config> }): Promise<Oubli & { knex: Knex }>;
+  another(
+    options?: Partial<OubliOptions> & { config?: Partial<Knex.Config>; factory?: typeof knexPackage },
+  ): Promise<Oubli & { knex: Knex }>;
   /** An instance that oubli never touched, as psql or another service would be. */
   readonly plain: Knex;
   end(): Promise<void>;
@@ -104,13 +106,13 @@ export async function createWorld(
 
   const open: Oubli[] = [];
   const pools: Knex[] = [];
-  const connect = (config: Partial<Knex.Config> = {}): Knex => {
-    const knex = knexPackage({ client: 'pg', connection: database.url, pool: { min: 0, max: 5 }, ...config });
+  const connect = (config: Partial<Knex.Config> = {}, factory = knexPackage): Knex => {
+    const knex = factory({ client: 'pg', connection: database.url, pool: { min: 0, max: 5 }, ...config });
     pools.push(knex);
     return knex;
   };
-  const another: World['another'] = async ({ config, ...more } = {}) => {
-    const knex = connect(config);
+  const another: World['another'] = async ({ config, factory, ...more } = {}) => {
+    const knex = connect(config, factory);
     const instance = await oubli(knex, { keys: localKeys({ file: keyFile }), ...more });
     open.push(instance);
     return { ...instance, knex };

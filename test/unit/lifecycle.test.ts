@@ -33,6 +33,7 @@ function tableOf(columns: Record<string, Partial<Column>>, more: Partial<Table> 
     sqlName: 'users',
     displayName: 'users',
     guarded: false,
+    isView: false,
     primaryKey: ['id'],
     declaration: undefined,
   };
