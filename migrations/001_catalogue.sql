@@ -21,6 +21,8 @@ create table oubli.element (
   declared_type      text not null,
   normaliser         text,
   normaliser_version integer,
+  -- elements of one search group share an index key, and so compare with each other
+  search_group       text,
   padding            text not null default 'none',
   v4                 integer,
   v6                 integer,

@@ -150,6 +150,11 @@ export const texts = {
     says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
     fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,
   },
+  GROUP_MISMATCH: {
+    says: (n) =>
+      `the search group '${n.group}' compares what ${n.other} compares: another normaliser or another type would match nothing there`,
+    fix: () => `.personal({ …, search: { as: …, group: … } })  // as the group's other columns, or another group`,
+  },
   TYPE_NOT_PROTECTABLE: {
     says: (n) => `${n.table}.${n.column}: type '${n.type}' cannot be protected by '${n.protect}'; it needs ${n.wanted}`,
     fix: (n) => `t.text('${n.column}').personal({ …, protect: '${n.protect}' })`,
@@ -268,6 +273,10 @@ export const texts = {
   EMAIL_HAS_INVISIBLES: {
     says: (n) => `${value(n)}: an address with a character that cannot be seen; nobody would find it again`,
     fix: (n) => `ask for ${n.column ?? 'the address'} anew, or take out white space, zero width and bidi characters`,
+  },
+  VALUE_HAS_NO_DIGITS: {
+    says: (n) => `${value(n)} is searched by its digits, and this has none: all such values would be equal`,
+    fix: (n) => `{ ${field(n)}: null } where there is no number, or search: 'exact' for what is none`,
   },
   VALUE_NOT_IP: {
     says: (n) => `${value(n)} is one IP address in its usual form`,
@@ -434,8 +443,10 @@ export const texts = {
     fix: (n) => `.whereIn('${n.column}', […])`,
   },
   COLUMN_COMPARE: {
-    says: (n) => `${place(n)} is sealed: it compares only with itself, each element having an index key of its own`,
-    fix: (n) => `join on a key column instead of ${place(n)}`,
+    says: (n) =>
+      `${place(n)} is sealed: it compares only with itself and with columns of its search group, which share an index key`,
+    fix: (n) =>
+      `.personal({ …, search: { as: 'exact', group: '${n.column}' } })  // of both, while their tables are empty; or join on a key column`,
   },
   TUPLE: {
     says: (n) => `${place(n)} is sealed and stands in a tuple`,

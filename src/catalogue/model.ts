@@ -23,6 +23,8 @@ export interface Element {
   readonly declaredOid: number;
   readonly limits: DeclaredLimits;
   readonly normaliser: string | undefined;
+  /** The search group: its elements share an index key. */
+  readonly group: string | undefined;
   readonly padding: string;
   readonly v4: number | undefined;
   readonly v6: number | undefined;

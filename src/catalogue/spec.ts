@@ -16,8 +16,18 @@ interface Common {
   readonly basis?: Basis;
 }
 
-/** How equal values are found: byte for byte, or as mail systems compare addresses (ENVELOPE.md I1). */
-export type Search = 'exact' | 'email';
+/**
+ * What counts as equal when a value is looked for (ENVELOPE.md I1): the same characters; the same address to a mail system; the
+ * same but for case; the same decimal digits, whatever stands between them; the same but for case and accents.
+ */
+export type SearchAs = 'exact' | 'email' | 'lowercase' | 'digits' | 'unaccented';
+
+/**
+ * `'email'`, say, or `{ as: 'email', group: 'contact' }`: columns that name the same group compare with each other and can be
+ * joined. They share an index key, so whoever reads the database sees which of their values are equal, across tables.
+ */
+export type Search = SearchAs | { readonly as: SearchAs; readonly group?: string };
+
 /** What a value's length is rounded up to, in bytes, before it is sealed (ENVELOPE.md E7). */
 export type Pad = 'none' | '16' | '32' | '64' | 'padme';
 

@@ -15,6 +15,7 @@ import { refuseUnusableKey } from './row-key';
 import { storableText } from './text';
 
 const LABEL = utf8('oubli/index/v1');
+const GROUP_LABEL = utf8('oubli/group/v1');
 
 /**
  * The key of one element's index.
@@ -34,6 +35,25 @@ export function indexKey(
   refuseUnusableKey(root);
   const { id, version } = NORMALISERS[normaliser];
   return engine.hash(32, root, concat(LABEL, u32(element), Uint8Array.of(id, version), u32(epoch)));
+}
+
+/**
+ * The key that the elements of one search group share, so that equal values have equal indexes in all of them.
+ *
+ * @param group its name; another name is another key
+ * @returns BLAKE2b-256(root, label ‖ length of the name ‖ name ‖ normaliser id ‖ normaliser version ‖ epoch)
+ */
+export function groupIndexKey(
+  engine: Engine,
+  root: Uint8Array,
+  group: string,
+  normaliser: Normaliser,
+  epoch: number,
+): Uint8Array {
+  refuseUnusableKey(root);
+  const { id, version } = NORMALISERS[normaliser];
+  const name = utf8(group);
+  return engine.hash(32, root, concat(GROUP_LABEL, u32(name.length), name, Uint8Array.of(id, version), u32(epoch)));
 }
 
 /** @param input what `indexInput` gives */

@@ -3,7 +3,7 @@
  * for every value that passes, by the backfill, and by an erasure for rows that the law keeps.
  */
 import type { Element } from '../catalogue/model';
-import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
+import { blindIndex, groupIndexKey, indexInput, indexKey } from '../crypto/blind-index';
 import { equal, isAllZero } from '../crypto/bytes';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
 import { isTombstone, parseEnvelope, token } from '../crypto/envelope';
@@ -107,7 +107,11 @@ export class Sealer {
   private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {
     let key = this.indexKeys.get(element.id);
     if (!key) {
-      key = indexKey(this.place.engine, this.indexRoot, element.id, normaliser, INDEX_EPOCH);
+      const { engine } = this.place;
+      key =
+        element.group === undefined
+          ? indexKey(engine, this.indexRoot, element.id, normaliser, INDEX_EPOCH)
+          : groupIndexKey(engine, this.indexRoot, element.group, normaliser, INDEX_EPOCH);
       this.indexKeys.set(element.id, key);
     }
     return key;

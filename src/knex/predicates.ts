@@ -2,6 +2,7 @@
  * Comparisons with protected columns. A searchable sealed column is compared by its blind index, written out as the
  * expression that is indexed, so that it does not depend on the session's search_path; an address is truncated first.
  */
+import { sharesIndex } from '../catalogue/search';
 import { columnNamed, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
 import type { InternalCompiler, Statement } from './internals';
 import { AddressMarker, IndexMarker } from './marker';
@@ -40,7 +41,7 @@ export function compareWithList(compiler: InternalCompiler, statement: Statement
   return `${indexExpression(compiler, column, statement.column)} ${compiler._not(statement, 'in ')}(${operands.join(', ')})`;
 }
 
-/** Two columns: equal where both are searchable columns of one element, refused otherwise. */
+/** Two columns: compared where both are searchable and of one element or one search group, refused otherwise. */
 export function compareColumns(
   compiler: InternalCompiler,
   left: unknown,
@@ -50,11 +51,12 @@ export function compareColumns(
   const [a, b] = [columnNamed(compiler, left), columnNamed(compiler, right)];
   const sealed = [a, b].find((each) => each?.column.element && each.column.element.protect !== 'truncate-ip');
   if (!sealed) return undefined;
-  const element = sealed.column.element;
-  if (!a || !b || a.column.element !== element || b.column.element !== element) refuse('COLUMN_COMPARE', sealed);
+  if (!a?.column.element || !b?.column.element || !sharesIndex(a.column.element, b.column.element))
+    refuse('COLUMN_COMPARE', sealed);
   if (!EQUALITY.has(operator)) refuse('OPERATOR', sealed, { operator });
-  const [x, y] = [a, b].map((each) => ({ ...each, element: element as ProtectedColumn['element'] }));
-  return `${indexExpression(compiler, x as ProtectedColumn, left)} ${operator} ${indexExpression(compiler, y as ProtectedColumn, right)}`;
+  const x: ProtectedColumn = { ...a, element: a.column.element };
+  const y: ProtectedColumn = { ...b, element: b.column.element };
+  return `${indexExpression(compiler, x, left)} ${operator} ${indexExpression(compiler, y, right)}`;
 }
 
 /** The indexed expression: the blind index inside the sealed value (ENVELOPE.md: 16 bytes from offset 8). */

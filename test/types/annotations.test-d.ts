@@ -46,6 +46,8 @@ export function createTable(knex: Knex): unknown {
     t.increments('id');
     t.text('name').notNullable().personal(name).comment('chains on');
     t.text('email').personal({ category: 'contact.email', protect: 'encrypt', search: 'email', unique: true });
+    t.text('mail').personal({ ...name, search: { as: 'email', group: 'contact' }, unique: true });
+    t.text('phone').personal({ ...name, search: 'digits' });
     t.text('gender').personal({
       category: 'identity.gender',
       protect: 'encrypt',
@@ -99,6 +101,12 @@ export function createTable(knex: Knex): unknown {
     t.text('x').personal({ category: 'connection.ip', protect: 'truncate-ip', search: 'exact' });
     // @ts-expect-error a misspelt search
     t.text('x').personal({ ...name, search: 'emial' });
+    // @ts-expect-error a misspelt search in a group
+    t.text('x').personal({ ...name, search: { as: 'emial', group: 'contact' } });
+    // @ts-expect-error a group of what is not searched
+    t.text('x').personal({ ...name, search: { group: 'contact' } });
+    // @ts-expect-error a misspelt option of a search
+    t.text('x').personal({ ...name, search: { as: 'email', gruop: 'contact' } });
     // @ts-expect-error unique without search
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', unique: true });
     // @ts-expect-error unique is said or left out

@@ -178,6 +178,27 @@ describe('A personal column', () => {
       /'unique' cannot be 'false'/,
       { ...email, search: 'exact', unique: true },
     ],
+    [
+      'an unknown search in a group',
+      { ...email, search: { as: 'emial', group: 'contact' } },
+      'BAD_OPTION',
+      /'search.as' cannot be 'emial', did you mean 'email'/,
+      { ...email, search: { as: 'email', group: 'contact' } },
+    ],
+    [
+      'a group that is no word',
+      { ...email, search: { as: 'email', group: 'My Contacts' } },
+      'BAD_OPTION',
+      /'search.group' cannot be 'My Contacts'/,
+      { ...email, search: { as: 'email', group: 'contact' } },
+    ],
+    [
+      'a misspelt option of a search',
+      { ...email, search: { as: 'email', gruop: 'contact' } },
+      'UNKNOWN_OPTION',
+      /'search.gruop', did you mean 'group'/,
+      { ...email, search: { as: 'email', group: 'contact' } },
+    ],
     ['an unknown search', { ...email, search: 'emial' }, 'BAD_OPTION', /mean 'email'/, { ...email, search: 'email' }],
     ['an unknown padding', { ...email, pad: 16 }, 'BAD_OPTION', /'16', 'none'/, { ...email, pad: '16' }],
     [

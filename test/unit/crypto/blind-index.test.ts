@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { blindIndex, indexInput, indexKey } from '../../../src/crypto/blind-index';
+import { blindIndex, groupIndexKey, indexInput, indexKey } from '../../../src/crypto/blind-index';
 import type { Engine } from '../../../src/crypto/engine';
 import { NORMALISERS } from '../../../src/crypto/normaliser';
 import { AnnotationError, InvalidValueError } from '../../../src/errors';
@@ -164,6 +164,21 @@ describe('I1 the blind index', () => {
     expect(new Set(keys.map(hex)).size).to.equal(keys.length);
   });
 
+  it('has one key for a search group, and another for another group, normaliser, epoch or root', () => {
+    const [engine, other] = engines as [Engine, Engine];
+    const keys = [
+      groupIndexKey(engine, ROOT, 'contact', 'email', 3),
+      groupIndexKey(engine, ROOT, 'contacts', 'email', 3),
+      groupIndexKey(engine, ROOT, 'contact', 'exact', 3),
+      groupIndexKey(engine, ROOT, 'contact', 'email', 4),
+      groupIndexKey(engine, bytes(32, 0x21), 'contact', 'email', 3),
+      indexKey(engine, ROOT, 7, 'email', 3),
+    ];
+    expect(new Set(keys.map(hex)).size).to.equal(keys.length);
+    expect(hex(groupIndexKey(other, ROOT, 'contact', 'email', 3))).to.equal(hex(keys[0] as Uint8Array));
+    expect(hex(keys[0] as Uint8Array)).to.equal(GROUP_KEY);
+  });
+
   it('finds equal values of one type however they were passed', () => {
     const equalInputs: readonly (readonly [Parameters<typeof indexInput>[0], readonly unknown[]])[] = [
       ['integer', [42, 42n, '42', '+042']],
@@ -192,4 +207,5 @@ describe('I1 the blind index', () => {
 });
 
 const INDEX_KEY = '7f5ec99d3df3ed29f4654469d002774df5d42de2a1acb97f1ce1bf58714378c7';
+const GROUP_KEY = 'f2080416a8757537bdcb0e18c68e82bd1e374ee3c639881af86b5f11c79d3d65';
 const INDEX = '503fec72d9608af75636e5176f161d0d';
