@@ -150,6 +150,21 @@ export const texts = {
     says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
     fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,
   },
+  GROUP_OF_COMPOUND: {
+    says: (n) => `${place(n)}: a search group compares single values, and 'with' indexes several`,
+    fix: corrected,
+  },
+  COMPOUND_ON_ROWS: {
+    says: (n) =>
+      `${place(n)}: a compound index is declared while its table is empty; the backfill has one column's values at a time`,
+    fix: (n) => `t.text('${n.column}_sealed').personal({ … })  // a new column, written from the old one through oubli`,
+  },
+  COMPOUND_MEMBER: {
+    says: (n) =>
+      `${place(n)} is to be indexed with ${n.other}, which is no other sealed column of this table, or is no text and compared otherwise than 'exact'`,
+    fix: () =>
+      `.personal({ …, protect: 'encrypt', search: { as: …, with: { …: 'exact' } } })  // of a new table, or a new column`,
+  },
   GROUP_MISMATCH: {
     says: (n) =>
       `the search group '${n.group}' compares what ${n.other} compares: another normaliser or another type would match nothing there`,
@@ -433,6 +448,18 @@ export const texts = {
   IN_TRANSITION: {
     says: (n) => `${place(n)} cannot be searched while rows of ${n.table} wait to be sealed: it would miss them`,
     fix: (n) => `await backfill('${n.table}')`,
+  },
+  COMPOUND_ALONE: {
+    says: (n) => `${place(n)} is found by a compound index, only together with ${n.others}, and not in raw SQL`,
+    fix: (n) => `.where({ ${[n.column, n.others].join(': …, ')}: … })`,
+  },
+  COMPOUND_TOGETHER: {
+    says: (n) =>
+      `${place(n)} carries an index over several columns, so they are written together${n.missing ? `; missing: ${n.missing}` : ''}`,
+    fix: (n) =>
+      n.columns
+        ? `{ ${`${n.columns}`.split(', ').join(': …, ')}: … }`
+        : `db('${n.table}').where(…).update({ … })  // all columns of the index`,
   },
   SUBQUERY_OPERAND: {
     says: (n) => `${place(n)} is sealed: it is compared with values, not with an expression or a sub-query`,

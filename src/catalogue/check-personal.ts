@@ -93,12 +93,22 @@ function checkSearch(draft: Draft): void {
 }
 
 function checkSearchObject(search: Draft): void {
-  search.refuseUnknownOptions(['as', 'group']);
+  search.refuseUnknownOptions(['as', 'group', 'with']);
   search.oneOf('as', SEARCHES);
+  if (search.has('with')) checkCompound(search);
   const { group } = search.given;
   if (group === undefined || (typeof group === 'string' && /^[a-z][a-z0-9_]*$/.test(group))) return;
   const choices = 'one word of lower-case letters, digits and _';
   search.refuse('BAD_OPTION', { option: 'search.group', given: shown(group), choices }, { group: 'contact' });
+}
+
+/** A group compares single values, a compound index several: a column's values have room for one index. */
+function checkCompound(search: Draft): void {
+  if (search.has('group')) search.refuse('GROUP_OF_COMPOUND', {}, { group: undefined });
+  const members = search.nested('with', { birth_date: 'exact' });
+  const names = Object.keys(members.given);
+  if (names.length === 0) search.refuse('MISSING_OPTION', { option: 'search.with' }, { with: { birth_date: 'exact' } });
+  for (const name of names) members.oneOf(name, SEARCHES);
 }
 
 function refuseWithoutSearch(draft: Draft): void {

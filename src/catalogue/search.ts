@@ -8,6 +8,8 @@ export interface SettledSearch {
   readonly as: SearchAs;
   /** Columns of one group share an index key, so that they compare with each other. */
   readonly group?: string | undefined;
+  /** The columns that are indexed together with this one, and what counts as equal there. */
+  readonly with?: Readonly<Record<string, SearchAs>> | undefined;
 }
 
 export function searchOf(search: Search): SettledSearch {

@@ -25,8 +25,14 @@ export type SearchAs = 'exact' | 'email' | 'lowercase' | 'digits' | 'unaccented'
 /**
  * `'email'`, say, or `{ as: 'email', group: 'contact' }`: columns that name the same group compare with each other and can be
  * joined. They share an index key, so whoever reads the database sees which of their values are equal, across tables.
+ *
+ * `{ as: 'unaccented', with: { birth_date: 'exact' } }` is one index over both columns: rows are found by their values together,
+ * and only rows that are equal in all of them are seen to be equal. The columns are written together, too.
  */
-export type Search = SearchAs | { readonly as: SearchAs; readonly group?: string };
+export type Search =
+  | SearchAs
+  | { readonly as: SearchAs; readonly group?: string; readonly with?: never }
+  | { readonly as: SearchAs; readonly with: { readonly [column: string]: SearchAs }; readonly group?: never };
 
 /** What a value's length is rounded up to, in bytes, before it is sealed (ENVELOPE.md E7). */
 export type Pad = 'none' | '16' | '32' | '64' | 'padme';

@@ -3,7 +3,8 @@
  * expression that is indexed, so that it does not depend on the session's search_path; an address is truncated first.
  */
 import { sharesIndex } from '../catalogue/search';
-import { columnNamed, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
+import { columnNamed, isExpression, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
+import { compareCompound, refuseAlone, storedIndex } from './compound-predicates';
 import type { InternalCompiler, Statement } from './internals';
 import { AddressMarker, IndexMarker } from './marker';
 import type { Resolved } from './scope';
@@ -17,6 +18,8 @@ export function compareWithValue(compiler: InternalCompiler, statement: Statemen
   const { element } = found.column;
   if (!element) return undefined;
   const column = { ...found, element };
+  const compound = compareCompound(compiler, statement, column);
+  if (compound !== undefined) return compound;
   const operator = (statement.operator ?? '=').toLowerCase();
   if (element.protect === 'truncate-ip') return compareAddress(column, statement, operator);
   if (!EQUALITY.has(operator)) refuse('OPERATOR', column, { operator });
@@ -59,11 +62,11 @@ export function compareColumns(
   return `${indexExpression(compiler, x, left)} ${operator} ${indexExpression(compiler, y, right)}`;
 }
 
-/** The indexed expression: the blind index inside the sealed value (ENVELOPE.md: 16 bytes from offset 8). */
 export function indexExpression(compiler: InternalCompiler, found: ProtectedColumn, written: unknown): string {
   if (found.element.normaliser === undefined) refuse('NOT_SEARCHABLE', found);
+  if (found.element.compound) refuseAlone(found, found.element.compound);
   if (found.element.state === 'transition') refuse('IN_TRANSITION', found);
-  return `substring(${compiler.formatter.wrap(written)}::bytea, 9, 16)`;
+  return storedIndex(compiler, written);
 }
 
 function operand(compiler: InternalCompiler, found: ProtectedColumn, value: unknown): string {
@@ -84,12 +87,6 @@ function compareAddress(found: ProtectedColumn, statement: Statement, operator: 
 
 function address(found: ProtectedColumn, value: unknown): unknown {
   return value === null || isExpression(value) ? value : new AddressMarker(found.element, labelOf(found), value);
-}
-
-export function isExpression(value: unknown): boolean {
-  if (typeof value === 'function') return true;
-  if (typeof value !== 'object' || value === null) return false;
-  return 'isRawInstance' in value || '_statements' in value;
 }
 
 export function refuseExpression(found: Resolved, value: unknown, code: 'EXPRESSION' | 'SUBQUERY_OPERAND'): void {

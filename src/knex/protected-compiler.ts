@@ -6,6 +6,7 @@ import { type Catalogue, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject } from '../catalogue/subject-path';
 import { overrideClauses } from './clauses';
 import { nameOf, protectedColumn, refuse, refuseTable, sealedColumn } from './columns';
+import { compoundOfConflict, storedIndex } from './compound-predicates';
 import { conflictColumn } from './conflict-target';
 import { compileApart, compileWithin, currentFrame } from './frame';
 import {
@@ -34,7 +35,7 @@ import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
-import { InsertMarks, markUpdate, sealsAnything } from './writes';
+import { InsertMarks, markUpdate, refuseTornCompound, sealsAnything } from './writes';
 
 export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () => Catalogue): Class<InternalCompiler> {
   class ProtectedCompiler extends Base {
@@ -79,6 +80,9 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _merge(updates: unknown, columns: unknown, insert: unknown): string {
+      const table = watchedTarget();
+      if (table && (updates === undefined || Array.isArray(updates)))
+        refuseTornCompound(table, (updates ?? keysOf(insert)).map(nameOf(this)));
       this.merging = true;
       try {
         return super._merge(updates, columns, insert);
@@ -90,6 +94,8 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     override _onConflictClause(columns: unknown): string {
       const names = [columns].flat();
       if (!names.some((name) => protectedColumn(this, name))) return super._onConflictClause(columns);
+      const compound = compoundOfConflict(this, names);
+      if (compound) return `(${storedIndex(this, verbatim(quoted(compound.carrier.name)))})`;
       const parts = names.map((name) => {
         const found = sealedColumn(this, name);
         return found
@@ -180,6 +186,10 @@ function watchedTarget(): Table | undefined {
   if (frame?.scope.targetIsOpaque) frame.facts.opaque = true;
   const table = frame?.scope.target;
   return table && isWatched(table) ? table : undefined;
+}
+
+function keysOf(insert: unknown): string[] {
+  return [...new Set([insert].flat().flatMap((row) => Object.keys(row ?? {})))];
 }
 
 function refuseCounters(compiler: InternalCompiler, table: Table): void {

@@ -48,6 +48,7 @@ export function createTable(knex: Knex): unknown {
     t.text('email').personal({ category: 'contact.email', protect: 'encrypt', search: 'email', unique: true });
     t.text('mail').personal({ ...name, search: { as: 'email', group: 'contact' }, unique: true });
     t.text('phone').personal({ ...name, search: 'digits' });
+    t.text('family').personal({ ...name, search: { as: 'unaccented', with: { birth_date: 'exact' } } });
     t.text('gender').personal({
       category: 'identity.gender',
       protect: 'encrypt',
@@ -103,6 +104,10 @@ export function createTable(knex: Knex): unknown {
     t.text('x').personal({ ...name, search: 'emial' });
     // @ts-expect-error a misspelt search in a group
     t.text('x').personal({ ...name, search: { as: 'emial', group: 'contact' } });
+    // @ts-expect-error a compound index that says of no column what counts as equal there
+    t.text('x').personal({ ...name, search: { as: 'exact', with: ['birth_date'] } });
+    // @ts-expect-error a group of a compound index
+    t.text('x').personal({ ...name, search: { as: 'exact', group: 'contact', with: { birth_date: 'exact' } } });
     // @ts-expect-error a group of what is not searched
     t.text('x').personal({ ...name, search: { group: 'contact' } });
     // @ts-expect-error a misspelt option of a search

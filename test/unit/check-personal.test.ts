@@ -193,6 +193,27 @@ describe('A personal column', () => {
       { ...email, search: { as: 'email', group: 'contact' } },
     ],
     [
+      'a compound index without columns',
+      { ...email, search: { as: 'email', with: {} } },
+      'MISSING_OPTION',
+      /'search.with' is missing/,
+      { ...email, search: { as: 'email', with: { birth_date: 'exact' } } },
+    ],
+    [
+      'a compound index with a misspelt search',
+      { ...email, search: { as: 'email', with: { born: 'exakt' } } },
+      'BAD_OPTION',
+      /'search.with.born' cannot be 'exakt', did you mean 'exact'/,
+      { ...email, search: { as: 'email', with: { born: 'exact' } } },
+    ],
+    [
+      'a compound index in a group',
+      { ...email, search: { as: 'email', group: 'contact', with: { born: 'exact' } } },
+      'GROUP_OF_COMPOUND',
+      /compares single values/,
+      { ...email, search: { as: 'email', with: { born: 'exact' } } },
+    ],
+    [
       'a misspelt option of a search',
       { ...email, search: { as: 'email', gruop: 'contact' } },
       'UNKNOWN_OPTION',
