@@ -289,6 +289,10 @@ export const texts = {
     says: (n) => `${value(n)}: an address with a character that cannot be seen; nobody would find it again`,
     fix: (n) => `ask for ${n.column ?? 'the address'} anew, or take out white space, zero width and bidi characters`,
   },
+  VALUE_NOT_ORDERED: {
+    says: (n) => `${value(n)}: this connection's type parser makes something of it that has no order`,
+    fix: () => 'sort in the application, which knows what its parser makes',
+  },
   VALUE_HAS_NO_DIGITS: {
     says: (n) => `${value(n)} is searched by its digits, and this has none: all such values would be equal`,
     fix: (n) => `{ ${field(n)}: null } where there is no number, or search: 'exact' for what is none`,
@@ -485,7 +489,25 @@ export const texts = {
   },
   ORDER_BY: {
     says: (n) => `${place(n)} is sealed: ordering ciphertext is no order`,
-    fix: (n) => `(await db('${n.table}').select()).sort((a, b) => a.${n.column}.localeCompare(b.${n.column}))`,
+    fix: (n) =>
+      `.orderByDecrypted('${n.column}', { cap: 1000 })  // of few rows: they are sorted after they are opened`,
+  },
+  BAD_DECRYPTED_ORDER: {
+    says: (n) => `orderByDecrypted('${n.column}', …): '${n.option}' is ${n.choices}`,
+    fix: () => `.orderByDecrypted('name', { cap: 1000, direction: 'asc', nulls: 'last', locale: 'en' })`,
+  },
+  ORDER_CAP: {
+    says: (n) =>
+      `${place(n)}: the query finds more than ${n.cap} rows, the most that orderByDecrypted may open and sort`,
+    fix: () => '.where(…)  // fewer rows; or a higher cap, where the process has the memory',
+  },
+  ORDER_PLACE: {
+    says: (n) => `${place(n)}: orderByDecrypted sorts the rows of a whole select, and not with ${n.where}`,
+    fix: () => `db('…').where(…).orderByDecrypted('…', { cap: 1000 }).orderBy('id').limit(20)`,
+  },
+  ORDER_DECRYPTS_NOTHING: {
+    says: (n) => `orderByDecrypted('${n.column}', …): this is no sealed column whose values have an order`,
+    fix: (n) => `.orderBy('${n.column}')  // where it is not sealed; the column of a sub-select, where that is made`,
   },
   GROUP_BY: {
     says: (n) => `${place(n)} is sealed: equal values are stored differently and would not be grouped`,

@@ -8,6 +8,7 @@ import { overrideClauses } from './clauses';
 import { nameOf, protectedColumn, refuse, refuseTable, sealedColumn } from './columns';
 import { compoundOfConflict, storedIndex } from './compound-predicates';
 import { conflictColumn } from './conflict-target';
+import { compileDecryptedOrder } from './decrypted-order';
 import { compileApart, compileWithin, currentFrame } from './frame';
 import {
   type Class,
@@ -51,7 +52,10 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       const scope = Scope.of(this.builder, catalogue(), currentFrame()?.scope);
       return compileWithin(
         scope,
-        () => super.toSQL(method, tz),
+        () => {
+          compileDecryptedOrder(this, method ?? this.method);
+          return super.toSQL(method, tz);
+        },
         (query, facts) => concealUndescribed(query, facts, catalogue),
       );
     }
@@ -164,7 +168,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       refuseRepeatedWrites(this, table);
       const query = this.builder.clone();
       query._method = 'select';
-      const single: SingleClauses & { limit?: unknown; offset?: unknown } = { ...query._single };
+      const single: SingleClauses = { ...query._single };
       for (const clause of ['update', 'counter', 'returning', 'limit', 'offset'] as const) delete single[clause];
       query._single = single;
       query

@@ -217,3 +217,28 @@ export function reasonOf(spec: PersonalSpec): string | undefined {
   if (spec.protect === 'encrypt') return spec.because;
   return spec.protect === 'clear' ? spec.because : undefined;
 }
+
+interface Person {
+  readonly id: number;
+  readonly name: string;
+}
+
+/** Sorting after opening: bounded, or it does not compile. */
+export function orderByDecrypted(knex: Knex): unknown {
+  const rows: Promise<Person[]> = knex<Person>('users')
+    .select('*')
+    .orderByDecrypted('name', { cap: 10 })
+    .limit(1)
+    .then((found) => found);
+  knex<Person>('users').orderByDecrypted('users.name', { cap: 10, direction: 'desc', nulls: 'last', locale: 'fr' });
+  knex('users').orderByDecrypted('anything', { cap: 10 });
+  // @ts-expect-error no cap
+  knex<Person>('users').orderByDecrypted('name', {});
+  // @ts-expect-error no options
+  knex<Person>('users').orderByDecrypted('name');
+  // @ts-expect-error a misspelt column
+  knex<Person>('users').orderByDecrypted('nam', { cap: 10 });
+  // @ts-expect-error a direction of its own
+  knex<Person>('users').orderByDecrypted('name', { cap: 10, direction: 'up' });
+  return rows;
+}
