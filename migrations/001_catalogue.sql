@@ -21,6 +21,10 @@ create table oubli.element (
   declared_type      text not null,
   normaliser         text,
   normaliser_version integer,
+  -- elements of one search group share an index key, and so compare with each other
+  search_group       text,
+  -- [{ column, as }]: the other columns of the index that stands in this one's values, and how each is normalised
+  compound           jsonb,
   padding            text not null default 'none',
   v4                 integer,
   v6                 integer,
@@ -161,7 +165,8 @@ begin
       coalesce('subject=' || kind || ' ', '') || oubli.say(declaration)));
 end $$;
 
--- A declaration names columns in four places: its own row, the subject's id, the start of retention, the way to the subject.
+-- A declaration names columns in five places: its own row, the subject's id, the start of retention, the way to the subject, a
+-- compound index.
 create function oubli.rename_column(target regclass, old name, new name) returns void
 language sql
 begin atomic
@@ -173,6 +178,13 @@ begin atomic
     where rel = target and spec #>> '{retention,from}' = old;
   update oubli.personal_table set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
     where rel = target and spec #>> '{subject,via}' = old;
+  update oubli.annotation
+    set spec = jsonb_set(spec #- array['search', 'with', old], array['search', 'with', new], spec #> array['search', 'with', old])
+    where rel = target and spec #> array['search', 'with', old] is not null;
+  update oubli.element e
+    set compound = (select jsonb_agg(case m ->> 'column' when old then m || jsonb_build_object('column', new) else m end order by n)
+                    from jsonb_array_elements(e.compound) with ordinality members(m, n))
+    where e.compound is not null and e.domain in (select a.atttypid from pg_catalog.pg_attribute a where a.attrelid = target);
 end;
 
 -- A column's type and default as SQL that means the same under every search path: read by every process at start. pg_get_expr

@@ -74,7 +74,7 @@ end $$;
 create function oubli.create_operator(operator text, a text, b text, operator_schema name, body text) returns void
 language plpgsql as $$
 begin
-  execute format('create function oubli.%I(a %s, b %s) returns boolean language sql immutable parallel safe return %s',
+  execute format('create or replace function oubli.%I(a %s, b %s) returns boolean language sql immutable parallel safe return %s',
     'operator ' || operator, a, b, body);
   execute format('create operator %I.%s (function = oubli.%I, leftarg = %s, rightarg = %s%s)',
     operator_schema, operator, 'operator ' || operator, a, b,
@@ -99,6 +99,38 @@ begin
   foreach operator in array array['<', '<=', '>', '>=', '~~', '!~~'] loop
     perform oubli.create_operator(operator, domain, domain, operator_schema, refused);
   end loop;
+end $$;
+
+-- `=` and `<>` between the columns of one search group, wherever the one or the other is found. Without them PostgreSQL would take
+-- a value of the one for a value of the other, and its CHECK would refuse it.
+create function oubli.create_group_operators(new_domain regtype, operator_schema name) returns void
+language sql
+begin atomic
+  select oubli.create_operator(named, sides.a, sides.b, place,
+    format('substring(a::bytea from 9 for 16) %s substring(b::bytea from 9 for 16)', named))
+  from oubli.element e
+  join oubli.element other on other.search_group = e.search_group and other.id <> e.id
+  join pg_catalog.pg_operator o on o.oprleft = other.domain and o.oprright = other.domain and o.oprname = '='
+  cross join lateral (select operator_schema as place union select (select nspname from pg_catalog.pg_namespace where oid = o.oprnamespace)) places
+  cross join lateral (values (e.domain::text, other.domain::text), (other.domain::text, e.domain::text)) sides(a, b)
+  cross join unnest(array['=', '<>']) named
+  where e.domain = new_domain;
+end;
+
+-- Equal values have equal indexes only where they are normalised, and encoded, alike.
+create function oubli.refuse_other_group(definition jsonb) returns void
+language plpgsql as $$
+declare
+  other name := (
+    select t.typname from oubli.element e join pg_catalog.pg_type t on t.oid = e.domain
+    where e.search_group = definition ->> 'searchGroup'
+      and (e.normaliser, e.normaliser_version, e.codec) is distinct from
+        (definition ->> 'normaliser', (definition ->> 'normaliserVersion')::integer, definition ->> 'codec') limit 1);
+begin
+  if other is not null then
+    raise exception 'oubli: the search group % is that of %', definition ->> 'searchGroup', other
+      using errcode = 'OU017', constraint = definition ->> 'searchGroup', datatype = other;
+  end if;
 end $$;
 
 -- Addresses and pseudonyms compare as ever. Their `=` is declared for the domain itself, so that PostgreSQL calls an operand of
@@ -137,6 +169,7 @@ create function oubli.drop_unused_domain(unused regtype) returns void
 language plpgsql as $$
 declare
   code record;
+  operator regoperator;
 begin
   if oubli.column_of_type(unused) is not null then
     return;
@@ -145,13 +178,15 @@ begin
   if not exists (select from pg_catalog.pg_type where oid = unused) then
     return;
   end if;
-  for code in select p.oid::regprocedure as signature, o.oid::regoperator as operator
-              from pg_catalog.pg_proc p left join pg_catalog.pg_operator o on o.oprcode = p.oid
+  for code in select p.oid::regprocedure as signature,
+                array(select o.oid::regoperator from pg_catalog.pg_operator o where o.oprcode = p.oid) as operators
+              from pg_catalog.pg_proc p
               where p.pronamespace = 'oubli'::regnamespace and p.proname like 'operator %'
                 and unused = any(p.proargtypes::oid[]) loop
-    if code.operator is not null then
-      execute format('drop operator %s', code.operator);
-    end if;
+    -- one for each schema in which a column of the search group is found
+    foreach operator in array code.operators loop
+      execute format('drop operator %s', operator);
+    end loop;
     execute format('drop function %s', code.signature);
   end loop;
   execute format('drop domain %s', unused);
@@ -267,10 +302,12 @@ begin
       using errcode = 'OU011', datatype = domain_name,
         column = oubli.column_of_type(to_regtype(format('oubli.%I', domain_name)));
   end if;
+  perform oubli.refuse_other_group(definition) where definition ->> 'searchGroup' is not null;
   execute format('create domain oubli.%I as %s', domain_name, base);
-  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, padding, v4, v6, state)
+  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, search_group, compound, padding, v4, v6, state)
   values (format('oubli.%I', domain_name)::regtype, definition ->> 'protect', definition ->> 'codec',
     definition ->> 'declaredType', definition ->> 'normaliser', (definition ->> 'normaliserVersion')::integer,
+    definition ->> 'searchGroup', definition -> 'compound',
     coalesce(definition ->> 'padding', 'none'), (definition ->> 'v4')::integer, (definition ->> 'v6')::integer,
     case when deferred then 'transition' else 'sealed' end)
   returning id into element;
@@ -281,6 +318,7 @@ begin
   if definition ->> 'protect' = 'encrypt' then
     perform oubli.create_operators(format('oubli.%I', domain_name),
       definition ->> 'normaliser' is not null, operator_schema);
+    perform oubli.create_group_operators(format('oubli.%I', domain_name)::regtype, operator_schema);
   else
     perform oubli.create_plain_operators(format('oubli.%I', domain_name), base, definition, operator_schema);
   end if;

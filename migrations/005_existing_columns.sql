@@ -17,8 +17,60 @@ begin
     taken := taken + 1;
     index_name := stem || taken;
   end loop;
+  perform oubli.tie_compound(target, col);
   execute format('create %s index %I on %s (substring(%I::bytea from 9 for 16))',
     case when is_unique then 'unique' else '' end, index_name, target, col);
+end $$;
+
+-- A compound index stands in the values of one column, over the values of others. Whoever changes another one alone, past
+-- the client, would leave an index of what was there before.
+create function oubli.refuse_torn_compound() returns trigger
+language plpgsql as $$
+begin
+  raise exception 'oubli: an index over several columns would be left behind in %', oubli.display_name(tg_relid)
+    using errcode = 'OU019', column = tg_argv[0];
+end $$;
+
+create function oubli.name_of_tie(target regclass, col name) returns name
+language sql stable
+return (select 'oubli_compound_' || e.id from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
+        where a.attrelid = target and a.attname = col and e.compound is not null)::name;
+
+create function oubli.tie_compound(target regclass, col name) returns void
+language plpgsql as $$
+declare
+  members jsonb := (select e.compound from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
+    where a.attrelid = target and a.attname = col);
+  wrong name := (
+    select m ->> 'column' from jsonb_array_elements(members) m
+    left join pg_catalog.pg_attribute a on a.attrelid = target and a.attname = m ->> 'column' and not a.attisdropped
+    left join oubli.element e on e.domain = a.atttypid
+    where m ->> 'column' = col or e.protect is distinct from 'encrypt' or e.state <> 'sealed' or e.codec = 'json'
+      or (e.codec <> 'text' and m ->> 'as' <> 'exact') limit 1);
+begin
+  if members is null then
+    return;
+  end if;
+  if wrong is not null then
+    raise exception 'oubli: %.% cannot be indexed with %', target, col, wrong
+      using errcode = 'OU018', table = target::text, column = col, constraint = wrong;
+  end if;
+  execute format('create trigger %I after update on %s for each row when (new.%3$I is not null '
+    'and old.%3$I::bytea is not distinct from new.%3$I::bytea and (%4$s)) execute function oubli.refuse_torn_compound(%3$L)',
+    oubli.name_of_tie(target, col), target, col,
+    (select string_agg(format('old.%1$I::bytea is distinct from new.%1$I::bytea', m ->> 'column'), ' or ')
+     from jsonb_array_elements(members) m));
+end $$;
+
+-- The column that carries the index is about to be dropped.
+create function oubli.untie_compound(target regclass, col name) returns void
+language plpgsql as $$
+declare
+  tie name := oubli.name_of_tie(target, col);
+begin
+  if tie is not null then
+    execute format('drop trigger if exists %I on %s', tie, target);
+  end if;
 end $$;
 
 -- The primary key's column, where it has one only: what names a subject unless the declaration says otherwise.

@@ -150,6 +150,26 @@ export const texts = {
     says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
     fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,
   },
+  GROUP_OF_COMPOUND: {
+    says: (n) => `${place(n)}: a search group compares single values, and 'with' indexes several`,
+    fix: corrected,
+  },
+  COMPOUND_ON_ROWS: {
+    says: (n) =>
+      `${place(n)}: a compound index is declared while its table is empty; the backfill has one column's values at a time`,
+    fix: (n) => `t.text('${n.column}_sealed').personal({ … })  // a new column, written from the old one through oubli`,
+  },
+  COMPOUND_MEMBER: {
+    says: (n) =>
+      `${place(n)} is to be indexed with ${n.other}, which is no other sealed column of this table, or is no text and compared otherwise than 'exact'`,
+    fix: () =>
+      `.personal({ …, protect: 'encrypt', search: { as: …, with: { …: 'exact' } } })  // of a new table, or a new column`,
+  },
+  GROUP_MISMATCH: {
+    says: (n) =>
+      `the search group '${n.group}' compares what ${n.other} compares: another normaliser or another type would match nothing there`,
+    fix: () => `.personal({ …, search: { as: …, group: … } })  // as the group's other columns, or another group`,
+  },
   TYPE_NOT_PROTECTABLE: {
     says: (n) => `${n.table}.${n.column}: type '${n.type}' cannot be protected by '${n.protect}'; it needs ${n.wanted}`,
     fix: (n) => `t.text('${n.column}').personal({ …, protect: '${n.protect}' })`,
@@ -268,6 +288,14 @@ export const texts = {
   EMAIL_HAS_INVISIBLES: {
     says: (n) => `${value(n)}: an address with a character that cannot be seen; nobody would find it again`,
     fix: (n) => `ask for ${n.column ?? 'the address'} anew, or take out white space, zero width and bidi characters`,
+  },
+  VALUE_NOT_ORDERED: {
+    says: (n) => `${value(n)}: this connection's type parser makes something of it that has no order`,
+    fix: () => 'sort in the application, which knows what its parser makes',
+  },
+  VALUE_HAS_NO_DIGITS: {
+    says: (n) => `${value(n)} is searched by its digits, and this has none: all such values would be equal`,
+    fix: (n) => `{ ${field(n)}: null } where there is no number, or search: 'exact' for what is none`,
   },
   VALUE_NOT_IP: {
     says: (n) => `${value(n)} is one IP address in its usual form`,
@@ -429,6 +457,18 @@ export const texts = {
     says: (n) => `${place(n)} cannot be searched while rows of ${n.table} wait to be sealed: it would miss them`,
     fix: (n) => `await backfill('${n.table}')`,
   },
+  COMPOUND_ALONE: {
+    says: (n) => `${place(n)} is found by a compound index, only together with ${n.others}, and not in raw SQL`,
+    fix: (n) => `.where({ ${[n.column, n.others].join(': …, ')}: … })`,
+  },
+  COMPOUND_TOGETHER: {
+    says: (n) =>
+      `${place(n)} carries an index over several columns, so they are written together${n.missing ? `; missing: ${n.missing}` : ''}`,
+    fix: (n) =>
+      n.columns
+        ? `{ ${`${n.columns}`.split(', ').join(': …, ')}: … }`
+        : `db('${n.table}').where(…).update({ … })  // all columns of the index`,
+  },
   SUBQUERY_OPERAND: {
     says: (n) => `${place(n)} is sealed: it is compared with values, not with an expression or a sub-query`,
     fix: (n) => `.whereIn('${n.column}', await db('…').pluck('…'))`,
@@ -438,8 +478,10 @@ export const texts = {
     fix: (n) => `.whereIn('${n.column}', […])`,
   },
   COLUMN_COMPARE: {
-    says: (n) => `${place(n)} is sealed: it compares only with itself, each element having an index key of its own`,
-    fix: (n) => `join on a key column instead of ${place(n)}`,
+    says: (n) =>
+      `${place(n)} is sealed: it compares only with itself and with columns of its search group, which share an index key`,
+    fix: (n) =>
+      `.personal({ …, search: { as: 'exact', group: '${n.column}' } })  // of both, while their tables are empty; or join on a key column`,
   },
   TUPLE: {
     says: (n) => `${place(n)} is sealed and stands in a tuple`,
@@ -451,7 +493,25 @@ export const texts = {
   },
   ORDER_BY: {
     says: (n) => `${place(n)} is sealed: ordering ciphertext is no order`,
-    fix: (n) => `(await db('${n.table}').select()).sort((a, b) => a.${n.column}.localeCompare(b.${n.column}))`,
+    fix: (n) =>
+      `.orderByDecrypted('${n.column}', { cap: 1000 })  // of few rows: they are sorted after they are opened`,
+  },
+  BAD_DECRYPTED_ORDER: {
+    says: (n) => `orderByDecrypted('${n.column}', …): '${n.option}' is ${n.choices}`,
+    fix: () => `.orderByDecrypted('name', { cap: 1000, direction: 'asc', nulls: 'last', locale: 'en' })`,
+  },
+  ORDER_CAP: {
+    says: (n) =>
+      `${place(n)}: the query finds more than ${n.cap} rows, the most that orderByDecrypted may open and sort`,
+    fix: () => '.where(…)  // fewer rows; or a higher cap, where the process has the memory',
+  },
+  ORDER_PLACE: {
+    says: (n) => `${place(n)}: orderByDecrypted sorts the rows of a whole select, and not with ${n.where}`,
+    fix: () => `db('…').where(…).orderByDecrypted('…', { cap: 1000 }).orderBy('id').limit(20)`,
+  },
+  ORDER_DECRYPTS_NOTHING: {
+    says: (n) => `orderByDecrypted('${n.column}', …): this is no sealed column whose values have an order`,
+    fix: (n) => `.orderBy('${n.column}')  // where it is not sealed; the column of a sub-select, where that is made`,
   },
   GROUP_BY: {
     says: (n) => `${place(n)} is sealed: equal values are stored differently and would not be grouped`,

@@ -5,9 +5,10 @@
  */
 import { checkCategory } from './check-category';
 import { Draft, shown } from './draft';
-import type { NotPersonalSpec, Pad, PersonalSpec, Search } from './spec';
+import { SEARCHES } from './search';
+import type { NotPersonalSpec, Pad, PersonalSpec } from './spec';
 import { BASIS_KEYS, ORIGIN_KEYS, type Origin } from './vocabulary';
-import type { Fields } from './written';
+import { type Fields, isFields } from './written';
 
 type WithDefaults<Spec> = Spec extends { readonly protect: 'encrypt' }
   ? Spec & { readonly origin: Origin; readonly pad: Pad }
@@ -30,7 +31,6 @@ const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
 const PROTECTS = Object.keys(OPTIONS_OF) as readonly Protect[];
 const ALL_OPTIONS = [...COMMON, ...Object.values(OPTIONS_OF).flat()];
 
-const SEARCHES: readonly Search[] = ['exact', 'email'];
 const PADS: readonly Pad[] = ['16', 'none', '32', '64', 'padme'];
 const EXAMPLE = { category: 'identity.name', protect: 'encrypt' };
 const REASON = 'say why';
@@ -86,9 +86,29 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
 };
 
 function checkSearch(draft: Draft): void {
-  draft.oneOf('search', SEARCHES);
+  if (isFields(draft.given.search)) checkSearchObject(draft.nested('search', { as: 'exact' }));
+  else draft.oneOf('search', SEARCHES);
   if (draft.has('unique')) draft.oneOf('unique', [true]);
   draft.textIfGiven('acknowledgeLeak', REASON);
+}
+
+function checkSearchObject(search: Draft): void {
+  search.refuseUnknownOptions(['as', 'group', 'with']);
+  search.oneOf('as', SEARCHES);
+  if (search.has('with')) checkCompound(search);
+  const { group } = search.given;
+  if (group === undefined || (typeof group === 'string' && /^[a-z][a-z0-9_]*$/.test(group))) return;
+  const choices = 'one word of lower-case letters, digits and _';
+  search.refuse('BAD_OPTION', { option: 'search.group', given: shown(group), choices }, { group: 'contact' });
+}
+
+/** A group compares single values, a compound index several: a column's values have room for one index. */
+function checkCompound(search: Draft): void {
+  if (search.has('group')) search.refuse('GROUP_OF_COMPOUND', {}, { group: undefined });
+  const members = search.nested('with', { birth_date: 'exact' });
+  const names = Object.keys(members.given);
+  if (names.length === 0) search.refuse('MISSING_OPTION', { option: 'search.with' }, { with: { birth_date: 'exact' } });
+  for (const name of names) members.oneOf(name, SEARCHES);
 }
 
 function refuseWithoutSearch(draft: Draft): void {

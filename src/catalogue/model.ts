@@ -9,6 +9,12 @@ import type { NotPersonalSpec } from './spec';
 
 export type ColumnSpec = SettledPersonalSpec | NotPersonalSpec;
 
+/** A column of a compound index beside the one that carries it, and what counts as equal there. */
+export interface CompoundMember {
+  readonly column: string;
+  readonly as: string;
+}
+
 /** What a protected column's domain stands for: the logical identity that is written into every sealed value. */
 export interface Element {
   readonly id: number;
@@ -23,6 +29,10 @@ export interface Element {
   readonly declaredOid: number;
   readonly limits: DeclaredLimits;
   readonly normaliser: string | undefined;
+  /** The search group: its elements share an index key. */
+  readonly group: string | undefined;
+  /** The other columns of its compound index, which stands in this element's values. */
+  readonly compound: readonly CompoundMember[] | undefined;
   readonly padding: string;
   readonly v4: number | undefined;
   readonly v6: number | undefined;

@@ -16,8 +16,24 @@ interface Common {
   readonly basis?: Basis;
 }
 
-/** How equal values are found: byte for byte, or as mail systems compare addresses (ENVELOPE.md I1). */
-export type Search = 'exact' | 'email';
+/**
+ * What counts as equal when a value is looked for (ENVELOPE.md I1): the same characters; the same address to a mail system; the
+ * same but for case; the same decimal digits, whatever stands between them; the same but for case and accents.
+ */
+export type SearchAs = 'exact' | 'email' | 'lowercase' | 'digits' | 'unaccented';
+
+/**
+ * `'email'`, say, or `{ as: 'email', group: 'contact' }`: columns that name the same group compare with each other and can be
+ * joined. They share an index key, so whoever reads the database sees which of their values are equal, across tables.
+ *
+ * `{ as: 'unaccented', with: { birth_date: 'exact' } }` is one index over both columns: rows are found by their values together,
+ * and only rows that are equal in all of them are seen to be equal. The columns are written together, too.
+ */
+export type Search =
+  | SearchAs
+  | { readonly as: SearchAs; readonly group?: string; readonly with?: never }
+  | { readonly as: SearchAs; readonly with: { readonly [column: string]: SearchAs }; readonly group?: never };
+
 /** What a value's length is rounded up to, in bytes, before it is sealed (ENVELOPE.md E7). */
 export type Pad = 'none' | '16' | '32' | '64' | 'padme';
 

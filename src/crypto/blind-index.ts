@@ -15,6 +15,8 @@ import { refuseUnusableKey } from './row-key';
 import { storableText } from './text';
 
 const LABEL = utf8('oubli/index/v1');
+const GROUP_LABEL = utf8('oubli/group/v1');
+const COMPOUND_LABEL = utf8('oubli/tuple/v1');
 
 /**
  * The key of one element's index.
@@ -34,6 +36,47 @@ export function indexKey(
   refuseUnusableKey(root);
   const { id, version } = NORMALISERS[normaliser];
   return engine.hash(32, root, concat(LABEL, u32(element), Uint8Array.of(id, version), u32(epoch)));
+}
+
+/**
+ * The key that the elements of one search group share, so that equal values have equal indexes in all of them.
+ *
+ * @param group its name; another name is another key
+ * @returns BLAKE2b-256(root, label ‖ length of the name ‖ name ‖ normaliser id ‖ normaliser version ‖ epoch)
+ */
+export function groupIndexKey(
+  engine: Engine,
+  root: Uint8Array,
+  group: string,
+  normaliser: Normaliser,
+  epoch: number,
+): Uint8Array {
+  refuseUnusableKey(root);
+  const { id, version } = NORMALISERS[normaliser];
+  const name = utf8(group);
+  return engine.hash(32, root, concat(GROUP_LABEL, u32(name.length), name, Uint8Array.of(id, version), u32(epoch)));
+}
+
+/**
+ * The key of the compound index that stands in an element's values.
+ * @returns BLAKE2b-256(root, label ‖ element ‖ epoch); the normalisers stand in the input, part by part
+ */
+export function compoundIndexKey(engine: Engine, root: Uint8Array, element: number, epoch: number): Uint8Array {
+  refuseUnusableKey(root);
+  return engine.hash(32, root, concat(COMPOUND_LABEL, u32(element), u32(epoch)));
+}
+
+/**
+ * What is hashed for several values: each as `indexInput` gives it, with its normaliser, its version and its length before it, so
+ * that no two rows of values have one input.
+ */
+export function compoundInput(parts: readonly { normaliser: Normaliser; input: Uint8Array }[]): Uint8Array {
+  return concat(
+    ...parts.flatMap(({ normaliser, input }) => {
+      const { id, version } = NORMALISERS[normaliser];
+      return [Uint8Array.of(id, version), u32(input.length), input];
+    }),
+  );
 }
 
 /** @param input what `indexInput` gives */

@@ -6,9 +6,10 @@
  */
 import type { Names } from '../errors';
 import { normaliseEmail } from './email';
+import { normaliseDigits, normaliseLowercase, normaliseUnaccented } from './folded-text';
 import { storableText } from './text';
 
-export type Normaliser = 'exact' | 'email';
+export type Normaliser = 'exact' | 'email' | 'lowercase' | 'digits' | 'unaccented';
 
 export interface NormaliserOf {
   readonly id: number;
@@ -21,4 +22,7 @@ export const NORMALISERS: Readonly<Record<Normaliser, NormaliserOf>> = {
   /** The code points as they are: no Unicode normalisation, so that equal means what `=` means to PostgreSQL. */
   exact: { id: 1, version: 1, normalise: (text, names = {}) => storableText(text, names) },
   email: { id: 2, version: 1, normalise: normaliseEmail },
+  lowercase: { id: 3, version: 1, normalise: normaliseLowercase },
+  digits: { id: 4, version: 1, normalise: normaliseDigits },
+  unaccented: { id: 5, version: 1, normalise: normaliseUnaccented },
 };

@@ -2,19 +2,28 @@
  * Seals and opens by element: knows which codec, padding, normaliser and index key a protected column has. Used by the seam
  * for every value that passes, by the backfill, and by an erasure for rows that the law keeps.
  */
-import type { Element } from '../catalogue/model';
-import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
+import { type Element, namesOfLabel } from '../catalogue/model';
+import {
+  blindIndex,
+  compoundIndexKey,
+  compoundInput,
+  groupIndexKey,
+  indexInput,
+  indexKey,
+} from '../crypto/blind-index';
 import { stands } from '../crypto/bytes';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
 import { type Envelope, isTombstone, parseEnvelope, token } from '../crypto/envelope';
 import { DEFAULT_BITS, truncateIp } from '../crypto/ip';
+import { INDEX_BYTES } from '../crypto/layout';
 import type { Normaliser } from '../crypto/normaliser';
 import { Opener } from '../crypto/open';
 import type { Padding } from '../crypto/padding';
 import { pseudonym } from '../crypto/pseudonym';
+import { randomBytes } from '../crypto/random';
 import type { Place } from '../crypto/row-key';
 import { RowSealer } from '../crypto/seal';
-import { AnnotationError, InvalidValueError, type Names, TamperedError } from '../errors';
+import { AnnotationError, InvalidValueError, type Names, TamperedError, UnsupportedQueryError } from '../errors';
 import { comparedValue, declaredValue } from './declared-value';
 import type { SubjectKey } from './key-cache';
 import type { KeyState } from './subject-keys';
@@ -34,10 +43,11 @@ export class Sealer {
     return new RowSealer(this.place, key.keyId, key.dek);
   }
 
-  seal(row: RowSealer, element: Element, value: unknown, names: Names): Buffer {
+  /** @param compound the index of a value that carries one over several columns */
+  seal(row: RowSealer, element: Element, value: unknown, names: Names, compound?: Uint8Array): Buffer {
     const declared = declaredValue(value, element.limits, names);
     const payload = encode(element.codec as Codec, declared, names);
-    const index = element.normaliser === undefined ? undefined : this.index(element, declared, names);
+    const index = element.normaliser === undefined ? undefined : (compound ?? this.index(element, declared, names));
     return row.seal({ element: element.id, padding: element.padding as Padding, index }, payload);
   }
 
@@ -50,10 +60,30 @@ export class Sealer {
   /** By what a value is found: the same whether it was read from a row, or is as it was before it was written there. */
   index(element: Element, value: unknown, names: Names): Uint8Array {
     if (element.normaliser === undefined) throw new AnnotationError('NOT_SEARCHABLE', names);
+    if (element.compound) throw new UnsupportedQueryError('COMPOUND_ALONE', { ...names, others: othersOf(element) });
     const normaliser = element.normaliser as Normaliser;
     const compared = comparedValue(value, element.limits, names);
     const input = indexInput(element.codec as Codec, normaliser, compared, names);
     return blindIndex(this.place.engine, this.indexKeyOf(element, normaliser), input);
+  }
+
+  /**
+   * The index of several values together. Where one of them is NULL the row equals no other, as in a unique constraint of
+   * SQL, and its index is random.
+   * @param parts the carrier and its other columns, `values` in the same order
+   */
+  compoundIndex(parts: readonly Element[], values: readonly unknown[]): Uint8Array {
+    const [carrier] = parts;
+    if (!carrier?.compound || values.some((value) => value === null || value === undefined))
+      return randomBytes(INDEX_BYTES);
+    const normalisers = [carrier.normaliser, ...carrier.compound.map(({ as }) => as)] as Normaliser[];
+    const inputs = parts.map((element, i) => {
+      const names = namesOfLabel(element.label);
+      const normaliser = normalisers[i] as Normaliser;
+      const compared = comparedValue(values[i], element.limits, names);
+      return { normaliser, input: indexInput(element.codec as Codec, normaliser, compared, names) };
+    });
+    return blindIndex(this.place.engine, this.indexKeyOf(carrier, normalisers[0] as Normaliser), compoundInput(inputs));
   }
 
   token(element: Element, value: unknown, names: Names): Uint8Array {
@@ -106,11 +136,18 @@ export class Sealer {
   private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {
     let key = this.indexKeys.get(element.id);
     if (!key) {
-      key = indexKey(this.place.engine, this.indexRoot, element.id, normaliser, INDEX_EPOCH);
+      const { engine } = this.place;
+      if (element.compound) key = compoundIndexKey(engine, this.indexRoot, element.id, INDEX_EPOCH);
+      else if (element.group) key = groupIndexKey(engine, this.indexRoot, element.group, normaliser, INDEX_EPOCH);
+      else key = indexKey(engine, this.indexRoot, element.id, normaliser, INDEX_EPOCH);
       this.indexKeys.set(element.id, key);
     }
     return key;
   }
+}
+
+function othersOf({ compound = [] }: Element): string {
+  return compound.map(({ column }) => column).join(', ');
 }
 
 /** Opens the values of one result. */

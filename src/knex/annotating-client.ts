@@ -15,6 +15,7 @@ import {
   renameColumn,
   renewGuard,
   tidyCatalogue,
+  untieCompounds,
 } from '../schema/statements';
 import { tableDeclarations } from './annotation-methods';
 import {
@@ -98,6 +99,8 @@ function annotatingTableCompiler(Base: Class<TableCompiler>): Class<TableCompile
     }
 
     override dropColumn(...names: unknown[]): void {
+      const dropped = names.flat().map((name) => mapped(this, String(name)));
+      push(this, untieCompounds(this.tableName(), dropped));
       super.dropColumn(...names);
       push(this, tidyCatalogue(this.tableName()));
     }

@@ -55,20 +55,23 @@ function operand(element: Element, value: unknown, parameter: number): Marker {
   if (element.protect === 'truncate-ip') return new AddressMarker(element, element.label, value);
   if (value instanceof Uint8Array && element.codec !== 'bytes') throw refusal('ALREADY_SEALED', element, parameter);
   if (element.normaliser === undefined) throw refusal('RAW_UNPINNED', element, parameter);
+  if (element.compound) throw refusal('COMPOUND_ALONE', element, parameter);
   if (element.state === 'transition') throw refusal('IN_TRANSITION', element, parameter);
   return new TokenMarker(element, element.label, value);
 }
 
 function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter: number): Marker {
   if (!element || element.protect === 'truncate-ip') throw new UnsupportedQueryError('PINNED_ELSEWHERE', { parameter });
+  if (element.compound) throw refusal('COMPOUND_ALONE', element, parameter);
   return new SealMarker(element, element.label, pinned.value, pinned.row);
 }
 
 function refusal(
-  code: 'ALREADY_SEALED' | 'RAW_UNPINNED' | 'IN_TRANSITION',
+  code: 'ALREADY_SEALED' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE',
   element: Element,
   parameter: number,
 ): UnsupportedQueryError {
   const { table, column } = namesOfLabel(element.label);
-  return new UnsupportedQueryError(code, { table, column, parameter });
+  const others = element.compound?.map((member) => member.column).join(', ');
+  return new UnsupportedQueryError(code, { table, column, parameter, others });
 }

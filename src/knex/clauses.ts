@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from '../errors';
 import { columnNamed, isClearPersonal, labelOf, refuseSealed } from './columns';
+import { compareCompoundList } from './compound-predicates';
 import { currentFrame } from './frame';
 import type { Class, InternalCompiler, Statement } from './internals';
 import { ClearMarker, Marker, refuseInside, UndescribedMarker } from './marker';
@@ -43,8 +44,9 @@ export function overrideClauses(target: Class<InternalCompiler>): void {
   );
   override(target, ['havingIn', 'onIn'], (compiler, statement) => {
     if (!Array.isArray(statement.column)) return compareWithList(compiler, statement);
-    refuseSealed(compiler, statement.column, 'TUPLE');
-    return undefined;
+    const compound = compareCompoundList(compiler, statement);
+    if (compound === undefined) refuseSealed(compiler, statement.column, 'TUPLE');
+    return compound;
   });
   override(target, ['onBasic'], (compiler, { column, operator, value }) =>
     compareColumns(compiler, column, operator ?? '=', value),

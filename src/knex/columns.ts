@@ -89,3 +89,9 @@ function referenceText(name: unknown): string | undefined {
     ? name.ref
     : undefined;
 }
+
+export function isExpression(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  return 'isRawInstance' in value || '_statements' in value;
+}

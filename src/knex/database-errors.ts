@@ -13,6 +13,7 @@ interface DatabaseError extends Error {
   code?: string;
   schema?: string;
   table?: string;
+  column?: string;
   dataType?: string;
   detail?: string;
   where?: string;
@@ -53,6 +54,8 @@ function ours(error: DatabaseError): OubliError | undefined {
       return new UnsupportedQueryError('OPERATOR', { table, operator: 'this operator' });
     case 'OU004':
       return new UnsupportedQueryError('OTHER_SUBJECT', { table });
+    case 'OU019':
+      return new UnsupportedQueryError('COMPOUND_TOGETHER', { table, column: error.column });
     case UNDEFINED_TABLE:
     case UNDEFINED_COLUMN:
       return IN_GUARD.test(error.where ?? '') ? outdated(error) : undefined;

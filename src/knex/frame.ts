@@ -2,6 +2,7 @@
  * The compilation under way. Knex compiles synchronously and recursively, so a stack in the module is safe: the outermost
  * builder or raw text opens a statement, nested builders and raw fragments report to it.
  */
+import type { DecryptedOrder } from './decrypted-order';
 import type { CompiledQuery } from './internals';
 import type { Scope } from './scope';
 import type { SubjectRow } from './subject-row';
@@ -12,6 +13,8 @@ export interface StatementFacts {
   describe: boolean;
   /** Raw text without parameters, a sub-select, a CTE, an unknown table: asked as well, if a watched table is mentioned. */
   opaque: boolean;
+  /** What its rows are sorted by once they are opened. */
+  sorted?: DecryptedOrder | undefined;
   /** An update whose person the statement does not name: who its rows belong to is selected first. */
   narrowed?: { readonly row: SubjectRow; readonly query: CompiledQuery } | undefined;
 }

@@ -72,6 +72,9 @@ export interface SingleClauses {
   merge?: { updates?: unknown };
   ignore?: boolean;
   only?: boolean;
+  limit?: unknown;
+  offset?: unknown;
+  skipBinding?: object;
 }
 
 export interface InternalBuilder {

@@ -57,8 +57,22 @@ export class SealMarker extends ValueMarker {
     label: string,
     value: unknown,
     readonly row: SubjectRow,
+    /** What its index is made of, where that is several columns' values. */
+    readonly compound?: CompoundMarker,
   ) {
     super(label, value);
+  }
+}
+
+/** Values of several columns, to be compared, or indexed, together: a list in the order of `parts`. */
+export class CompoundMarker extends ValueMarker {
+  constructor(
+    /** The elements: the one whose values carry the index, then the others. */
+    readonly parts: readonly Element[],
+    label: string,
+    values: readonly unknown[],
+  ) {
+    super(label, values);
   }
 }
 

@@ -2,7 +2,17 @@
  * Comparisons with protected columns. A searchable sealed column is compared by its blind index, written out as the
  * expression that is indexed, so that it does not depend on the session's search_path; an address is truncated first.
  */
-import { columnNamed, isClearPersonal, isReference, labelOf, type ProtectedColumn, refuse } from './columns';
+import { sharesIndex } from '../catalogue/search';
+import {
+  columnNamed,
+  isClearPersonal,
+  isExpression,
+  isReference,
+  labelOf,
+  type ProtectedColumn,
+  refuse,
+} from './columns';
+import { compareCompound, refuseAlone, storedIndex } from './compound-predicates';
 import { type InternalCompiler, type Statement, verbatim } from './internals';
 import { AddressMarker, ClearMarker, IndexMarker } from './marker';
 import type { Resolved } from './scope';
@@ -16,6 +26,8 @@ export function compareWithValue(compiler: InternalCompiler, statement: Statemen
   const { element } = found.column;
   if (!element) return undefined;
   const column = { ...found, element };
+  const compound = compareCompound(compiler, statement, column);
+  if (compound !== undefined) return compound;
   const operator = (statement.operator ?? '=').toLowerCase();
   if (element.protect === 'truncate-ip') return compareAddress(column, statement, operator);
   if (!EQUALITY.has(operator)) refuse('OPERATOR', column, { operator });
@@ -70,7 +82,7 @@ function indexed(found: Resolved | undefined): ProtectedColumn | undefined {
   return found && element && element.protect !== 'truncate-ip' ? { ...found, element } : undefined;
 }
 
-/** Two columns: equal where both are searchable columns of one element, refused otherwise. */
+/** Two columns: compared where both are searchable and of one element or one search group, refused otherwise. */
 export function compareColumns(
   compiler: InternalCompiler,
   left: unknown,
@@ -80,18 +92,19 @@ export function compareColumns(
   const [a, b] = [columnNamed(compiler, left), columnNamed(compiler, right)];
   const sealed = [a, b].find((each) => each?.column.element && each.column.element.protect !== 'truncate-ip');
   if (!sealed) return undefined;
-  const element = sealed.column.element;
-  if (!a || !b || a.column.element !== element || b.column.element !== element) refuse('COLUMN_COMPARE', sealed);
+  if (!a?.column.element || !b?.column.element || !sharesIndex(a.column.element, b.column.element))
+    refuse('COLUMN_COMPARE', sealed);
   if (!EQUALITY.has(operator)) refuse('OPERATOR', sealed, { operator });
-  const [x, y] = [a, b].map((each) => ({ ...each, element: element as ProtectedColumn['element'] }));
-  return `${indexExpression(compiler, x as ProtectedColumn, left)} ${operator} ${indexExpression(compiler, y as ProtectedColumn, right)}`;
+  const x: ProtectedColumn = { ...a, element: a.column.element };
+  const y: ProtectedColumn = { ...b, element: b.column.element };
+  return `${indexExpression(compiler, x, left)} ${operator} ${indexExpression(compiler, y, right)}`;
 }
 
-/** The indexed expression: the blind index inside the sealed value (ENVELOPE.md: 16 bytes from offset 8). */
 export function indexExpression(compiler: InternalCompiler, found: ProtectedColumn, written: unknown): string {
   if (found.element.normaliser === undefined) refuse('NOT_SEARCHABLE', found);
+  if (found.element.compound) refuseAlone(found, found.element.compound);
   if (found.element.state === 'transition') refuse('IN_TRANSITION', found);
-  return `substring(${compiler.formatter.wrap(written)}::bytea, 9, 16)`;
+  return storedIndex(compiler, written);
 }
 
 function operand(compiler: InternalCompiler, found: ProtectedColumn, value: unknown): string {
@@ -126,12 +139,6 @@ const INET = 869;
 
 function address(found: ProtectedColumn, value: unknown): unknown {
   return value === null || isExpression(value) ? value : new AddressMarker(found.element, labelOf(found), value);
-}
-
-export function isExpression(value: unknown): boolean {
-  if (typeof value === 'function') return true;
-  if (typeof value !== 'object' || value === null) return false;
-  return 'isRawInstance' in value || '_statements' in value;
 }
 
 export function refuseExpression(found: Resolved, value: unknown, code: 'EXPRESSION' | 'SUBQUERY_OPERAND'): void {

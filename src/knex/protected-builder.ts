@@ -4,8 +4,9 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
+import { type DecryptedOrderOptions, decryptedOrderStatement } from './decrypted-order';
 import { compileWithin, currentFrame } from './frame';
-import type { Class, CompiledQuery, InternalBuilder, RawQuery } from './internals';
+import type { Class, CompiledQuery, InternalBuilder, RawQuery, Statement } from './internals';
 import { refuseInside } from './marker';
 import type { PersonalResults } from './personal-results';
 import { Scope } from './scope';
@@ -24,6 +25,13 @@ interface Emitter {
 
 export function protectedBuilder(Base: Class<InternalBuilder>, personal: PersonalResults): Class<InternalBuilder> {
   return class ProtectedBuilder extends guarding(Base as Class<InternalBuilder & Emitter>, personal) {
+    declare _statements: Statement[];
+
+    orderByDecrypted(column: unknown, options?: Partial<DecryptedOrderOptions>): this {
+      this._statements.push(decryptedOrderStatement(column, options));
+      return this;
+    }
+
     /** `.update('doc', { … })`: Knex makes JSON of the object at once. */
     override update(...given: unknown[]): unknown {
       if (typeof given[0] === 'string') refuseInside(given[1]);

@@ -6,6 +6,7 @@
 import PostgresClient from 'knex/lib/dialects/postgres';
 import type { Catalogue } from '../catalogue/model';
 import { translated, written } from './database-errors';
+import { refuseBeyondCap, refuseSortedStream, sortDecrypted } from './decrypted-order';
 import type {
   Class,
   CompiledQuery,
@@ -91,8 +92,10 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
         throw translated(error, seam, holdsMarkers(query.bindings));
       }
       try {
+        refuseBeyondCap(query, response);
         const opened = await openResult(seam, response, connection, (elements) => schema.learn(elements, connection));
         if (opened || showsPersonal(seam, query.sql, response)) results.add(response);
+        sortDecrypted(query, response);
       } catch (error) {
         throw written(error, response, connection);
       }
@@ -110,6 +113,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       try {
         if (typeof query !== 'string') {
           refuseStreamed(query);
+          refuseSortedStream(query);
           await outgoing.prepare(this, connection, query);
         }
       } catch (error) {

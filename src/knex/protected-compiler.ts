@@ -6,7 +6,9 @@ import { type Catalogue, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject } from '../catalogue/subject-path';
 import { overrideClauses } from './clauses';
 import { nameOf, protectedColumn, refuse, refuseTable, sealedColumn } from './columns';
+import { compoundOfConflict, storedIndex } from './compound-predicates';
 import { conflictColumns } from './conflict-target';
+import { compileDecryptedOrder } from './decrypted-order';
 import { compileApart, compileWithin, currentFrame } from './frame';
 import {
   type Class,
@@ -34,7 +36,7 @@ import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
-import { InsertMarks, markUpdate, sealsAnything } from './writes';
+import { InsertMarks, markUpdate, refuseTornCompound, sealsAnything } from './writes';
 
 export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () => Catalogue): Class<InternalCompiler> {
   class ProtectedCompiler extends Base {
@@ -50,7 +52,10 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       const scope = Scope.of(this.builder, catalogue(), currentFrame()?.scope);
       return compileWithin(
         scope,
-        () => super.toSQL(method, tz),
+        () => {
+          compileDecryptedOrder(this, method ?? this.method);
+          return super.toSQL(method, tz);
+        },
         (query, facts) => concealUndescribed(query, facts, catalogue),
       );
     }
@@ -79,6 +84,9 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _merge(updates: unknown, columns: unknown, insert: unknown): string {
+      const table = watchedTarget();
+      if (table && (updates === undefined || Array.isArray(updates)))
+        refuseTornCompound(table, (updates ?? keysOf(insert)).map(nameOf(this)));
       this.merging = true;
       try {
         return super._merge(updates, columns, insert);
@@ -90,6 +98,8 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     override _onConflictClause(columns: unknown): string {
       const names = [columns].flat();
       if (!names.some((name) => protectedColumn(this, name))) return super._onConflictClause(columns);
+      const compound = compoundOfConflict(this, names);
+      if (compound) return `(${storedIndex(this, verbatim(quoted(compound.carrier.name)))})`;
       const parts = names.map((name) => {
         const found = sealedColumn(this, name);
         return found
@@ -157,7 +167,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       refuseRepeatedWrites(this, table);
       const query = this.builder.clone();
       query._method = 'select';
-      const single: SingleClauses & { limit?: unknown; offset?: unknown } = { ...query._single };
+      const single: SingleClauses = { ...query._single };
       for (const clause of ['update', 'counter', 'returning', 'limit', 'offset'] as const) delete single[clause];
       query._single = single;
       query
@@ -179,6 +189,10 @@ function watchedTarget(): Table | undefined {
   if (frame?.scope.targetIsOpaque) frame.facts.opaque = true;
   const table = frame?.scope.target;
   return table && isWatched(table) ? table : undefined;
+}
+
+function keysOf(insert: unknown): string[] {
+  return [...new Set([insert].flat().flatMap((row) => Object.keys(row ?? {})))];
 }
 
 function refuseCounters(compiler: InternalCompiler, table: Table): void {

@@ -11,6 +11,7 @@ import { refuseTable } from './columns';
 import {
   AddressMarker,
   AnchorMarker,
+  CompoundMarker,
   IndexMarker,
   Marker,
   namesOf,
@@ -113,6 +114,7 @@ class Sealing {
     if (marker instanceof AnchorMarker) return this.subjects.get(marker.row)?.anchor[marker.place];
     if (marker instanceof TokenMarker) return hex(sealer.token(marker.element, marker.value, names));
     if (marker instanceof IndexMarker) return hex(sealer.index(marker.element, marker.value, names));
+    if (marker instanceof CompoundMarker) return hex(this.compoundIndex(marker));
     if (marker instanceof AddressMarker) return sealer.truncate(marker.element, marker.value, names);
     if (marker instanceof SealMarker) return this.seal(marker, names);
     // of raw SQL it became something else when the server had said what it belongs to
@@ -124,14 +126,19 @@ class Sealing {
     for (const sealer of this.sealers.values()) sealer.wipe();
   }
 
-  private seal({ element, value, row }: SealMarker, names: Names): string {
+  private compoundIndex({ parts, value }: CompoundMarker): Uint8Array {
+    return this.seam.sealer.compoundIndex(parts, value as readonly unknown[]);
+  }
+
+  private seal({ element, value, row, compound }: SealMarker, names: Names): string {
     if (element.protect === 'pseudonymise') return this.seam.sealer.pseudonym(this.keyOf(row), element, value, names);
     let sealer = this.sealers.get(row);
     if (!sealer) {
       sealer = this.seam.sealer.row(this.keyOf(row));
       this.sealers.set(row, sealer);
     }
-    return hex(this.seam.sealer.seal(sealer, element, value, names));
+    const index = compound && this.compoundIndex(compound);
+    return hex(this.seam.sealer.seal(sealer, element, value, names, index));
   }
 
   private keyOf(row: SubjectRow): SubjectKey {

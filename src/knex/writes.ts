@@ -3,15 +3,16 @@
  * sealed here; compilation is synchronous and may run any number of times.
  */
 
+import { type Compound, compoundsOf } from '../catalogue/compound';
 import { type Catalogue, type Column, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
 import { isEnvelope } from '../crypto/envelope';
 import { OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/layout';
 import { UnsupportedQueryError } from '../errors';
-import { isClearPersonal, labelOf, refuse } from './columns';
+import { isClearPersonal, isExpression, labelOf, refuse } from './columns';
 import { Around, type PreparedInsert, quoted, verbatim } from './internals';
-import { AddressMarker, AnchorMarker, ClearMarker, SealMarker } from './marker';
-import { isExpression, refuseExpression } from './predicates';
+import { AddressMarker, AnchorMarker, ClearMarker, CompoundMarker, SealMarker } from './marker';
+import { refuseExpression } from './predicates';
 import { type ConflictColumn, type ConflictTarget, SubjectRow } from './subject-row';
 
 /** Database name of a column as the application writes it. */
@@ -40,8 +41,10 @@ export class InsertMarks {
     const names = this.prepared.columns.map(this.nameOf);
     for (const values of this.prepared.values) {
       const row = this.mergesSealed || this.holdsSealed(names, values) ? this.rowOf(names, values) : undefined;
+      const given = compoundsOf(this.table).length > 0 ? [...values] : values;
+      const besides = (name: string): unknown => given[names.indexOf(name)];
       names.forEach((name, place) => {
-        values[place] = this.parameter(markValue(this.table, name, values[place], row));
+        values[place] = this.parameter(markValue(this.table, name, values[place], row, besides));
       });
       if (row) {
         this.rows.push(row);
@@ -128,9 +131,25 @@ export function markUpdate(
   nameOf: NameOf,
   row: SubjectRow | undefined,
 ): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(data).map(([written, value]) => [written, markValue(table, nameOf(written), value, row)]),
+  const named = new Map(Object.entries(data).map(([written, value]) => [nameOf(written), value]));
+  refuseTornCompound(
+    table,
+    [...named].flatMap(([name, value]) => (value === undefined ? [] : [name])),
   );
+  const besides = (name: string): unknown => named.get(name);
+  return Object.fromEntries(
+    Object.entries(data).map(([written, value]) => [written, markValue(table, nameOf(written), value, row, besides)]),
+  );
+}
+
+/** What is indexed together is written together: of a value that stays as it is, the new index could not be computed. */
+export function refuseTornCompound(table: Table, written: readonly string[]): void {
+  for (const { carrier, columns } of compoundsOf(table)) {
+    const missing = columns.filter((name) => !written.includes(name));
+    if (missing.length === 0 || missing.length === columns.length) continue;
+    const names = { table: table.name, column: carrier.name, columns: columns.join(', '), missing: missing.join(', ') };
+    throw new UnsupportedQueryError('COMPOUND_TOGETHER', names);
+  }
 }
 
 /** Whether an update writes something that must be sealed under somebody's key. */
@@ -145,7 +164,13 @@ function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function markValue(table: Table, name: string, value: unknown, row: SubjectRow | undefined): unknown {
+function markValue(
+  table: Table,
+  name: string,
+  value: unknown,
+  row: SubjectRow | undefined,
+  besides: (column: string) => unknown,
+): unknown {
   if (!isGiven(value)) return value;
   const column = table.columns.get(name);
   if (!column?.element)
@@ -155,7 +180,18 @@ function markValue(table: Table, name: string, value: unknown, row: SubjectRow |
   refuseExpression(found, value, 'EXPRESSION');
   if (isSealedAlready(value)) refuse('ALREADY_SEALED', found);
   if (column.element.protect === 'truncate-ip') return new AddressMarker(column.element, label, value);
-  return new SealMarker(column.element, label, value, row as SubjectRow);
+  const compound = column.element.compound && compoundsOf(table).find(({ carrier }) => carrier === column);
+  return new SealMarker(
+    column.element,
+    label,
+    value,
+    row as SubjectRow,
+    compound && together(compound, label, besides),
+  );
+}
+
+function together({ parts, columns }: Compound, label: string, besides: (column: string) => unknown): CompoundMarker {
+  return new CompoundMarker(parts, label, columns.map(besides));
 }
 
 /** A misspelt name may stand before anybody's words: what is not known not to be personal is hidden. */

@@ -5,7 +5,8 @@
 import type { Knex } from 'knex';
 import { checkAnnotateSpec } from '../catalogue/check-annotate';
 import type { SettledPersonalSpec } from '../catalogue/check-personal';
-import type { AnnotateSpec } from '../catalogue/spec';
+import { searchOf } from '../catalogue/search';
+import type { AnnotateSpec, Search } from '../catalogue/spec';
 import { suggest } from '../catalogue/suggest';
 import { quotedTable, tableNameFrom } from '../catalogue/table-name';
 import { AnnotationError } from '../errors';
@@ -52,7 +53,7 @@ export async function annotate<Column extends string = string>(
   const settled = checkAnnotateSpec(table, spec);
   const run = async (trx: Knex): Promise<void> => {
     const existing = await readTable(trx, table);
-    for (const [name, said] of Object.entries(settled.columns)) {
+    for (const [name, said] of carriersLast(Object.entries(settled.columns))) {
       const column = columnOf(existing, name);
       if (!('notPersonal' in said)) await protect(trx, existing, column, said);
       await execute(trx, annotateColumn(existing.sqlName, name, said));
@@ -64,6 +65,15 @@ export async function annotate<Column extends string = string>(
   await (knex.isTransaction ? run(knex) : knex.transaction(run));
 }
 
+/** A column that carries a compound index needs the others to be sealed. */
+function carriersLast<Said>(columns: readonly (readonly [string, Said])[]): readonly (readonly [string, Said])[] {
+  const carries = ([, said]: readonly [string, Said]): boolean => {
+    const { search } = said as { search?: Search };
+    return search !== undefined && searchOf(search).with !== undefined;
+  };
+  return [...columns.filter((each) => !carries(each)), ...columns.filter(carries)];
+}
+
 async function protect(
   trx: Knex,
   table: ExistingTable,
@@ -71,6 +81,8 @@ async function protect(
   spec: SettledPersonalSpec,
 ): Promise<void> {
   if (!changesType(spec)) return;
+  if (spec.protect === 'encrypt' && spec.search && searchOf(spec.search).with && table.hasRows)
+    throw new AnnotationError('COMPOUND_ON_ROWS', { table: table.name, column: column.name });
   const definition = defineElement(table.name, column.name, spec, column.type);
   if (spec.protect === 'encrypt' && column.used) throw inUse(table, column, column.used, column.drop ?? '');
   if (column.default !== null) {

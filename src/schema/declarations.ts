@@ -30,6 +30,29 @@ declare module 'knex' {
       notPersonal(because: string): Knex.ColumnBuilder;
     }
 
+    interface QueryBuilder<TRecord extends {}, TResult> {
+      /**
+       * Sorts by a sealed column: the rows are read without limit and offset, opened, sorted in this process, and cut to what was
+       * asked for. The time and memory of it grow with `cap`, which bounds what is read. An `.orderBy()` after it decides
+       * between equal values. Not in sub-queries, streams, unions, groups.
+       *
+       * @param column a sealed column, as `'name'` or `'u.name'`
+       * @param options `cap`: the most rows; `direction`: `'asc'`; `nulls`: as in PostgreSQL; `locale`: `'en'`
+       * @throws UnsupportedQueryError ORDER_CAP when more rows are found; ORDER_PLACE, ORDER_DECRYPTS_NOTHING,
+       *   BAD_DECRYPTED_ORDER
+       * @example await db('users').where({ ward: 3 }).orderByDecrypted('name', { cap: 1000 }).limit(20);
+       */
+      orderByDecrypted(
+        column: (keyof Knex.ResolveTableType<TRecord> & string) | `${string}.${string}`,
+        options: {
+          readonly cap: number;
+          readonly direction?: 'asc' | 'desc';
+          readonly nulls?: 'first' | 'last';
+          readonly locale?: string;
+        },
+      ): Knex.QueryBuilder<TRecord, TResult>;
+    }
+
     interface TableBuilder {
       /**
        * Says that the rows of this table are the data subjects, and how long they stay (GDPR Art. 5(1)(e)).

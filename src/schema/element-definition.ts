@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { SettledPersonalSpec } from '../catalogue/check-personal';
 import { refuseLeakySearch } from '../catalogue/leaky-search';
+import type { CompoundMember } from '../catalogue/model';
+import { searchOf } from '../catalogue/search';
 import { NORMALISERS } from '../crypto/normaliser';
 import { AnnotationError } from '../errors';
 
@@ -15,6 +17,8 @@ export interface ElementDefinition {
   readonly declaredType: string;
   readonly normaliser?: string;
   readonly normaliserVersion?: number;
+  readonly searchGroup?: string | undefined;
+  readonly compound?: readonly CompoundMember[] | undefined;
   readonly padding?: string;
   readonly v4?: number;
   readonly v6?: number;
@@ -81,11 +85,14 @@ function sealed(
   refuseLeakySearch(table, column, spec, codec);
   const definition = { protect: spec.protect, codec, declaredType: type, padding: spec.pad };
   if (spec.search === undefined) return definition;
-  if (spec.search !== 'exact' && codec !== 'text') {
-    throw new AnnotationError('NORMALISER_NEEDS_TEXT', { table, column, normaliser: spec.search, codec });
+  const { as, group, with: beside } = searchOf(spec.search);
+  if (as !== 'exact' && codec !== 'text') {
+    throw new AnnotationError('NORMALISER_NEEDS_TEXT', { table, column, normaliser: as, codec });
   }
   if (codec === 'json') throw new AnnotationError('JSON_NOT_SEARCHABLE', { table, column });
-  return { ...definition, normaliser: spec.search, normaliserVersion: NORMALISERS[spec.search].version };
+  const compound = beside && Object.entries(beside).map(([member, how]) => ({ column: member, as: how }));
+  const { version } = NORMALISERS[as];
+  return { ...definition, normaliser: as, normaliserVersion: version, searchGroup: group, compound };
 }
 
 function codecOf(type: string): string | undefined {

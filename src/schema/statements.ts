@@ -61,6 +61,12 @@ export function tidyCatalogue(table?: string): Bound {
   return ifInstalled(`${guard} perform oubli.sweep_catalogue();`);
 }
 
+/** Before columns are dropped: what watches over a compound index that one of them carries depends on all of its columns. */
+export function untieCompounds(table: string, columns: readonly string[]): Bound {
+  const names = `array[${columns.map(literal).join(', ')}]::name[]`;
+  return ifInstalled(`perform oubli.untie_compound(${literal(table)}::regclass, col) from unnest(${names}) col;`);
+}
+
 /** After a column was renamed. */
 export function renameColumn(table: string, from: string, to: string): Bound {
   const target = `${literal(table)}::regclass`;

@@ -2,7 +2,7 @@
  * The README as a program: its code blocks as files of a small ES module project, where `oubli` is this source. A line that
  * ends in `// → value` claims a result, one that ends in `// ✘ CODE` a refusal; both become assertions.
  */
-import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -27,6 +27,12 @@ export type Step =
 
 export function readReadme(): string {
   return readFileSync(path.join(REPOSITORY, 'README.md'), 'utf8');
+}
+
+/** The pages of `docs/`, whose blocks go on where the README's ended. */
+export function readGuides(): string[] {
+  const folder = path.join(REPOSITORY, 'docs');
+  return readdirSync(folder).map((page) => readFileSync(path.join(folder, page), 'utf8'));
 }
 
 export function blocksOf(markdown: string): Block[] {

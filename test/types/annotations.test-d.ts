@@ -46,6 +46,9 @@ export function createTable(knex: Knex): unknown {
     t.increments('id');
     t.text('name').notNullable().personal(name).comment('chains on');
     t.text('email').personal({ category: 'contact.email', protect: 'encrypt', search: 'email', unique: true });
+    t.text('mail').personal({ ...name, search: { as: 'email', group: 'contact' }, unique: true });
+    t.text('phone').personal({ ...name, search: 'digits' });
+    t.text('family').personal({ ...name, search: { as: 'unaccented', with: { birth_date: 'exact' } } });
     t.text('gender').personal({
       category: 'identity.gender',
       protect: 'encrypt',
@@ -99,6 +102,16 @@ export function createTable(knex: Knex): unknown {
     t.text('x').personal({ category: 'connection.ip', protect: 'truncate-ip', search: 'exact' });
     // @ts-expect-error a misspelt search
     t.text('x').personal({ ...name, search: 'emial' });
+    // @ts-expect-error a misspelt search in a group
+    t.text('x').personal({ ...name, search: { as: 'emial', group: 'contact' } });
+    // @ts-expect-error a compound index that says of no column what counts as equal there
+    t.text('x').personal({ ...name, search: { as: 'exact', with: ['birth_date'] } });
+    // @ts-expect-error a group of a compound index
+    t.text('x').personal({ ...name, search: { as: 'exact', group: 'contact', with: { birth_date: 'exact' } } });
+    // @ts-expect-error a group of what is not searched
+    t.text('x').personal({ ...name, search: { group: 'contact' } });
+    // @ts-expect-error a misspelt option of a search
+    t.text('x').personal({ ...name, search: { as: 'email', gruop: 'contact' } });
     // @ts-expect-error unique without search
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', unique: true });
     // @ts-expect-error unique is said or left out
@@ -203,4 +216,29 @@ export function reasonOf(spec: PersonalSpec): string | undefined {
   // @ts-expect-error only clear text has a reason
   if (spec.protect === 'encrypt') return spec.because;
   return spec.protect === 'clear' ? spec.because : undefined;
+}
+
+interface Person {
+  readonly id: number;
+  readonly name: string;
+}
+
+/** Sorting after opening: bounded, or it does not compile. */
+export function orderByDecrypted(knex: Knex): unknown {
+  const rows: Promise<Person[]> = knex<Person>('users')
+    .select('*')
+    .orderByDecrypted('name', { cap: 10 })
+    .limit(1)
+    .then((found) => found);
+  knex<Person>('users').orderByDecrypted('users.name', { cap: 10, direction: 'desc', nulls: 'last', locale: 'fr' });
+  knex('users').orderByDecrypted('anything', { cap: 10 });
+  // @ts-expect-error no cap
+  knex<Person>('users').orderByDecrypted('name', {});
+  // @ts-expect-error no options
+  knex<Person>('users').orderByDecrypted('name');
+  // @ts-expect-error a misspelt column
+  knex<Person>('users').orderByDecrypted('nam', { cap: 10 });
+  // @ts-expect-error a direction of its own
+  knex<Person>('users').orderByDecrypted('name', { cap: 10, direction: 'up' });
+  return rows;
 }

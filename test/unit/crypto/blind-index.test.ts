@@ -1,8 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { blindIndex, indexInput, indexKey } from '../../../src/crypto/blind-index';
+import {
+  blindIndex,
+  compoundIndexKey,
+  compoundInput,
+  groupIndexKey,
+  indexInput,
+  indexKey,
+} from '../../../src/crypto/blind-index';
 import type { Engine } from '../../../src/crypto/engine';
-import { NORMALISERS } from '../../../src/crypto/normaliser';
+import { NORMALISERS, type Normaliser } from '../../../src/crypto/normaliser';
 import { AnnotationError, InvalidValueError } from '../../../src/errors';
 import { bothEngines, bytes, hex, NAMES, refusal } from './world';
 
@@ -164,6 +171,41 @@ describe('I1 the blind index', () => {
     expect(new Set(keys.map(hex)).size).to.equal(keys.length);
   });
 
+  it('has one key for a search group, and another for another group, normaliser, epoch or root', () => {
+    const [engine, other] = engines as [Engine, Engine];
+    const keys = [
+      groupIndexKey(engine, ROOT, 'contact', 'email', 3),
+      groupIndexKey(engine, ROOT, 'contacts', 'email', 3),
+      groupIndexKey(engine, ROOT, 'contact', 'exact', 3),
+      groupIndexKey(engine, ROOT, 'contact', 'email', 4),
+      groupIndexKey(engine, bytes(32, 0x21), 'contact', 'email', 3),
+      indexKey(engine, ROOT, 7, 'email', 3),
+    ];
+    expect(new Set(keys.map(hex)).size).to.equal(keys.length);
+    expect(hex(groupIndexKey(other, ROOT, 'contact', 'email', 3))).to.equal(hex(keys[0] as Uint8Array));
+    expect(hex(keys[0] as Uint8Array)).to.equal(GROUP_KEY);
+  });
+
+  it('over several values, has a key of its own and tells their borders, alike in Python', () => {
+    const part = (normaliser: Normaliser, text: string) => ({
+      normaliser,
+      input: indexInput('text', normaliser, text, NAMES),
+    });
+    for (const engine of engines) {
+      const key = compoundIndexKey(engine, ROOT, 7, 3);
+      const input = compoundInput([part('unaccented', 'Zoé'), part('exact', 'London')]);
+      expect(hex(blindIndex(engine, key, input))).to.equal(COMPOUND_INDEX);
+    }
+    const inputs = [
+      [part('exact', 'ab'), part('exact', 'c')],
+      [part('exact', 'a'), part('exact', 'bc')],
+      [part('lowercase', 'a'), part('exact', 'bc')],
+      [part('exact', 'bc'), part('exact', 'a')],
+      [part('exact', 'abc')],
+    ].map((parts) => hex(compoundInput(parts)));
+    expect(new Set(inputs).size).to.equal(inputs.length);
+  });
+
   it('finds equal values of one type however they were passed', () => {
     const equalInputs: readonly (readonly [Parameters<typeof indexInput>[0], readonly unknown[]])[] = [
       ['integer', [42, 42n, '42', '+042']],
@@ -192,4 +234,6 @@ describe('I1 the blind index', () => {
 });
 
 const INDEX_KEY = '7f5ec99d3df3ed29f4654469d002774df5d42de2a1acb97f1ce1bf58714378c7';
+const GROUP_KEY = 'f2080416a8757537bdcb0e18c68e82bd1e374ee3c639881af86b5f11c79d3d65';
+const COMPOUND_INDEX = 'b071b68b3d210cd88817a2800b94609b';
 const INDEX = '503fec72d9608af75636e5176f161d0d';
