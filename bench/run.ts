@@ -1,43 +1,51 @@
-/** `npm run bench`: a table of ratios to plain Knex, measured in interleaved rounds. `-- --json NAME …` prints only numbers. */
-import { cpus } from 'node:os';
-import { crudWorks } from './crud';
+/**
+ * `npm run bench` measures everything, prints a table and writes `bench/RESULTS.md`; with names of works, it prints those alone.
+ * `npm run bench -- --json NAME …` prints nothing but `{ "W1": { "ratio": 1.4, "rounds": 9 }, … }`.
+ */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { asJson, asMarkdown, asTable } from './report';
 import { type Measured, measure } from './rounds';
-import { createBenchWorld } from './world';
+import { type Family, families, peersOf } from './works';
+import { createBenchWorld, startQuietServer } from './world';
 
-const ROUNDS = 5;
+const PEOPLE = 10_000;
+const RESULTS = path.join(__dirname, 'RESULTS.md');
 
-async function main(): Promise<void> {
-  const [flag, ...names] = process.argv.slice(2);
-  const asJson = flag === '--json';
-  const world = await createBenchWorld();
+async function main(given: readonly string[]): Promise<void> {
+  const isJson = given.includes('--json');
+  const names = given.filter((each) => each !== '--json');
+  const server = await startQuietServer();
   try {
-    const results: Measured[] = [];
-    // the works build on each other: what the first inserts, the second reads
-    for (const work of crudWorks(world)) results.push(await measure(work, ROUNDS));
-    const wanted = names.length > 0 ? results.filter((result) => names.includes(result.name)) : results;
-    if (asJson) printJson(wanted);
-    else printTable(wanted);
-  } finally {
+    const world = await createBenchWorld(server.url, PEOPLE);
+    const peers = peersOf(world);
+    const results = await measured(families(world, peers), names);
+    console.log(isJson ? asJson(results) : asTable(results));
+    if (!isJson && names.length === 0)
+      writeFileSync(RESULTS, asMarkdown(results, peers, world.postgres, 'npm run bench'));
     await world.end();
+  } finally {
+    await server.stop();
   }
 }
 
-function printJson(results: readonly Measured[]): void {
-  const entries = results.map(({ name, ratio, rounds }) => [name, { ratio: Number(ratio.toFixed(2)), rounds }]);
-  console.log(JSON.stringify(Object.fromEntries(entries)));
-}
-
-function printTable(results: readonly Measured[]): void {
-  console.log(
-    `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}; medians of ${ROUNDS} interleaved rounds\n`,
-  );
-  for (const { name, title, ratio, plainMs, protectedMs } of results) {
-    const times = `${plainMs.toFixed(0).padStart(6)} ms plain ${protectedMs.toFixed(0).padStart(6)} ms protected`;
-    console.log(`${name}  ${title.padEnd(42)} ${times}  ${ratio.toFixed(2)} ×`);
+async function measured(offered: readonly Family[], names: readonly string[]): Promise<Measured[]> {
+  const known = offered.flatMap((family) => family.names);
+  const wanted = names.length > 0 ? names : known;
+  const unknown = wanted.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`there is no work '${unknown}'; it is one of ${known.join(', ')}`);
+  const results: Measured[] = [];
+  for (const family of offered.filter((each) => each.names.some((name) => wanted.includes(name)))) {
+    for (const work of await family.make()) {
+      if (!wanted.includes(work.name)) continue;
+      if (process.stderr.isTTY) process.stderr.write(`${work.name} …\r`);
+      results.push(await measure(work));
+    }
   }
+  return results;
 }
 
-main().catch((error: unknown) => {
+main(process.argv.slice(2)).catch((error: unknown) => {
   console.error(error);
   process.exitCode = 1;
 });

@@ -1,55 +1,57 @@
-/** What the benches work on: the same 10,000 seeded people in a plain table and in a protected one, on one server. */
+/**
+ * What the benches work on: one server, the same people in a plain table, in a protected one and in each peer's. The server is
+ * the embedded one, with nothing going on by itself: no vacuum, no checkpoint falls into one side's time.
+ */
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { en, Faker, fr } from '@faker-js/faker';
 import knexPackage, { type Knex } from 'knex';
-import { AnnotatingClient, install, localKeys, oubli, SCHEMA_VERSION } from '../src';
+import { AnnotatingClient, install, localKeys, type Oubli, oubli, SCHEMA_VERSION } from '../src';
 import { generateKeyFile } from '../src/keyring/local-keys';
-import { createDatabase, startPostgres } from '../test/support/postgres';
+import { createDatabase, type PostgresServer, startPostgres } from '../test/support/postgres';
+import { makePeople, type Person } from './people';
 
-export const PEOPLE = 10_000;
-export const BATCH = 500;
-
-export interface Person extends Record<string, unknown> {
-  id: number;
-  first_name: string;
-  last_name: string;
-  email: string;
-  phone: string;
-  address: string;
-  locale: string;
-}
+const QUIET = { autovacuum: 'off', checkpoint_timeout: '1h', max_wal_size: '16GB', shared_buffers: '512MB' };
 
 export interface BenchWorld {
   /** Knex as everybody has it. */
   readonly plain: Knex;
   /** The same kind of instance, protected. */
-  readonly db: Knex;
+  readonly oubli: Oubli;
   readonly people: readonly Person[];
+  readonly postgres: string;
   end(): Promise<void>;
 }
 
-export async function createBenchWorld(): Promise<BenchWorld> {
-  const server = await startPostgres();
-  const database = await createDatabase(server.url);
+/** A server of the benches' own. */
+export function startQuietServer(): Promise<PostgresServer> {
+  return startPostgres({ fresh: true, settings: QUIET });
+}
+
+export async function createBenchWorld(server: string, count: number): Promise<BenchWorld> {
+  const database = await createDatabase(server);
   await migrate(database.url);
   const folder = mkdtempSync(path.join(tmpdir(), 'oubli-bench-'));
   const file = path.join(folder, 'oubli.keys');
   await generateKeyFile(file);
-  const plain = knexPackage({ client: 'pg', connection: database.url });
-  const knex = knexPackage({ client: 'pg', connection: database.url });
-  const { db, close } = await oubli(knex, { keys: localKeys({ file }) });
+  const plain = connect(database.url);
+  const knex = connect(database.url);
+  const instance = await oubli(knex, { keys: localKeys({ file }) });
+  const { rows } = await plain.raw('show server_version');
   const end = async (): Promise<void> => {
-    await close();
+    await instance.close();
     await knex.destroy();
     await plain.destroy();
     await database.drop();
     await rm(folder, { recursive: true });
-    await server.stop();
   };
-  return { plain, db, people: makePeople(), end };
+  return { plain, oubli: instance, people: makePeople(count), postgres: rows[0].server_version, end };
+}
+
+/** One connection, kept: with several, a round would depend on which of them it gets, and on what that one has cached. */
+function connect(connection: string): Knex {
+  return knexPackage({ client: 'pg', connection, pool: { min: 1, max: 1 } });
 }
 
 async function migrate(url: string): Promise<void> {
@@ -59,6 +61,7 @@ async function migrate(url: string): Promise<void> {
     t.increments('id');
     for (const column of ['first_name', 'last_name', 'phone', 'address', 'locale']) t.text(column);
     t.text('email').unique();
+    t.date('left_on');
   });
   await knex.schema.createTable('people', (t) => {
     t.increments('id');
@@ -76,17 +79,4 @@ async function migrate(url: string): Promise<void> {
     });
   });
   await knex.destroy();
-}
-
-function makePeople(): Person[] {
-  const faker = new Faker({ locale: [fr, en], seed: 1789 });
-  return Array.from({ length: PEOPLE }, (_, i) => ({
-    id: i + 1,
-    first_name: faker.person.firstName(),
-    last_name: faker.person.lastName(),
-    email: `${i}.${faker.internet.email()}`,
-    phone: faker.phone.number(),
-    address: faker.location.streetAddress(),
-    locale: 'fr',
-  }));
 }

@@ -10,6 +10,7 @@ export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
 export type { KeyMaterial, KeyProvider } from './keyring/provider';
 export { AnnotatingClient } from './knex/clients';
+export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { SweepOptions, SweepReport } from './lifecycle/sweep';
 export { type Oubli, type OubliOptions, oubli } from './oubli';

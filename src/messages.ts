@@ -439,6 +439,10 @@ export const texts = {
     says: (n) => `oubli(): unknown option '${n.given}'${didYouMean(n)}`,
     fix: (n) => `await oubli(knex, { ${n.suggestion ?? 'keys'}: … })`,
   },
+  BAD_CHUNK_SIZE: {
+    says: (n) => `insertMany(): 'chunkSize' is a number of rows from 1 on, and cannot be '${n.given}'`,
+    fix: (n) => `await insertMany('${n.table}', rows, { chunkSize: 1000 })`,
+  },
   UNKNOWN_KIND: {
     says: (n) => `there is no kind of data subject '${n.given}'${didYouMean(n)}`,
     fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
@@ -544,6 +548,17 @@ export const texts = {
   INSERT_SELECT: {
     says: (n) => `${n.table} has protected columns: rows of a sub-query would not be sealed for their subjects`,
     fix: (n) => `await db('${n.table}').insert(await db('…').select(…))`,
+  },
+  ROWS_EXPRESSION: {
+    says: (n) => `insertMany(): ${place(n)} was given an expression; its rows travel as arrays of values`,
+    fix: (n) => `await db.batchInsert('${n.table}', rows)  // or compute the value in the application`,
+  },
+  ROWS_UNEVEN: {
+    says: (n) =>
+      n.column === undefined
+        ? `insertMany(): rows for ${n.table} without a single value`
+        : `insertMany(): some rows give '${n.column}' and others leave it to its default, which an array cannot say`,
+    fix: (n) => `rows.map((row) => ({ ${n.column ?? 'column'}: value, ...row }))  // or in no row, or db.batchInsert()`,
   },
   ALREADY_SEALED: {
     says: (n) => `${place(n)} was given bytes that are a sealed value already, or none of its own type`,

@@ -8,6 +8,7 @@ import { tableNamed } from './catalogue/table-name';
 import { ConfigurationError } from './errors';
 import type { KeyProvider } from './keyring/provider';
 import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
+import { type InsertManyOptions, insertMany, type Rows } from './knex/insert-many';
 import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
@@ -43,6 +44,17 @@ export interface Oubli<K extends Knex = Knex> {
    * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NO_TRANSITION, NOBODYS_ROWS, COPY_WAITS
    */
   backfill(table: string): Promise<BackfillReport>;
+  /**
+   * Loads many rows, sealed, in few statements: one array for each column instead of one parameter for each value. Rows may come
+   * one after the other, as of a stream; no more than a chunk of them is held. All arrive, or none.
+   *
+   * @param table its name as for `db(table)`, protected or not
+   * @returns how many rows were inserted
+   * @throws UnsupportedQueryError ROWS_EXPRESSION, ROWS_UNEVEN, FOREIGN_TRX, and what an insert of the builder throws
+   * @throws AnnotationError NO_SUCH_TABLE
+   * @example await insertMany('users', people, { chunkSize: 1_000 });
+   */
+  insertMany(table: string, rows: Rows, options?: InsertManyOptions): Promise<number>;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
@@ -107,6 +119,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     sweep: async (options) => sweepAll(await freshEngine(), options),
     startJobs: (boss, options) => startJobs(boss, freshEngine, options),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
+    insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
   };

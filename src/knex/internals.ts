@@ -75,6 +75,8 @@ export interface SingleClauses {
   limit?: unknown;
   offset?: unknown;
   skipBinding?: object;
+  /** Ours: the rows of the insert travel as one array for each column. */
+  unnest?: boolean;
 }
 
 export interface InternalBuilder {
@@ -111,6 +113,7 @@ export interface InternalCompiler {
   analytic(statement: Statement): string;
   _not(statement: Statement, text: string): string;
   _prepInsert(data: unknown): PreparedInsert | string;
+  _insertBody(rows: unknown): string;
   _prepUpdate(data: Record<string, unknown>): string[] | string;
   _merge(updates: unknown, columns: unknown, insert: unknown): string;
   _onConflictClause(columns: unknown): string;

@@ -34,6 +34,7 @@ import {
 } from './selection';
 import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
+import { unnestedBody, wrapArrays } from './unnested';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
 import { InsertMarks, markUpdate, refuseTornCompound, sealsAnything } from './writes';
@@ -67,13 +68,19 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
 
     override _prepInsert(data: unknown): PreparedInsert | string {
       const table = watchedTarget();
-      const prepared = super._prepInsert(data);
+      let prepared = super._prepInsert(data);
+      if (this.single.unnest && typeof prepared !== 'string') prepared = wrapArrays(this, prepared);
       if (!table || this.merging) return prepared;
       if (typeof prepared === 'string') return refuseTable('INSERT_SELECT', table);
       const conflict = conflictColumns(this, catalogue(), table);
       const marks = new InsertMarks(table, catalogue(), prepared, nameOf(this), conflict, this.mergesSealed(table));
       this.inserted = marks;
       return marks.mark();
+    }
+
+    override _insertBody(rows: unknown): string {
+      const prepared = this.single.unnest ? this._prepInsert(rows) : '';
+      return typeof prepared === 'string' ? super._insertBody(rows) : unnestedBody(this, prepared);
     }
 
     override _prepUpdate(data: Record<string, unknown> = {}): string[] | string {

@@ -65,7 +65,10 @@ function refuseUnselected(rows: ReadonlySet<SubjectRow>): void {
 
 function rowsOf(bindings: readonly unknown[]): Set<SubjectRow> {
   return new Set(
-    bindings.flatMap((each) => (each instanceof SealMarker || each instanceof AnchorMarker ? [each.row] : [])),
+    bindings.flatMap((each) => {
+      if (Array.isArray(each)) return [...rowsOf(each)];
+      return each instanceof SealMarker || each instanceof AnchorMarker ? [each.row] : [];
+    }),
   );
 }
 

@@ -1,0 +1,119 @@
+/**
+ * The rows of an insert as one array for each column, `insert … select … from unnest(…)`: PostgreSQL parses a statement of a few
+ * words instead of one with a parameter for each value. What is in the rows was checked and marked as for any other insert.
+ */
+import type { Column, Table } from '../catalogue/model';
+import { AnnotationError, type ErrorCode, UnsupportedQueryError } from '../errors';
+import { isExpression, nameOf } from './columns';
+import { currentFrame } from './frame';
+import { Around, type InternalCompiler, type PreparedInsert } from './internals';
+import { AnchorMarker, isMarked, refuseInside } from './marker';
+
+/** The columns of an insert, and its rows as a sub-select. */
+export function unnestedBody(compiler: InternalCompiler, { columns, values }: PreparedInsert): string {
+  const table = target(compiler);
+  const names = columns.map((column, place) => nameAt(column, values, place, nameOf(compiler)));
+  const given = columns.flatMap((_, place) => (isGivenAnywhere(values, place) ? [place] : []));
+  if (given.length === 0) throw refusal('ROWS_UNEVEN', table, undefined);
+  const parts = given.map((place) => {
+    const column = table.columns.get(names[place] ?? '');
+    compiler.bindingsHolder.bindings.push(cells(table, names[place], column, values, place));
+    return { written: columns[place], sent: sentAs(column), cast: castTo(column) };
+  });
+  const written = compiler.formatter.columnize(parts.map((part) => part.written));
+  const selected = parts.map(({ cast }, i) => `c${i}${cast}`).join(', ');
+  const arrays = parts.map(({ sent }) => `?::${sent}[]`).join(', ');
+  const aliases = parts.map((_, i) => `c${i}`).join(', ');
+  return `(${written}) select ${selected} from unnest(${arrays}) as u(${aliases})`;
+}
+
+/** An array as the value of one cell: within an array, `pg` would make a dimension of it. */
+class ArrayCell {
+  constructor(private readonly value: readonly unknown[]) {}
+
+  /** https://node-postgres.com/features/types: asked of every object by `pg` */
+  toPostgres(prepare: (value: unknown) => unknown): unknown {
+    return prepare(this.value);
+  }
+}
+
+/** Before they are marked: what is sealed is encoded by us, arrays included. */
+export function wrapArrays(compiler: InternalCompiler, prepared: PreparedInsert): PreparedInsert {
+  const table = target(compiler);
+  const toName = nameOf(compiler);
+  const sealed = prepared.columns.map((column) => table.columns.get(toName(column))?.element !== undefined);
+  for (const row of prepared.values) {
+    for (const [place, value] of row.entries()) {
+      if (!Array.isArray(value) || sealed[place]) continue;
+      if (isMarked(value)) throw new UnsupportedQueryError('PLACEHOLDER_AS_VALUE', { label: 'an array' });
+      row[place] = new ArrayCell(value);
+    }
+  }
+  return prepared;
+}
+
+function target(compiler: InternalCompiler): Table {
+  const table = currentFrame()?.scope.target;
+  if (table) return table;
+  throw new AnnotationError('NO_SUCH_TABLE', { call: 'insertMany', table: String(compiler.single.table) });
+}
+
+/** The id that was added to the rows stands there as finished SQL; its marker knows its name. */
+function nameAt(
+  column: unknown,
+  values: readonly (readonly unknown[])[],
+  place: number,
+  toName: (written: string) => string,
+): string {
+  if (typeof column === 'string') return toName(column);
+  const added = values.map((row) => row[place]).find((cell) => cell instanceof AnchorMarker);
+  return added?.label.split('.').at(-1) ?? '';
+}
+
+function isGivenAnywhere(values: readonly (readonly unknown[])[], place: number): boolean {
+  return values.some((row) => row[place] !== undefined);
+}
+
+function cells(
+  table: Table,
+  name: string | undefined,
+  column: Column | undefined,
+  values: readonly (readonly unknown[])[],
+  place: number,
+): unknown[] {
+  return values.map((row) => {
+    const value = row[place];
+    if (value === undefined) return missing(table, name, column);
+    if (value instanceof Around) return value.toSQL().bindings[0];
+    if (isExpression(value)) throw refusal('ROWS_EXPRESSION', table, name);
+    refuseInside(value);
+    return value;
+  });
+}
+
+/** An array cannot say DEFAULT; where there is none, DEFAULT is NULL. */
+function missing(table: Table, name: string | undefined, column: Column | undefined): null {
+  if (column?.defaultSql !== undefined) throw refusal('ROWS_UNEVEN', table, name);
+  return null;
+}
+
+/** Every type can be read from its text, and nearly all the faster for it; sealed values are bytes as they stand. */
+function sentAs(column: Column | undefined): string {
+  return column?.type === 'bytea' ? 'bytea' : 'text';
+}
+
+/**
+ * A cast to `varchar(3)` would cut what an insert refuses: such types take text, and the column itself looks at its length.
+ * (PostgreSQL, "Character Types": an explicit cast truncates without raising an error.)
+ */
+function castTo(column: Column | undefined): string {
+  const type = column?.type ?? 'text';
+  if (type === 'bytea' || type === 'text') return '';
+  const array = type.endsWith('[]') ? '[]' : '';
+  if (/^("char"|char|bpchar|name)\b|^character/.test(type)) return array ? '::text[]' : '';
+  return /^bit\b/.test(type) ? `::bit varying${array}` : `::${type.replaceAll('?', '\\?')}`;
+}
+
+function refusal(code: ErrorCode & `ROWS_${string}`, table: Table, column: string | undefined): UnsupportedQueryError {
+  return new UnsupportedQueryError(code, { table: table.name, column });
+}
