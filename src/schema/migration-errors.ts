@@ -32,6 +32,8 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('ALTER_DECLARED', { table, column });
     case 'OU016':
       return new AnnotationError('SUBJECT_ID_TYPE', { table, column, type: dataType });
+    case 'OU017':
+      return new AnnotationError('TYPE_SHARED', { table, column, other: constraint });
     case '3F000':
       return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
     default:
