@@ -7,9 +7,7 @@ import { localKeys } from '../keyring/local-keys';
 import { type Oubli, oubli } from '../oubli';
 
 export function urlOption(): Option {
-  return new Option('--url <url>', 'the database, DATABASE_URL unless said otherwise').default(
-    process.env.DATABASE_URL,
-  );
+  return new Option('--url <url>', 'the database').env('DATABASE_URL');
 }
 
 export function keysOption(): Option {
