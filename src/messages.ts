@@ -30,7 +30,11 @@ const insteadOf = (n: Names): string => {
 
 /** The reader's call with a table's name in it. */
 const called = (n: Names, table: Names[string]): string =>
-  n.call === 'annotate' ? `await annotate(knex, '${table}', { … })` : `await ${n.call}('${table}')`;
+  n.call === 'annotate'
+    ? `await annotate(knex, '${table}', { … })`
+    : n.call === 'types'
+      ? `npx oubli types ${table}`
+      : `await ${n.call}('${table}'${n.call === 'unprotect' ? ", { because: 'say why' }" : ''})`;
 
 export const texts = {
   // --- annotations -------------------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ async function seal(knex: Knex, file: string, people: number): Promise<void> {
   const { rows } = await backfill('people', { load: 1, onProgress: view.show }).finally(view.stop);
   await close();
   const seconds = (performance.now() - began) / 1000;
-  console.log(JSON.stringify({ rows, seconds: Math.round(seconds), megabytesBefore: before, megabytes: megabytes() }));
+  const took = { rows, seconds: Math.round(seconds), megabytesBefore: before, megabytes: megabytes() };
+  process.stdout.write(`${JSON.stringify(took)}\n`);
   if (rows !== people || megabytes() > MOST_MEGABYTES) process.exitCode = 1;
 }
 
