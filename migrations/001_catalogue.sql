@@ -28,7 +28,9 @@ create table oubli.element (
   padding            text not null default 'none',
   v4                 integer,
   v6                 integer,
-  -- 'transition' while rows written before the declaration are still being sealed
+  -- the column's own statistics target, while 0 stands in its place: no sample is taken of a column in transition
+  statistics         integer,
+  -- 'transition' while rows written before the declaration are still being sealed, or rows are on their way out again
   state              text not null default 'sealed' check (state in ('sealed', 'transition'))
 );
 

@@ -88,35 +88,157 @@ begin
   return columns[1];
 end $$;
 
--- The way of an existing column with rows in it. The type is changed at once and the rows are rewritten as the bytes of their
--- text, as the type itself prints it (a cast would cut char(8) short), which can never begin like a sealed value (A7 cannot
--- begin UTF-8); the CHECK is added NOT VALID, so every new write
--- is held to it while old rows wait for the backfill.
-create function oubli.begin_transition(target regclass, col name, domain_name text, definition jsonb) returns void
+-- While a column holds plaintext nothing samples it: pg_statistic would keep the samples after the rows are sealed. The column's
+-- own statistics target comes back when the transition is over; the old samples went with the old type.
+create function oubli.hold_statistics(target regclass, col name) returns void
+language plpgsql as $$
+begin
+  update oubli.element e set statistics = nullif(a.attstattarget, -1) from pg_catalog.pg_attribute a
+  where a.attrelid = target and a.attname = col and e.domain = a.atttypid;
+  execute format('alter table %s alter column %I set statistics 0', target, col);
+end $$;
+
+-- The way of existing columns with rows in them. Their types are changed at once, all in one rewrite of the table, and the rows are
+-- rewritten as the bytes of their text, as the type itself prints it (a cast would cut char(8) short), which can never begin like
+-- a sealed value (A7 cannot begin UTF-8); the CHECK is added NOT VALID, so every new write is held to it while old rows wait for
+-- the backfill. `columns` is [{"column": "email", "domain": "customers.email", "definition": {…}}, …].
+create function oubli.begin_transition(target regclass, columns jsonb) returns void
 language plpgsql set datestyle = 'ISO, YMD' set bytea_output = 'hex' as $$
 declare
-  converted text := format(case definition ->> 'protect'
-    when 'encrypt' then 'case when %1$I is not null then convert_to(format(''%%s'', %1$I), ''UTF8'') end' else '%1$I' end, col);
+  each record;
 begin
-  execute format('alter table %s alter column %I type oubli.%I using %s::oubli.%I', target, col, domain_name, converted, domain_name);
-  execute format('alter domain oubli.%I add constraint %I check (%s) not valid', domain_name, definition ->> 'protect',
-    oubli.domain_check(definition, (select id from oubli.element where domain = format('oubli.%I', domain_name)::regtype)));
+  execute (select format('alter table %s %s', target, string_agg(format('alter column %I type oubli.%I using %s::oubli.%I',
+      c.col, c.domain, case c.definition ->> 'protect'
+        when 'encrypt' then format('case when %1$I is not null then convert_to(format(''%%s'', %1$I), ''UTF8'') end', c.col)
+        else quote_ident(c.col) end, c.domain), ', '))
+    from (select x ->> 'column' as col, x ->> 'domain' as domain, x -> 'definition' as definition
+          from jsonb_array_elements(columns) x) c);
+  for each in select e, x ->> 'column' as col from jsonb_array_elements(columns) x
+              join oubli.element e on e.domain = format('oubli.%I', x ->> 'domain')::regtype loop
+    perform oubli.add_check(each.e, 'not valid');
+    perform oubli.hold_statistics(target, each.col);
+  end loop;
 end $$;
+
+create function oubli.add_check(waiting oubli.element, validity text) returns void
+language plpgsql as $$
+begin
+  execute format('alter domain %s add constraint %I check (%s) %s', waiting.domain, waiting.protect,
+    oubli.domain_check(jsonb_build_object('protect', waiting.protect, 'declaredType', waiting.declared_type,
+      'normaliser', waiting.normaliser, 'v4', waiting.v4, 'v6', waiting.v6), waiting.id), validity);
+end $$;
+
+create function oubli.element_of(target regclass, col name) returns oubli.element
+language sql stable
+return (select e from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain
+        where a.attrelid = target and a.attname = col and not a.attisdropped);
+
+create function oubli.is_checked(waiting oubli.element) returns boolean
+language sql stable
+return exists (select from pg_catalog.pg_constraint c where c.contypid = waiting.domain and c.conname = waiting.protect);
 
 -- Ends it: PostgreSQL checks every row, which is the proof that no plaintext is left.
 create function oubli.end_transition(target regclass, col name) returns void
 language plpgsql as $$
 declare
-  waiting oubli.element := (select e from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain
-    where a.attrelid = target and a.attname = col and not a.attisdropped);
+  waiting oubli.element := oubli.element_of(target, col);
   spec jsonb := (select a.spec from oubli.annotation a where a.rel = target and a.column_name = col);
 begin
   update oubli.element set state = 'sealed' where id = waiting.id and state = 'transition';
   if not found then -- another backfill of the same table came first
     return;
   end if;
-  execute format('alter domain %s validate constraint %I', waiting.domain, waiting.protect);
+  if oubli.is_checked(waiting) then
+    execute format('alter domain %s validate constraint %I', waiting.domain, waiting.protect);
+  else -- it was on its way out, and was called back
+    perform oubli.add_check(waiting, '');
+  end if;
   if waiting.normaliser is not null then
     perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
   end if;
+  execute format('alter table %s alter column %I set statistics %s', target, col, coalesce(waiting.statistics, -1));
+end $$;
+
+create function oubli.family(target regclass) returns table (rel oid)
+language sql stable
+begin atomic
+  with recursive part(rel) as (
+    select target::oid union select i.inhrelid from part p join pg_catalog.pg_inherits i on i.inhparent = p.rel)
+  select part.rel from part;
+end;
+
+-- A view, or a copy of the table, that would be left with a type of which nobody keeps the promise.
+create function oubli.other_column_of_type(target regclass, wanted regtype) returns text
+language sql stable
+begin atomic
+  select format('%s.%I', a.attrelid::regclass, a.attname)
+  from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = wanted
+  join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c')
+  where a.atttypid in (t.oid, t.typarray) and not a.attisdropped
+    and a.attrelid not in (select f.rel from oubli.family(target) f) order by a.attrelid, a.attnum limit 1;
+end;
+
+-- The way out begins: plaintext may stand in the columns again, and nothing compares their blind indexes any more. Does nothing
+-- to a column that is on its way already.
+create function oubli.begin_release(target regclass, columns name[]) returns void
+language plpgsql as $$
+declare
+  col name;
+  leaving oubli.element;
+  other text;
+  index_of regclass;
+begin
+  foreach col in array columns loop
+    leaving := oubli.element_of(target, col);
+    other := oubli.other_column_of_type(target, leaving.domain);
+    if other is not null then
+      raise exception 'oubli: % has the type of %.%', other, target, col
+        using errcode = 'OU020', table = target::text, column = col, constraint = other;
+    end if;
+    for index_of in
+      select d.objid::regclass from oubli.family(target) f join pg_catalog.pg_attribute a on a.attrelid = f.rel and a.attname = col
+      join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+        and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
+      join pg_catalog.pg_class i on i.oid = d.objid and i.relkind in ('i', 'I') and not i.relispartition
+      where leaving.protect = 'encrypt' loop -- of other columns the indexes hold what they always held
+      execute format('drop index %s', index_of);
+    end loop;
+    if leaving.state = 'sealed' then
+      perform oubli.hold_statistics(target, col);
+    end if;
+    if oubli.is_checked(leaving) then
+      execute format('alter domain %s drop constraint %I', leaving.domain, leaving.protect);
+    end if;
+    update oubli.element set state = 'transition' where id = leaving.id;
+  end loop;
+end $$;
+
+-- And ends: the columns have the types again that they were declared with, in one rewrite of the table, and an index where they
+-- could be searched. What they hold is as personal as before: the declaration stays, and says that and why it is readable.
+create function oubli.end_release(target regclass, columns name[], because text) returns void
+language plpgsql set datestyle = 'ISO, YMD' as $$
+declare
+  leaving oubli.element[] := (select array_agg(oubli.element_of(target, c) order by n) from unnest(columns) with ordinality u(c, n));
+  each record;
+begin
+  execute (select format('alter table %s %s', target, string_agg(format(
+      'alter column %1$I type %2$s using %3$s::%2$s, alter column %1$I set statistics %4$s', l.col, (l.e).declared_type,
+      case (l.e).protect when 'encrypt' then format('convert_from(%I::bytea, ''UTF8'')', l.col) else quote_ident(l.col) end,
+      coalesce((l.e).statistics, -1)), ', '))
+    from (select c as col, leaving[n] as e from unnest(columns) with ordinality u(c, n)) l);
+  for each in select l.col, l.e, s.spec from (select c as col, leaving[n] as e from unnest(columns) with ordinality u(c, n)) l
+              left join oubli.annotation s on s.rel = target and s.column_name = l.col loop
+    perform oubli.drop_unused_domain((each.e).domain);
+    if (each.e).normaliser is not null then
+      execute format('create %s index on %s (%I)',
+        case when (each.spec ->> 'unique')::boolean then 'unique' else '' end, target, each.col);
+    end if;
+    if each.spec is not null then
+      perform oubli.annotate_column(target, each.col, each.spec
+        - array['search', 'unique', 'pad', 'acknowledgeLeak', 'v4', 'v6'] || jsonb_build_object('protect', 'clear', 'because', because));
+    end if;
+  end loop;
+  insert into oubli.ledger (act, because, details)
+    values ('unprotected', because, jsonb_build_object('table', oubli.display_name(target), 'columns', to_jsonb(columns)));
+  perform oubli.refresh_guard(target);
 end $$;

@@ -20,4 +20,7 @@ export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';
 export type { BackfillReport } from './schema/backfill';
 export { install, SCHEMA_VERSION, uninstall } from './schema/install';
+export type { Protected } from './schema/protected';
+export type { ReleaseOptions, ReleaseReport } from './schema/release';
+export type { PassOptions, Progress } from './schema/table-passes';
 export type { Pinned, Subject, SubjectId } from './subject';

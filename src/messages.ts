@@ -30,7 +30,11 @@ const insteadOf = (n: Names): string => {
 
 /** The reader's call with a table's name in it. */
 const called = (n: Names, table: Names[string]): string =>
-  n.call === 'annotate' ? `await annotate(knex, '${table}', { … })` : `await ${n.call}('${table}')`;
+  n.call === 'annotate'
+    ? `await annotate(knex, '${table}', { … })`
+    : n.call === 'types'
+      ? `npx oubli types ${table}`
+      : `await ${n.call}('${table}'${n.call === 'unprotect' ? ", { because: 'say why' }" : ''})`;
 
 export const texts = {
   // --- annotations -------------------------------------------------------------------------------------------------
@@ -203,6 +207,23 @@ export const texts = {
   COPY_WAITS: {
     says: (n) => `${place(n)} holds values that were copied from ${n.of} before they were sealed, as they were`,
     fix: (n) => `drop table ${n.copy}  -- or empty it; then backfill('${n.of}') again`,
+  },
+  DUPLICATES: {
+    says: (n) =>
+      `${place(n)} is to be unique, and ${n.count} of its values stand in several rows each; what was done stays, and is not finished`,
+    fix: (n) => `${n.query}  -- keep one row of each, then ${n.again}`,
+  },
+  TYPE_SHARED: {
+    says: (n) => `${place(n)}: ${n.other} has its type, and would be left with it`,
+    fix: (n) => `drop that view or table, npx oubli unprotect ${n.table} ${n.column}, and make it anew  -- ${n.other}`,
+  },
+  NOT_PROTECTED: {
+    says: (n) => `${place(n)} is not protected${didYouMean(n)}`,
+    fix: (n) => `npx oubli unprotect ${n.table} ${n.suggestion ?? ''}`.trimEnd(),
+  },
+  NULL_OF_ERASED: {
+    says: (n) => `${place(n)} is NOT NULL, and a person in it was erased: nothing of her is left to stand there`,
+    fix: (n) => `alter table ${n.sql} alter column ${n.quoted} drop not null  -- then npx oubli unprotect again`,
   },
   REPLACEMENT_MISSING: {
     says: (n) =>
@@ -433,7 +454,15 @@ export const texts = {
   },
   NO_DATABASE_URL: {
     says: () => 'which database? Neither --url nor DATABASE_URL says so',
-    fix: () => 'npx oubli check --url postgres://user@host/database',
+    fix: (n) => `npx oubli ${n.verb} --url postgres://user@host/database`,
+  },
+  BAD_LOAD: {
+    says: () => 'the load is a share of the time: above 0, and at most 1',
+    fix: () => "await backfill('customers', { load: 0.5 })  // npx oubli backfill customers --load 0.5",
+  },
+  NOT_CONFIRMED: {
+    says: (n) => `nothing was decrypted: the name of the table, ${n.table}, was not typed`,
+    fix: (n) => `npx oubli unprotect ${n.table}  # and type ${n.table} when asked`,
   },
   UNKNOWN_SETTING: {
     says: (n) => `oubli(): unknown option '${n.given}'${didYouMean(n)}`,

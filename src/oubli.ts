@@ -3,6 +3,7 @@
  * seam into the Knex instance, and hands out what an application uses.
  */
 import type { Knex } from 'knex';
+import type { Table } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { tableNamed } from './catalogue/table-name';
 import { ConfigurationError } from './errors';
@@ -20,7 +21,9 @@ import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import type { ExportParts } from './rights/export';
-import { type BackfillReport, backfillTable } from './schema/backfill';
+import { type BackfillParts, type BackfillReport, backfillTable } from './schema/backfill';
+import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
+import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
 
 export interface OubliOptions {
@@ -41,9 +44,12 @@ export interface Oubli<K extends Knex = Knex> {
    * blind indexes.
    *
    * @param table its name, with its schema where several hold one: `billing.customers`
-   * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NO_TRANSITION, NOBODYS_ROWS, COPY_WAITS
+   * @param options.load the share of the time that is spent working, 0.5 unless said otherwise: the rest is the application's
+   * @param options.onProgress told after each chunk which block of the table it has reached
+   * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NO_TRANSITION, NOBODYS_ROWS, COPY_WAITS, DUPLICATES
+   * @throws ConfigurationError BAD_LOAD
    */
-  backfill(table: string): Promise<BackfillReport>;
+  backfill(table: string, options?: PassOptions): Promise<BackfillReport>;
   /**
    * Loads many rows, sealed, in few statements: one array for each column instead of one parameter for each value. Rows may come
    * one after the other, as of a stream; no more than a chunk of them is held. All arrive, or none.
@@ -55,6 +61,17 @@ export interface Oubli<K extends Knex = Knex> {
    * @example await insertMany('users', people, { chunkSize: 1_000 });
    */
   insertMany(table: string, rows: Rows, options?: InsertManyOptions): Promise<number>;
+  /**
+   * The way back out: what is sealed in a table, or in some columns of it, is decrypted to the types it was declared with, with an
+   * index where it could be searched, and stays personal data that is declared `clear`. What was truncated or made a pseudonym
+   * stays as it is. Resumable; called back by a `backfill`. At the end nobody reads or writes the table while it is rewritten
+   * once; meanwhile its columns cannot be searched.
+   *
+   * @param options.because why whoever reads the database may read them: recorded in the declaration and in the ledger
+   * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NOT_PROTECTED, CLEAR_WITHOUT_BECAUSE, TYPE_SHARED, NULL_OF_ERASED, DUPLICATES
+   * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
+   */
+  unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
@@ -115,7 +132,10 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   return {
     db: knex,
     subject: (kind, id) => new Subject({ engine, freshEngine, exporting, db: knex }, kind, id),
-    backfill: (table) => backfill(seam, own, table),
+    backfill: (name, options) =>
+      converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
+    unprotect: (name, options) =>
+      converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     sweep: async (options) => sweepAll(await freshEngine(), options),
     startJobs: (boss, options) => startJobs(boss, freshEngine, options),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
@@ -130,14 +150,21 @@ async function reload(seam: Seam): Promise<void> {
   await seam.refresh();
 }
 
-async function backfill(seam: Seam, own: OwnTransactions, name: string): Promise<BackfillReport> {
+/** A table's rows, and then its types, become others: by the schema as it is, which is another one afterwards. */
+async function converting<Report>(
+  seam: Seam,
+  own: OwnTransactions,
+  name: string,
+  call: string,
+  convert: (parts: BackfillParts, table: Table) => Promise<Report>,
+): Promise<Report> {
   await reload(seam);
-  const table = tableNamed(seam.catalogue, name, 'backfill');
+  const table = tableNamed(seam.catalogue, name, call);
   const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
-  const report = await backfillTable(
-    { catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, transaction },
-    table,
-  );
-  await reload(seam);
-  return report;
+  const { catalogue, keys, sealer } = seam;
+  try {
+    return await convert({ catalogue, keys, sealer, transaction }, table);
+  } finally {
+    await reload(seam);
+  }
 }

@@ -87,7 +87,7 @@ describe('the package', function () {
 
   it('brings its types to ES modules, CommonJS and bundlers', async () => {
     const usage = `
-      import { oubli } from 'oubli';
+      import { localKeys, oubli } from 'oubli';
       import * as testing from 'oubli/testing';
       import type { Knex } from 'knex';
       export const migration = (knex: Knex) => knex.schema.createTable('users', (t) => {
@@ -97,9 +97,29 @@ describe('the package', function () {
       });
       // @ts-expect-error: a number is no Knex instance
       export const misuse = () => oubli(42);
-      export const doors = { oubli, testing };`;
-    const nodenext = [write('esm.mts', usage), write('cjs.cts', usage)];
-    const bundler = [write('bundled.ts', usage)];
+      export const doors = { oubli, testing };
+      export const people = async (knex: Knex): Promise<string | null | undefined> => {
+        await knex('people').insert({ name: 'Ada', points: 7, born: '1815-12-10' });
+        // @ts-expect-error: a name is needed
+        await knex('people').insert({ points: 7 });
+        const { db } = await oubli(knex, { keys: localKeys({ file: './oubli.keys' }) });
+        const ada = await db('people').first('name', 'points');
+        // @ts-expect-error: null once she was erased
+        const name: string | undefined = ada?.name;
+        // @ts-expect-error: no such column, so the table was known
+        await db('people').update({ nmae: 'Ada' });
+        return ada?.name ?? name;
+      };`;
+    const tables = write(
+      'tables.d.ts',
+      `import type { Protected } from 'oubli';
+      interface Person { id: number; name: string; born: Date | null; points: string }
+      declare module 'knex/types/tables.js' {
+        interface Tables { people: Protected<Person, 'name' | 'born', 'id' | 'born', 'points'> }
+      }`,
+    );
+    const nodenext = [tables, write('esm.mts', usage), write('cjs.cts', usage)];
+    const bundler = [tables, write('bundled.ts', usage)];
     await Promise.all([
       compile(['--module', 'nodenext', ...nodenext]),
       compile(['--module', 'preserve', '--moduleResolution', 'bundler', ...bundler]),

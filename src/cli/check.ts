@@ -4,19 +4,18 @@ import { Client } from 'pg';
 import { loadCatalogue } from '../catalogue/load';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
-import { ConfigurationError } from '../errors';
 import { verifySchema } from '../schema/install';
+import { requiredUrl, urlOption } from './database';
 
 export function checkVerb(): Command {
   return new Command('check')
     .description('find columns of personal tables that nobody declared; exit code 1 if there are any')
-    .option('--url <url>', 'the database, DATABASE_URL unless said otherwise', process.env.DATABASE_URL)
+    .addOption(urlOption())
     .action(check);
 }
 
 async function check({ url }: { url?: string }): Promise<void> {
-  if (!url) throw new ConfigurationError('NO_DATABASE_URL');
-  const findings = await findingsIn(url);
+  const findings = await findingsIn(requiredUrl(url, 'check'));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,

@@ -6,13 +6,23 @@ import type { Knex } from 'knex';
 import { checkAnnotateSpec } from '../catalogue/check-annotate';
 import type { SettledPersonalSpec } from '../catalogue/check-personal';
 import { searchOf } from '../catalogue/search';
-import type { AnnotateSpec, Search } from '../catalogue/spec';
+import type { AnnotateSpec, NotPersonalSpec, Search } from '../catalogue/spec';
 import { suggest } from '../catalogue/suggest';
 import { quotedTable, tableNameFrom } from '../catalogue/table-name';
 import { AnnotationError } from '../errors';
 import { changesType, defineElement, domainName } from './element-definition';
 import { asAnnotationError } from './migration-errors';
-import { annotateColumn, annotateData, annotateSubjects, type Bound, defineDomain, refreshGuard } from './statements';
+import {
+  annotateColumn,
+  annotateData,
+  annotateSubjects,
+  type Bound,
+  beginTransition,
+  defineDomain,
+  endTransition,
+  type Protection,
+  refreshGuard,
+} from './statements';
 
 interface ExistingColumn {
   readonly name: string;
@@ -35,8 +45,8 @@ interface ExistingTable {
  * Declares an existing table, by name, optionally with its schema (`billing.customers`).
  *
  * Takes an ACCESS EXCLUSIVE lock until its transaction ends: nobody reads or writes the table meanwhile. A table with rows is
- * rewritten once for each column that is to be sealed, at the speed of PostgreSQL's `ALTER COLUMN … TYPE`; set a `lock_timeout`
- * before it on a busy server, and give it a migration of its own.
+ * rewritten once, however many columns are to be sealed, at the speed of PostgreSQL's `ALTER COLUMN … TYPE`; set a
+ * `lock_timeout` before it on a busy server, and give it a migration of its own.
  *
  * @throws AnnotationError naming table and column, with the correction; nothing is changed then
  * @example
@@ -53,11 +63,14 @@ export async function annotate<Column extends string = string>(
   const settled = checkAnnotateSpec(table, spec);
   const run = async (trx: Knex): Promise<void> => {
     const existing = await readTable(trx, table);
-    for (const [name, said] of carriersLast(Object.entries(settled.columns))) {
-      const column = columnOf(existing, name);
-      if (!('notPersonal' in said)) await protect(trx, existing, column, said);
-      await execute(trx, annotateColumn(existing.sqlName, name, said));
-    }
+    const columns = carriersLast(Object.entries(settled.columns));
+    const protections = columns.flatMap(([name, said]) => protectionOf(existing, columnOf(existing, name), said));
+    for (const each of protections)
+      await execute(trx, defineDomain(each.domain, each.definition, existing.schema, true));
+    if (protections.length > 0) await execute(trx, beginTransition(existing.sqlName, protections));
+    for (const [name, said] of columns) await execute(trx, annotateColumn(existing.sqlName, name, said));
+    if (!existing.hasRows)
+      for (const { column } of protections) await execute(trx, endTransition(existing.sqlName, column));
     if (settled.subject) await execute(trx, annotateSubjects(existing.sqlName, settled.subject.kind, settled.subject));
     if (settled.data) await execute(trx, annotateData(existing.sqlName, settled.data));
     await execute(trx, refreshGuard(existing.sqlName));
@@ -74,30 +87,23 @@ function carriersLast<Said>(columns: readonly (readonly [string, Said])[]): read
   return [...columns.filter((each) => !carries(each)), ...columns.filter(carries)];
 }
 
-async function protect(
-  trx: Knex,
+/** The protection that a column is to have; none where its type stays. */
+function protectionOf(
   table: ExistingTable,
   column: ExistingColumn,
-  spec: SettledPersonalSpec,
-): Promise<void> {
-  if (!changesType(spec)) return;
-  if (spec.protect === 'encrypt' && spec.search && searchOf(spec.search).with && table.hasRows)
+  said: SettledPersonalSpec | NotPersonalSpec,
+): Protection[] {
+  if ('notPersonal' in said || !changesType(said)) return [];
+  if (said.protect === 'encrypt' && said.search && searchOf(said.search).with && table.hasRows)
     throw new AnnotationError('COMPOUND_ON_ROWS', { table: table.name, column: column.name });
-  const definition = defineElement(table.name, column.name, spec, column.type);
-  if (spec.protect === 'encrypt' && column.used) throw inUse(table, column, column.used, column.drop ?? '');
+  const definition = defineElement(table.name, column.name, said, column.type);
+  if (said.protect === 'encrypt' && column.used) throw inUse(table, column, column.used, column.drop ?? '');
   if (column.default !== null) {
     const drop = `alter table ${table.sqlName} alter column ${column.name} drop default`;
     throw inUse(table, column, `the default ${column.default}`, drop);
   }
-  const name = domainName([...(table.schema === 'public' ? [] : [table.schema]), table.name, column.name]);
-  await execute(trx, defineDomain(name, definition, table.schema, true));
-  await execute(trx, {
-    sql: 'select oubli.begin_transition(?::regclass, ?, ?, ?::jsonb)',
-    bindings: [table.sqlName, column.name, name, JSON.stringify(definition)],
-  });
-  if (table.hasRows) return;
-  await execute(trx, annotateColumn(table.sqlName, column.name, spec));
-  await execute(trx, { sql: 'select oubli.end_transition(?::regclass, ?)', bindings: [table.sqlName, column.name] });
+  const domain = domainName([...(table.schema === 'public' ? [] : [table.schema]), table.name, column.name]);
+  return [{ column: column.name, domain, definition }];
 }
 
 function inUse(table: ExistingTable, column: ExistingColumn, what: string, drop: string): AnnotationError {
@@ -127,7 +133,9 @@ left join lateral (select k.conname, k.conrelid from pg_catalog.pg_constraint k
   where k.contype <> 'n' and (k.conrelid = a.attrelid and a.attnum = any(k.conkey)
      or k.confrelid = a.attrelid and a.attnum = any(k.confkey)) limit 1) k on true
 left join lateral (select ic.relname, ic.oid from pg_catalog.pg_index x join pg_catalog.pg_class ic on ic.oid = x.indexrelid
-  where x.indrelid = a.attrelid and a.attnum = any(x.indkey) limit 1) i on true
+  where x.indrelid = a.attrelid and (a.attnum = any(x.indkey) or exists ( -- also in an expression, or in a condition
+    select from pg_catalog.pg_depend d where d.classid = 'pg_class'::regclass and d.objid = x.indexrelid
+      and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum)) limit 1) i on true
 where a.attrelid = to_regclass(?) and a.attnum > 0 and not a.attisdropped`;
 
 async function readTable(trx: Knex, name: string): Promise<ExistingTable> {

@@ -5,7 +5,8 @@ import { isPseudonym } from '../crypto/pseudonym';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKey, SubjectKeys } from '../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
-import { baseType, type TableFile, type WaitingRows } from './waiting-rows';
+import type { TableFile } from './table-passes';
+import { baseType, type WaitingRows } from './waiting-rows';
 
 export interface SealingParts {
   readonly catalogue: Catalogue;

@@ -5,12 +5,13 @@
  */
 import type { Column, Table } from '../catalogue/model';
 import { AnnotationError } from '../errors';
-import type { Queryable } from '../queryable';
 import { BackfillChunk, type SealingParts } from './backfill-chunk';
-import { type TableFile, WaitingRows } from './waiting-rows';
+import { refuseDuplicates } from './duplicates';
+import { type PassOptions, TablePasses, type Transaction } from './table-passes';
+import { WaitingRows } from './waiting-rows';
 
 export interface BackfillParts extends SealingParts {
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  readonly transaction: Transaction;
 }
 
 export interface BackfillReport {
@@ -22,60 +23,52 @@ export interface BackfillReport {
 
 /**
  * @throws AnnotationError NO_TRANSITION when nothing waits to be sealed, NOBODYS_ROWS when rows that wait lead to no person,
- *   COPY_WAITS when another table got a copy of what waits
+ *   COPY_WAITS when another table got a copy of what waits, DUPLICATES when values of a column that is to be unique are not
  */
-export async function backfillTable(parts: BackfillParts, table: Table): Promise<BackfillReport> {
+export async function backfillTable(
+  parts: BackfillParts,
+  table: Table,
+  options: PassOptions = {},
+): Promise<BackfillReport> {
   const columns = [...table.columns.values()].filter((column) => column.element?.state === 'transition');
   if (columns.length === 0) throw new AnnotationError('NO_TRANSITION', { table: table.name });
-  const rows = await new Backfill(parts, table, columns).run();
+  const rows = await new Backfill(parts, table, columns, options).run();
   return { table: table.displayName, rows, columns: columns.map((column) => column.name) };
 }
 
-/** Blocks of the table per transaction: some 1,000 rows. By block range, because a search for what is left would read the
- * table again from its start for every chunk. */
-const BLOCKS = 16;
 const ATTEMPTS = 5;
 
 class Backfill {
   private readonly waiting: WaitingRows;
-  private readonly chunk: BackfillChunk;
+  private readonly passes: TablePasses;
 
   constructor(
     private readonly parts: BackfillParts,
     private readonly table: Table,
     private readonly columns: readonly Column[],
+    options: PassOptions,
   ) {
     this.waiting = new WaitingRows(parts.catalogue, table, columns);
-    this.chunk = new BackfillChunk(parts, table.name, columns, this.waiting);
+    const chunk = new BackfillChunk(parts, table.name, columns, this.waiting);
+    this.passes = new TablePasses(parts.transaction, table.sqlName, (...block) => chunk.run(...block), options);
   }
 
   async run(): Promise<number> {
-    let rows = 0;
     for (let attempt = 1; ; attempt++) {
-      rows += await this.sealAll();
-      if (await this.ended(attempt)) return rows;
+      await this.sealAll();
+      if (await this.ended(attempt)) break;
     }
+    await this.sampleAnew();
+    return this.passes.rows;
   }
 
   /**
    * Passes over the whole table until one finds nothing. An update of another column leaves a waiting value as it is and moves
    * its row, perhaps to where a pass has been already.
    */
-  private async sealAll(): Promise<number> {
+  private async sealAll(): Promise<void> {
     await this.parts.transaction((connection) => this.waiting.refuseNobodys(connection));
-    let rows = 0;
-    for (let sealed = -1; sealed !== 0; rows += sealed) sealed = await this.pass();
-    return rows;
-  }
-
-  private async pass(): Promise<number> {
-    let rows = 0;
-    for (const file of await this.files()) {
-      for (let from = 0; from < file.blocks; from += BLOCKS) {
-        rows += await this.parts.transaction((connection) => this.chunk.run(connection, file, from, from + BLOCKS));
-      }
-    }
-    return rows;
+    for (let sealed = -1; sealed !== 0; ) sealed = await this.passes.once();
   }
 
   /** @returns false where a row moved after the last pass had been there, and waits still */
@@ -87,16 +80,29 @@ class Backfill {
       });
       return true;
     } catch (error) {
-      if (!isNotValid(error)) throw error;
-      await this.refuseCopies(error);
+      await this.refuseWhatStays(error);
       if (attempt === ATTEMPTS) throw error;
       return false;
     }
   }
 
+  /** @throws whatever another pass would not mend */
+  private async refuseWhatStays(error: unknown): Promise<void> {
+    if (isDuplicate(error)) return this.refuseDuplicates();
+    if (!isNotValid(error)) throw error;
+    await this.refuseCopies(error);
+  }
+
+  private refuseDuplicates(): Promise<void> {
+    const again = `npx oubli backfill ${this.table.displayName}`;
+    return this.parts.transaction((connection) =>
+      refuseDuplicates(connection, this.table, this.columns, 'blind index', again),
+    );
+  }
+
   /** A table that was made like this one meanwhile has its types, and what was copied into it nobody seals. */
   private async refuseCopies({ schema, table, column }: NotValid): Promise<void> {
-    const files = await this.files();
+    const files = await this.passes.files();
     if (files.some((file) => file.schema === schema && file.table === table)) return;
     const { rows } = await this.parts.transaction((connection) =>
       connection.query(`select format('%I.%I', $1::text, $2::text) as copy`, [schema, table]),
@@ -104,8 +110,11 @@ class Backfill {
     throw new AnnotationError('COPY_WAITS', { table, column, copy: String(rows[0]?.copy), of: this.table.displayName });
   }
 
-  private files(): Promise<TableFile[]> {
-    return this.parts.transaction((connection) => this.waiting.files(connection));
+  /** The planner knows nothing of the new values and indexes yet: while plaintext was left, none of it was sampled. */
+  private async sampleAnew(): Promise<void> {
+    const files = await this.passes.files();
+    for (const name of new Set([this.table.sqlName, ...files.map((file) => file.name)]))
+      await this.parts.transaction((connection) => connection.query(`analyze ${name}`));
   }
 }
 
@@ -119,4 +128,8 @@ interface NotValid {
 function isNotValid(error: unknown): error is NotValid {
   const { code, table } = error as { code?: string; table?: string };
   return code === '23514' && table !== undefined;
+}
+
+function isDuplicate(error: unknown): boolean {
+  return (error as { code?: string }).code === '23505';
 }

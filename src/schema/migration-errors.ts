@@ -36,6 +36,8 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('GROUP_MISMATCH', { group: constraint, other: dataType });
     case 'OU018':
       return new AnnotationError('COMPOUND_MEMBER', { table, column, other: constraint });
+    case 'OU020':
+      return new AnnotationError('TYPE_SHARED', { table, column, other: constraint });
     case '3F000':
       return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
     default:

@@ -25,6 +25,25 @@ export function defineDomain(
   };
 }
 
+/** An existing column that gets a domain. */
+export interface Protection {
+  readonly column: string;
+  readonly domain: string;
+  readonly definition: ElementDefinition;
+}
+
+/** All columns at once: the table is rewritten once. */
+export function beginTransition(table: string, protections: readonly Protection[]): Bound {
+  return {
+    sql: 'select oubli.begin_transition(?::regclass, ?::jsonb)',
+    bindings: [table, JSON.stringify(protections)],
+  };
+}
+
+export function endTransition(table: string, column: string): Bound {
+  return { sql: 'select oubli.end_transition(?::regclass, ?)', bindings: [table, column] };
+}
+
 /** @param table quoted, as it would stand in SQL */
 export function annotateColumn(table: string, column: string, spec: SettledPersonalSpec | NotPersonalSpec): Bound {
   return {

@@ -7,25 +7,7 @@ import { type JoinedChain, joinChain } from '../catalogue/path-sql';
 import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
 import { AnnotationError } from '../errors';
 import { type Queryable, quoteIdentifier as q } from '../queryable';
-
-/** A part of the table that has rows of its own: the table itself, a partition, or what inherits from it. */
-export interface TableFile {
-  /** As it stands in SQL. */
-  readonly name: string;
-  readonly schema: string;
-  readonly table: string;
-  readonly blocks: number;
-}
-
-/** Each counts its blocks from the start, so each is gone through by itself. */
-const FILES = `
-with recursive part as (
-  select $1::regclass::oid as id
-  union select i.inhrelid from pg_catalog.pg_inherits i join part on i.inhparent = part.id)
-select c.oid::regclass::text as name, n.nspname as schema, c.relname as table,
-       pg_relation_size(c.oid) / current_setting('block_size')::bigint as blocks
-from part join pg_catalog.pg_class c on c.oid = part.id join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' order by c.oid`;
+import type { TableFile } from './table-passes';
 
 export class WaitingRows {
   /** Undefined where nothing is written under anybody's key. */
@@ -40,11 +22,6 @@ export class WaitingRows {
     const needsKey = columns.some((column) => column.element?.protect !== 'truncate-ip');
     this.path = needsKey ? pathToSubject(catalogue, table) : undefined;
     this.chain = this.path && joinChain(catalogue, 't', this.path.hops, this.path.subjectColumn);
-  }
-
-  async files(connection: Queryable): Promise<TableFile[]> {
-    const { rows } = await connection.query(FILES, [this.table.sqlName]);
-    return rows.map((row) => ({ ...(row as unknown as TableFile), blocks: Number(row.blocks) }));
   }
 
   /**

@@ -1,30 +1,12 @@
 /** The command line as an operator meets it: a child process, its output and its exit code. */
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { parseKeyDocument } from '../../src/keyring/key-document';
+import { type Outcome, runOubli } from '../support/cli';
 
-const repository = path.join(__dirname, '../..');
-const main = path.join(repository, 'src/cli/main.ts');
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** `oubli …`, run in a folder. */
-function oubli(cwd: string, ...args: string[]): Promise<Outcome> {
-  const register = path.join(repository, 'node_modules/ts-node/register');
-  const env = { ...process.env, TS_NODE_PROJECT: path.join(repository, 'tsconfig.json'), DATABASE_URL: '' };
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['-r', register, main, ...args], { cwd, env }, (error, stdout, stderr) => {
-      resolve({ code: Number(error?.code ?? 0), stdout, stderr });
-    });
-  });
-}
+const oubli = (cwd: string, ...args: string[]): Promise<Outcome> => runOubli(args, { cwd });
 
 describe('oubli keys generate', () => {
   let folder: string;
@@ -78,21 +60,35 @@ describe('oubli keys generate', () => {
 
 describe('oubli', () => {
   it('explains itself', async () => {
-    const { code, stdout } = await oubli(repository, '--help');
+    const { code, stdout } = await oubli(tmpdir(), '--help');
     expect(code).to.equal(0);
     expect(stdout).to.match(/^Usage: oubli /);
-    for (const verb of ['keys', 'check']) expect(stdout).to.match(new RegExp(`^ {2}${verb} `, 'm'));
+    for (const verb of ['keys', 'check', 'backfill', 'unprotect'])
+      expect(stdout).to.match(new RegExp(`^ {2}${verb} `, 'm'));
   });
 
   it('refuses a verb it does not have, and says which was meant', async () => {
-    const { code, stderr } = await oubli(repository, 'kyes');
+    const { code, stderr } = await oubli(tmpdir(), 'kyes');
     expect(code).to.equal(1);
     expect(stderr).to.contain('unknown command').and.to.contain('keys');
   });
 
   it('asks for a database where none is named', async () => {
-    const { code, stderr } = await oubli(repository, 'check');
-    expect(code).to.equal(1);
-    expect(stderr).to.match(/^oubli: which database\?.*\n {2}fix: npx oubli check --url postgres:/);
+    for (const verb of ['check', 'backfill people', 'unprotect people --because why']) {
+      const name = verb.split(' ')[0];
+      const { code, stderr } = await runOubli(verb.split(' '), { input: 'people\n' });
+      expect(code).to.equal(1);
+      expect(stderr).to.match(new RegExp(`^oubli: which database\\?.*\n {2}fix: npx oubli ${name} --url postgres:`));
+    }
+  });
+
+  it('asks for the keys where none are given, and shows no password in its help', async () => {
+    const DATABASE_URL = 'postgres://ada:swordfish@127.0.0.1:1/none';
+    const keyless = await runOubli(['backfill', 'people'], { env: { DATABASE_URL, OUBLI_KEYS: '' } });
+    expect(keyless.stderr).to.match(
+      /^oubli: the environment variable OUBLI_KEYS is empty.*\n {2}fix: export OUBLI_KEYS=/,
+    );
+    const help = await runOubli(['backfill', '--help'], { env: { DATABASE_URL } });
+    expect(help.stdout).to.contain('DATABASE_URL').and.not.to.contain('swordfish');
   });
 });

@@ -1,0 +1,52 @@
+/** `oubli unprotect TABLE [COLUMN…]`: the way back out. Decrypts, so it asks for the name of the table to be typed. */
+import { createInterface } from 'node:readline';
+import { Command } from 'commander';
+import { ConfigurationError } from '../errors';
+import { type DatabaseOptions, keysOption, urlOption, withInstance } from './database';
+import { loadOption } from './load';
+import { progressView } from './progress';
+
+interface Options extends DatabaseOptions {
+  readonly because: string;
+  readonly load: number;
+}
+
+export function unprotectVerb(): Command {
+  return new Command('unprotect')
+    .description('decrypt a table, or some columns of it, back to the types they were declared with')
+    .argument('<table>', 'its name, with its schema where several hold one: billing.customers')
+    .argument('[columns...]', 'only these; all that are protected unless some are named')
+    .requiredOption(
+      '--because <reason>',
+      'why they may be readable from now on: kept in the declaration and in the ledger',
+    )
+    .addOption(loadOption())
+    .addOption(urlOption())
+    .addOption(keysOption())
+    .action(unprotect);
+}
+
+async function unprotect(table: string, columns: string[], options: Options): Promise<void> {
+  const what = columns.length > 0 ? columns.join(', ') : 'all its protected columns';
+  console.log(`${table}: ${what} will be readable to whoever reads the database, its backups and its WAL.`);
+  if ((await answer(`Type the name of the table to go on: `)) !== table)
+    throw new ConfigurationError('NOT_CONFIRMED', { table });
+  const view = progressView('unprotect', process.stderr);
+  const { because, load } = options;
+  const report = await withInstance(options, 'unprotect', (instance) =>
+    instance.unprotect(table, { columns, because, load, onProgress: view.show }),
+  ).finally(view.stop);
+  console.log(`${report.table}: ${report.rows} rows decrypted; readable now: ${report.columns.join(', ')}`);
+}
+
+/** One line from whoever sits there, or from a script that says it on purpose; nothing where the input ends. */
+async function answer(question: string): Promise<string> {
+  const reader = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    process.stdout.write(question);
+    for await (const line of reader) return line.trim();
+    return '';
+  } finally {
+    reader.close();
+  }
+}

@@ -1,0 +1,60 @@
+/** The tables of a database as their columns' types: what `oubli types` writes down. Reads the catalogue, never a row. */
+import { quotedTable, tableNameFrom } from '../catalogue/table-name';
+import { AnnotationError } from '../errors';
+import type { Queryable } from '../queryable';
+
+export interface TypedColumn {
+  readonly name: string;
+  /** OID of the type as `pg` sees it: of a domain the base type, of a protected column the one it was declared with. */
+  readonly type: number;
+  /** The labels of an enumeration, in their order. */
+  readonly labels: readonly string[] | null;
+  readonly nullable: boolean;
+  /** An insert may leave it out. */
+  readonly optional: boolean;
+  readonly sealed: boolean;
+}
+
+export interface TypedTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: readonly TypedColumn[];
+}
+
+const TABLES = `
+with recursive base(id, at) as (
+  select t.oid, t.oid from pg_catalog.pg_type t
+  union all select b.id, t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.at and t.typtype = 'd')
+select n.nspname as schema, c.relname as name, json_agg(json_build_object(
+    'name', a.attname, 'type', y.oid::int8, 'sealed', e.protect is not distinct from 'encrypt',
+    'labels', (select json_agg(l.enumlabel order by l.enumsortorder) from pg_catalog.pg_enum l where l.enumtypid = y.oid),
+    'nullable', not a.attnotnull, 'optional', not a.attnotnull or a.atthasdef or a.attidentity <> '') order by a.attnum) as columns
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+left join oubli.element e on e.domain = a.atttypid
+join base b on b.id = coalesce(to_regtype(e.declared_type)::oid, a.atttypid)
+join pg_catalog.pg_type y on y.oid = b.at and y.typtype <> 'd'
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+  and n.nspname not in ('pg_catalog', 'information_schema', 'oubli', 'pgboss') and n.nspname not like 'pg\\_%'
+  and ($1::oid[] is null or c.oid = any($1))
+group by n.nspname, c.relname order by n.nspname <> 'public', n.nspname, c.relname`;
+
+/**
+ * @param names those that are wanted, as in SQL or as in Knex; all where none are named
+ * @throws AnnotationError NO_SUCH_TABLE
+ */
+export async function typedTables(connection: Queryable, names: readonly string[]): Promise<TypedTable[]> {
+  const ids: number[] = [];
+  for (const name of names) ids.push(await idOf(connection, name));
+  const { rows } = await connection.query(TABLES, [names.length > 0 ? ids : null]);
+  return rows.map((row) => row as unknown as TypedTable);
+}
+
+async function idOf(connection: Queryable, name: string): Promise<number> {
+  const { rows } = await connection.query('select to_regclass($1)::oid::int8 as id', [
+    quotedTable(tableNameFrom(name)),
+  ]);
+  const id = rows[0]?.id;
+  if (id === null || id === undefined) throw new AnnotationError('NO_SUCH_TABLE', { call: 'types', table: name });
+  return Number(id);
+}
