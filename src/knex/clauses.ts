@@ -39,7 +39,7 @@ export function overrideClauses(target: Class<InternalCompiler>): void {
   );
   override(target, ['whereIn'], (compiler, statement) =>
     Array.isArray(statement.column)
-      ? compareWithTuples(compiler, statement)
+      ? (compareCompoundList(compiler, statement) ?? compareWithTuples(compiler, statement))
       : (compareWithSubquery(compiler, statement) ?? compareWithList(compiler, statement)),
   );
   override(target, ['havingIn', 'onIn'], (compiler, statement) => {
