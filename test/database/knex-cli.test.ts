@@ -121,6 +121,22 @@ describe('The knex command', function () {
       .and.not.include('public.users');
   });
 
+  it('trap 25: Knex does not look for .mjs migrations unless told to, and they declare like any other', async () => {
+    await write({
+      'knexfile.ts': knexfile('AnnotatingClient'),
+      'migrations/1_install.ts': INSTALL,
+      'migrations/2_users.mjs': USERS,
+    });
+    expect((await knex('migrate:latest')).output).to.contain('Batch 1 run: 1 migrations');
+    expect((await knex('migrate:latest')).output).to.contain('Already up to date');
+    expect(await tables()).not.to.include('public.users');
+    const extensions = `extension: 'ts', loadExtensions: ['.ts', '.mjs']`;
+    await write({ 'knexfile.ts': knexfile('AnnotatingClient').replace(`extension: 'ts'`, extensions) });
+    expect((await knex('migrate:latest')).output).to.contain('Batch 2 run: 1 migrations');
+    const columns = await empty.rows('select column_name from oubli.annotation order by 1');
+    expect(columns).to.deep.equal([{ column_name: 'email' }]);
+  });
+
   it('without `client: AnnotatingClient` says so, and creates nothing', async () => {
     await write({
       'knexfile.ts': knexfile(`'pg'`),
