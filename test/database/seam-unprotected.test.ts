@@ -82,10 +82,7 @@ describe('A table without personal data', () => {
     'streams, batches, arrays, json and ::text': async (knex) => {
       await knex.batchInsert(
         'things',
-        [
-          { label: 'a', tags: ['x'] },
-          { label: 'b', tags: [], data: Buffer.from('a70b01', 'hex') } as never,
-        ],
+        [{ label: 'a', tags: ['x'] }, { label: 'b', tags: [], data: Buffer.from('a70b01', 'hex') } as never],
         1,
       );
       const rows: unknown[] = [];
