@@ -77,6 +77,8 @@ export interface ForeignKey {
 export class Catalogue {
   private readonly byName = new Map<string, Table[]>();
   private readonly byOid = new Map<number, Table>();
+  /** Made when they are asked for: most tables' fields never are. */
+  private readonly byPosition = new Map<number, ReadonlyMap<number, Column>>();
   private readonly byDomain = new Map<number, Element>();
   private readonly byDomainArray = new Map<number, Element>();
   private readonly byElement = new Map<number, Element>();
@@ -128,8 +130,14 @@ export class Catalogue {
 
   /** The column a result field came from, by RowDescription's table OID and attribute number. */
   columnOfField(tableOid: number, position: number): Column | undefined {
-    const table = this.byOid.get(tableOid);
-    return table && [...table.columns.values()].find((column) => column.position === position);
+    let columns = this.byPosition.get(tableOid);
+    if (!columns) {
+      const table = this.byOid.get(tableOid);
+      if (!table) return undefined;
+      columns = new Map([...table.columns.values()].map((column) => [column.position, column]));
+      this.byPosition.set(tableOid, columns);
+    }
+    return columns.get(position);
   }
 
   subjectTable(kind: string): Table | undefined {

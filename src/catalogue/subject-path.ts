@@ -20,6 +20,17 @@ export interface SubjectPath {
  * @throws AnnotationError SUBJECT_UNREACHABLE or SUBJECT_AMBIGUOUS, naming what is missing.
  */
 export function pathToSubject(catalogue: Catalogue, table: Table): SubjectPath {
+  const known = paths.get(table);
+  if (known) return known;
+  const path = findPath(catalogue, table);
+  paths.set(table, path);
+  return path;
+}
+
+/** Every write asks; a table belongs to one catalogue, which never changes. */
+const paths = new WeakMap<Table, SubjectPath>();
+
+function findPath(catalogue: Catalogue, table: Table): SubjectPath {
   const own = asSubjects(table);
   if (own) return { table, hops: [], ...own };
   const wanted = table.declaration?.is === 'data' ? table.declaration.spec.subject : undefined;

@@ -8,7 +8,7 @@ import { AnnotationError, type Names } from '../errors';
 import { concat, u32, utf8 } from './bytes';
 import { type Codec, encode } from './codec';
 import type { Engine } from './engine';
-import { INDEX_BYTES } from './envelope';
+import { INDEX_BYTES } from './layout';
 import { NORMALISERS, type Normaliser } from './normaliser';
 import { comparableNumericText } from './numeric';
 import { refuseUnusableKey } from './row-key';

@@ -94,7 +94,7 @@ export function encode(codec: Codec, value: unknown, names: Names, limit = MAX_V
  */
 export function decode(payload: Uint8Array, names: Names = {}): Decoded {
   const codec = BY_TAG.get(payload[0] ?? 0);
-  const body = payload.subarray(1);
+  const body = payload.slice(1);
   if (codec === 'bytes') return { codec, bytes: asBuffer(body) };
   const text = codec && attempt(() => CODECS[codec].decode(body));
   if (codec === undefined || text === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);

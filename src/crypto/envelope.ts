@@ -6,36 +6,28 @@
  * is a new suite byte.
  */
 import { type Names, TamperedError } from '../errors';
-import { concatPublic, equal, isAllZero, readU32, u32 } from './bytes';
+import { concatPublic, equal, readU32, u32, writeU32 } from './bytes';
+import {
+  COMMITMENT_BYTES,
+  ELEMENT_OFFSET,
+  FLAG_INDEX,
+  FLAG_TOKEN,
+  FLAGS_OFFSET,
+  INDEX_BYTES,
+  INDEX_OFFSET,
+  KEY_ID_BYTES,
+  type Layout,
+  layout,
+  MAGIC,
+  OVERHEAD,
+  PADDING_MASK,
+  PADDING_SHIFT,
+  RESERVED_FLAGS,
+  SALT_BYTES,
+  SUITE,
+  SUITE_OFFSET,
+} from './layout';
 import { PADDINGS, type Padding } from './padding';
-
-/** `A7` cannot begin valid UTF-8, so no text that slipped into a sealed column is taken for a sealed value. */
-const MAGIC = Uint8Array.of(0xa7, 0x0b);
-/** XChaCha20-Poly1305 under a key from BLAKE2b-512, committed. */
-export const SUITE = 0x01;
-
-const FLAG_INDEX = 0b0000_0001;
-const FLAG_TOKEN = 0b0000_0010;
-const PADDING_SHIFT = 2;
-const PADDING_MASK = 0b111;
-const RESERVED_FLAGS = 0b1110_0000;
-
-export const SUITE_OFFSET = 2;
-const FLAGS_OFFSET = 3;
-const ELEMENT_OFFSET = 4;
-const INDEX_OFFSET = 8;
-
-export const INDEX_BYTES = 16;
-export const KEY_ID_BYTES = 16;
-export const ROW_SALT_BYTES = 16;
-export const SALT_BYTES = 24;
-export const COMMITMENT_BYTES = 16;
-export const TAG_BYTES = 16;
-
-/** Bytes a value costs over its padded payload: 80, or 96 when it is searchable. */
-export const OVERHEAD = INDEX_OFFSET + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES + TAG_BYTES;
-/** Of a searchable value: everything but ciphertext and tag. */
-export const LONGEST_HEADER = OVERHEAD + INDEX_BYTES - TAG_BYTES;
 
 /** What stands before the ciphertext. */
 export interface Header {
@@ -51,8 +43,10 @@ export interface Header {
   readonly commitment: Uint8Array;
 }
 
-/** A parsed sealed value. All byte fields are views of the bytes that were parsed. */
+/** A parsed sealed value. All byte fields are views of the bytes that were parsed, made when they are asked for. */
 export interface Envelope extends Header {
+  readonly bytes: Uint8Array;
+  readonly layout: Layout;
   readonly suite: typeof SUITE;
   readonly hasIndex: boolean;
   /** Always false: a token given as a value is refused. */
@@ -97,21 +91,18 @@ export function parseEnvelope(bytes: Uint8Array, names: Names = {}): Envelope {
 export function assembleHeader(header: Header, room = 0): Buffer {
   const { element, padding, index, keyId, salt, commitment } = header;
   const flags = (index ? FLAG_INDEX : 0) | (PADDINGS.indexOf(padding) << PADDING_SHIFT);
-  const keyIdAt = keyIdOffset(index !== undefined);
-  const bytes = Buffer.allocUnsafe(headerLength(index !== undefined) + room);
-  bytes.set(MAGIC);
+  const { keyIdAt, nonceAt, commitmentAt, headerLength } = layout(index !== undefined);
+  const bytes = Buffer.allocUnsafe(headerLength + room);
+  bytes[0] = MAGIC[0] as number;
+  bytes[1] = MAGIC[1] as number;
   bytes[SUITE_OFFSET] = SUITE;
   bytes[FLAGS_OFFSET] = flags;
-  bytes.set(u32(element), ELEMENT_OFFSET);
+  writeU32(bytes, ELEMENT_OFFSET, element);
   if (index) bytes.set(index, INDEX_OFFSET);
   bytes.set(keyId, keyIdAt);
-  bytes.set(salt, keyIdAt + KEY_ID_BYTES);
-  bytes.set(commitment, keyIdAt + KEY_ID_BYTES + SALT_BYTES);
+  bytes.set(salt, nonceAt);
+  bytes.set(commitment, commitmentAt);
   return bytes;
-}
-
-export function headerLength(hasIndex: boolean): number {
-  return keyIdOffset(hasIndex) + KEY_ID_BYTES + SALT_BYTES + COMMITMENT_BYTES;
 }
 
 /** The operand of a search (ENVELOPE.md I5): it names the element and the blind index looked for, and opens nothing. */
@@ -130,13 +121,14 @@ export function tombstone(element: number, index?: Uint8Array): Uint8Array {
   return index ? concatPublic(prefix(FLAG_INDEX, element), index, zeros) : concatPublic(prefix(0, element), zeros);
 }
 
-export function isTombstone(envelope: Envelope): boolean {
-  return isAllZero(envelope.keyId);
+export function isTombstone({ bytes, layout: { keyIdAt } }: Envelope): boolean {
+  for (let at = keyIdAt; at < keyIdAt + KEY_ID_BYTES; at++) if (bytes[at] !== 0) return false;
+  return true;
 }
 
 /** The subject key id of a sealed value, without parsing the rest: for collecting the keys a result needs. */
 export function keyIdOf(bytes: Uint8Array): Uint8Array {
-  const start = keyIdOffset(hasFlag(bytes, FLAG_INDEX));
+  const start = layout(hasFlag(bytes, FLAG_INDEX)).keyIdAt;
   return bytes.subarray(start, start + KEY_ID_BYTES);
 }
 
@@ -153,10 +145,6 @@ function prefix(flags: number, element: number): Uint8Array {
   return concatPublic(MAGIC, Uint8Array.of(SUITE, flags), u32(element));
 }
 
-function keyIdOffset(hasIndex: boolean): number {
-  return hasIndex ? INDEX_OFFSET + INDEX_BYTES : INDEX_OFFSET;
-}
-
 function hasFlag(bytes: Uint8Array, flag: number): boolean {
   return ((bytes[FLAGS_OFFSET] ?? 0) & flag) !== 0;
 }
@@ -171,18 +159,18 @@ function readEnvelope(bytes: Uint8Array): Envelope | undefined {
   return isWhole(envelope, bytes) ? envelope : undefined;
 }
 
-/** Views are made when they are asked for: a result has many values, and most fields of most are never looked at. */
+/** A result has many values, and most views of most are never looked at. */
 class ParsedEnvelope implements Envelope {
   readonly suite = SUITE;
   readonly isToken = false;
-  readonly #keyIdAt: number;
+  readonly layout: Layout;
 
   constructor(
     readonly bytes: Uint8Array,
     readonly hasIndex: boolean,
     readonly padding: Padding,
   ) {
-    this.#keyIdAt = keyIdOffset(hasIndex);
+    this.layout = layout(hasIndex);
   }
 
   get element(): number {
@@ -194,27 +182,23 @@ class ParsedEnvelope implements Envelope {
   }
 
   get keyId(): Uint8Array {
-    return this.#view(this.#keyIdAt, KEY_ID_BYTES);
+    return this.#view(this.layout.keyIdAt, KEY_ID_BYTES);
   }
 
   get salt(): Uint8Array {
-    return this.#view(this.#keyIdAt + KEY_ID_BYTES, SALT_BYTES);
+    return this.#view(this.layout.nonceAt, SALT_BYTES);
   }
 
   get commitment(): Uint8Array {
-    return this.#view(this.#keyIdAt + KEY_ID_BYTES + SALT_BYTES, COMMITMENT_BYTES);
+    return this.#view(this.layout.commitmentAt, COMMITMENT_BYTES);
   }
 
   get header(): Uint8Array {
-    return this.#view(0, this.#ciphertextAt);
+    return this.#view(0, this.layout.headerLength);
   }
 
   get ciphertext(): Uint8Array {
-    return this.#view(this.#ciphertextAt, this.bytes.length - this.#ciphertextAt);
-  }
-
-  get #ciphertextAt(): number {
-    return headerLength(this.hasIndex);
+    return this.#view(this.layout.headerLength, this.bytes.length - this.layout.headerLength);
   }
 
   #view(offset: number, length: number): Uint8Array {

@@ -8,7 +8,7 @@
  */
 import sodium from 'libsodium-wrappers';
 import { mustHaveLength } from './bytes';
-import { type Engine, refuseUnkeyed } from './engine';
+import { type Engine, type FrameLayout, refuseUnkeyed } from './engine';
 
 export async function libsodiumEngine(): Promise<Engine> {
   await sodium.ready;
@@ -17,6 +17,8 @@ export async function libsodiumEngine(): Promise<Engine> {
     name: 'libsodium',
     seal: (key, nonce, aad, plain) => workspace.seal(key, nonce, aad, plain),
     open: (key, nonce, aad, sealed) => workspace.open(key, nonce, aad, sealed),
+    sealFrame: (key, prefix, frame, layout, plain) => workspace.sealFrame(key, prefix, frame, layout, plain),
+    openFrame: (key, prefix, frame, layout) => workspace.openFrame(key, prefix, frame, layout),
     hash: (bytes, key, message) => workspace.hash(bytes, key, message),
   };
 }
@@ -68,6 +70,36 @@ class Workspace {
     return plain;
   }
 
+  /** Prefix and frame are laid side by side, so that the associated data are one piece and the nonce stands in it. */
+  sealFrame(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout, plain: Uint8Array): void {
+    const { headerLength, nonceAt } = layout;
+    const aadAt = this.#layOutFrame(key, prefix, frame, plain.length);
+    const frameAt = aadAt + prefix.length;
+    const plainAt = frameAt + frame.length;
+    this.#library.HEAPU8.set(plain, plainAt);
+    const [outAt, aadLength] = [frameAt + headerLength, prefix.length + headerLength];
+    const encrypt = this.#library._crypto_aead_xchacha20poly1305_ietf_encrypt;
+    encrypt(outAt, 0, plainAt, plain.length, 0, aadAt, aadLength, 0, 0, frameAt + nonceAt, this.#base);
+    const heap = this.#library.HEAPU8;
+    for (let i = headerLength; i < frame.length; i++) frame[i] = heap[frameAt + i] as number; // faster than a view
+    heap.fill(0, this.#base, plainAt + plain.length);
+  }
+
+  openFrame(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout): Uint8Array {
+    const { headerLength, nonceAt } = layout;
+    const sealedLength = frame.length - headerLength;
+    if (sealedLength < TAG_BYTES) throw new RangeError('shorter than its tag');
+    const aadAt = this.#layOutFrame(key, prefix, frame, sealedLength);
+    const frameAt = aadAt + prefix.length;
+    const [sealedAt, aadLength, outAt] = [frameAt + headerLength, prefix.length + headerLength, frameAt + frame.length];
+    const decrypt = this.#library._crypto_aead_xchacha20poly1305_ietf_decrypt;
+    const nonce = frameAt + nonceAt;
+    const refused = decrypt(outAt, 0, 0, sealedAt, sealedLength, 0, aadAt, aadLength, 0, nonce, this.#base);
+    const plain = this.#take(outAt, sealedLength - TAG_BYTES);
+    if (refused !== 0) throw new RangeError('not authentic');
+    return plain;
+  }
+
   hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array {
     refuseUnkeyed(key);
     if (key.length > LONGEST || bytes > LONGEST)
@@ -101,6 +133,18 @@ class Workspace {
     heap.set(aad, aadAt);
     heap.set(text, textAt);
     return [aadAt, textAt, textAt + text.length];
+  }
+
+  /** @returns where the prefix begins; the frame follows, then as much room as asked for */
+  #layOutFrame(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, room: number): number {
+    mustHaveLength(key, KEY_BYTES, 'a key');
+    this.#makeRoom(KEY_BYTES + prefix.length + frame.length + room);
+    const heap = this.#library.HEAPU8;
+    const aadAt = this.#base + KEY_BYTES;
+    heap.set(key, this.#base);
+    heap.set(prefix, aadAt);
+    heap.set(frame, aadAt + prefix.length);
+    return aadAt;
   }
 
   /** A copy of the output; the workspace up to its end is overwritten. */

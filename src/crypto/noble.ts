@@ -4,13 +4,27 @@
  */
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { blake2b } from '@noble/hashes/blake2.js';
-import { type Engine, refuseUnkeyed } from './engine';
+import { concatPublic } from './bytes';
+import { type Engine, type FrameLayout, refuseUnkeyed } from './engine';
+
+const NONCE_BYTES = 24;
 
 export function nobleEngine(): Engine {
+  const cipher = (key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, { headerLength, nonceAt }: FrameLayout) =>
+    xchacha20poly1305(
+      key,
+      frame.subarray(nonceAt, nonceAt + NONCE_BYTES),
+      concatPublic(prefix, frame.subarray(0, headerLength)),
+    );
   return {
     name: 'noble',
     seal: (key, nonce, aad, plain) => xchacha20poly1305(key, nonce, aad).encrypt(plain),
     open: (key, nonce, aad, sealed) => xchacha20poly1305(key, nonce, aad).decrypt(sealed),
+    sealFrame: (key, prefix, frame, layout, plain) => {
+      frame.set(cipher(key, prefix, frame, layout).encrypt(plain), layout.headerLength);
+    },
+    openFrame: (key, prefix, frame, layout) =>
+      cipher(key, prefix, frame, layout).decrypt(frame.subarray(layout.headerLength)),
     hash: (bytes, key, message) => {
       refuseUnkeyed(key);
       return blake2b(message, { key, dkLen: bytes });

@@ -5,20 +5,19 @@
  * Whatever is wrong with a value, the error is one and the same (E8): which check failed would help only a forger.
  */
 import { type Names, TamperedError } from '../errors';
-import { copyOf, equal, equalInConstantTime } from './bytes';
-import { type Envelope, ROW_SALT_BYTES } from './envelope';
+import { copyOf, equalInConstantTime, stands } from './bytes';
+import type { Envelope } from './envelope';
+import { ROW_SALT_BYTES } from './layout';
 import { unpad } from './padding';
-import { AssociatedData, deriveRowKey, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
+import { deriveRowKey, framePrefix, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
 
 /** Opens values, deriving once for neighbours of one row. */
 export class Opener {
   readonly #place: Place;
-  readonly #aad: AssociatedData;
   #last: { dek: Uint8Array; keyId: Uint8Array; rowSalt: Uint8Array; rowKey: RowKey } | undefined;
 
   constructor(place: Place) {
     this.#place = place;
-    this.#aad = new AssociatedData(place.instance);
   }
 
   /**
@@ -47,15 +46,16 @@ export class Opener {
 
   #tryOpen(envelope: Envelope, dek: Uint8Array): Uint8Array | undefined {
     const { cipherKey, commitment } = this.#rowKey(envelope, dek);
-    if (!equalInConstantTime(commitment, envelope.commitment)) return undefined;
+    if (!equalInConstantTime(commitment, envelope.bytes, envelope.layout.commitmentAt)) return undefined;
     const padded = this.#decrypt(cipherKey, envelope);
     return padded && unpad(envelope.padding, padded);
   }
 
   /** RFC 8439 §2.8: authenticated before anything is decrypted. The engine's own error would only tell them apart. */
-  #decrypt(cipherKey: Uint8Array, envelope: Envelope): Uint8Array | undefined {
+  #decrypt(cipherKey: Uint8Array, { bytes, layout }: Envelope): Uint8Array | undefined {
+    const { engine, instance } = this.#place;
     try {
-      return this.#place.engine.open(cipherKey, envelope.salt, this.#aad.of(envelope.header), envelope.ciphertext);
+      return engine.openFrame(cipherKey, framePrefix(instance, layout), bytes, layout);
     } catch {
       return undefined;
     }
@@ -63,14 +63,16 @@ export class Opener {
 
   #rowKey(envelope: Envelope, dek: Uint8Array): RowKey {
     refuseUnusableKey(dek);
-    const rowSalt = envelope.salt.subarray(0, ROW_SALT_BYTES);
     const last = this.#last;
-    if (last && last.dek === dek && equal(last.rowSalt, rowSalt) && equal(last.keyId, envelope.keyId)) {
-      return last.rowKey;
-    }
-    const rowKey = deriveRowKey(this.#place.engine, dek, envelope.keyId, rowSalt);
+    if (last && last.dek === dek && isSameRow(last, envelope)) return last.rowKey;
+    const [keyId, rowSalt] = [copyOf(envelope.keyId), copyOf(envelope.salt.subarray(0, ROW_SALT_BYTES))];
+    const rowKey = deriveRowKey(this.#place.engine, dek, keyId, rowSalt);
     this.wipe();
-    this.#last = { dek, keyId: copyOf(envelope.keyId), rowSalt: copyOf(rowSalt), rowKey };
+    this.#last = { dek, keyId, rowSalt, rowKey };
     return rowKey;
   }
+}
+
+function isSameRow(row: { keyId: Uint8Array; rowSalt: Uint8Array }, { bytes, layout }: Envelope): boolean {
+  return stands(row.rowSalt, bytes, layout.nonceAt) && stands(row.keyId, bytes, layout.keyIdAt);
 }

@@ -25,7 +25,7 @@ export function unpad(padding: Padding, padded: Uint8Array): Uint8Array | undefi
   if (padding === 'none') return padded;
   const end = lastNonZero(padded);
   if (padded[end] !== MARK || paddedLength(padding, end) !== padded.length) return undefined;
-  return padded.subarray(0, end);
+  return padded.slice(0, end); // a copy is cheaper than a view: see `utf8`
 }
 
 export function paddedLength(padding: Padding, length: number): number {

@@ -7,8 +7,8 @@
  */
 import { KeyUnavailableError } from '../errors';
 import { concatPublic, isAllZero, mustHaveLength, u32, utf8, wipe } from './bytes';
-import type { Engine } from './engine';
-import { COMMITMENT_BYTES, KEY_ID_BYTES, LONGEST_HEADER, ROW_SALT_BYTES, SUITE } from './envelope';
+import type { Engine, FrameLayout } from './engine';
+import { COMMITMENT_BYTES, KEY_ID_BYTES, ROW_SALT_BYTES, SUITE } from './layout';
 
 /** Where values are sealed and opened: one installation of oubli (its 16-byte id is authenticated) and its engine. */
 export interface Place {
@@ -31,10 +31,12 @@ export function deriveRowKey(engine: Engine, dek: Uint8Array, keyId: Uint8Array,
   mustHaveLength(keyId, KEY_ID_BYTES, 'a subject key id');
   mustHaveLength(rowSalt, ROW_SALT_BYTES, 'a row salt');
   const derived = engine.hash(64, dek, concatPublic(LABEL, Uint8Array.of(SUITE), keyId, rowSalt));
-  return {
-    cipherKey: derived.subarray(0, CIPHER_KEY_BYTES),
-    commitment: derived.subarray(CIPHER_KEY_BYTES, CIPHER_KEY_BYTES + COMMITMENT_BYTES),
+  const key = {
+    cipherKey: derived.slice(0, CIPHER_KEY_BYTES),
+    commitment: derived.slice(CIPHER_KEY_BYTES, CIPHER_KEY_BYTES + COMMITMENT_BYTES),
   };
+  wipe(derived);
+  return key;
 }
 
 export function wipeRowKey(key: RowKey): void {
@@ -46,21 +48,19 @@ export function refuseUnusableKey(key: Uint8Array): void {
   if (key.length !== DEK_BYTES || isAllZero(key)) throw new KeyUnavailableError('KEY_UNUSABLE');
 }
 
-/** The associated data of values: their installation and every byte before the ciphertext, each behind its length (E1). */
-export class AssociatedData {
-  readonly #bytes: Buffer;
+const prefixes = new WeakMap<Uint8Array, Map<FrameLayout, Uint8Array>>();
 
-  constructor(instance: Uint8Array) {
+/**
+ * What is authenticated before a value's own header: the installation and the header's length (E1). The associated data are
+ * both, each behind its length: `u32(16) ‖ instance ‖ u32(header) ‖ header`. Made once for each layout.
+ */
+export function framePrefix(instance: Uint8Array, layout: FrameLayout): Uint8Array {
+  const made = prefixes.get(instance) ?? new Map<FrameLayout, Uint8Array>();
+  let prefix = made.get(layout);
+  if (!prefix) {
     mustHaveLength(instance, 16, 'an instance id');
-    this.#bytes = concatPublic(u32(instance.length), instance, new Uint8Array(4 + LONGEST_HEADER));
+    prefix = concatPublic(u32(instance.length), instance, u32(layout.headerLength));
+    prefixes.set(instance, made.set(layout, prefix));
   }
-
-  /** @returns bytes that the next call overwrites: nothing in them is secret, and an engine keeps none of them */
-  of(header: Uint8Array): Uint8Array {
-    this.#bytes.writeUInt32BE(header.length, HEADER_LENGTH_AT);
-    this.#bytes.set(header, HEADER_LENGTH_AT + 4);
-    return this.#bytes.subarray(0, HEADER_LENGTH_AT + 4 + header.length);
-  }
+  return prefix;
 }
-
-const HEADER_LENGTH_AT = 4 + 16;

@@ -2,11 +2,12 @@
  * Seals the values of one row write. The write path makes one `RowSealer` per row and subject, seals each protected
  * column with it, and wipes it. One derivation serves the whole row; its values differ by counter (ENVELOPE.md E5).
  */
-import { copyOf, isAllZero, u32, wipe } from './bytes';
-import { assembleHeader, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './envelope';
+import { copyOf, isAllZero, wipe, writeU32 } from './bytes';
+import { assembleHeader } from './envelope';
+import { layout, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './layout';
 import { type Padding, pad } from './padding';
 import { randomBytes } from './random';
-import { AssociatedData, deriveRowKey, type Place, type RowKey, wipeRowKey } from './row-key';
+import { deriveRowKey, framePrefix, type Place, type RowKey, wipeRowKey } from './row-key';
 
 /** Which column's value this is, and what its declaration asks for. */
 export interface SealTarget {
@@ -20,7 +21,6 @@ export class RowSealer {
   readonly #place: Place;
   readonly #keyId: Uint8Array;
   readonly #rowSalt: Uint8Array;
-  readonly #aad: AssociatedData;
   #rowKey: RowKey | undefined;
   #counter = 0;
 
@@ -34,7 +34,6 @@ export class RowSealer {
   constructor(place: Place, keyId: Uint8Array, dek: Uint8Array, rowSalt: Uint8Array = randomBytes(ROW_SALT_BYTES)) {
     if (isAllZero(keyId)) throw new RangeError('key id zero names nobody');
     this.#place = place;
-    this.#aad = new AssociatedData(place.instance);
     this.#keyId = copyOf(keyId);
     this.#rowSalt = copyOf(rowSalt);
     this.#rowKey = deriveRowKey(place.engine, dek, keyId, rowSalt);
@@ -51,9 +50,9 @@ export class RowSealer {
     const plain = pad(padding, payload);
     const header = { element, padding, index, keyId: this.#keyId, salt, commitment };
     const value = assembleHeader(header, plain.length + TAG_BYTES);
-    const ciphertextAt = value.length - plain.length - TAG_BYTES;
-    const aad = this.#aad.of(value.subarray(0, ciphertextAt));
-    value.set(this.#place.engine.seal(cipherKey, salt, aad, plain), ciphertextAt);
+    const frame = layout(index !== undefined);
+    const { instance, engine } = this.#place;
+    engine.sealFrame(cipherKey, framePrefix(instance, frame), value, frame, plain);
     wipe(plain);
     return value;
   }
@@ -74,8 +73,8 @@ export class RowSealer {
     const count = this.#counter++;
     const salt = new Uint8Array(SALT_BYTES);
     salt.set(this.#rowSalt);
-    salt.set(u32(Math.floor(count / 2 ** 32)), ROW_SALT_BYTES);
-    salt.set(u32(count % 2 ** 32), ROW_SALT_BYTES + 4);
+    writeU32(salt, ROW_SALT_BYTES, Math.floor(count / 2 ** 32));
+    writeU32(salt, ROW_SALT_BYTES + 4, count % 2 ** 32);
     return salt;
   }
 }

@@ -8,7 +8,7 @@ import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { TamperedError } from '../errors';
 import { concat, lengthPrefixed, mustHaveLength, u32, utf8 } from './bytes';
 import type { Engine } from './engine';
-import { KEY_ID_BYTES } from './envelope';
+import { KEY_ID_BYTES } from './layout';
 import { randomBytes } from './random';
 import { DEK_BYTES, refuseUnusableKey } from './row-key';
 

@@ -14,7 +14,7 @@ export function storableText(value: unknown, names: Names): string {
 
 /** @throws {InvalidValueError} for a lone surrogate, or NUL */
 export function refuseIllFormed(text: string, names: Names): void {
-  if (LONE_SURROGATE.test(text)) throw new InvalidValueError('VALUE_ILL_FORMED', names);
+  if (!text.isWellFormed()) throw new InvalidValueError('VALUE_ILL_FORMED', names);
   if (text.includes('\0')) throw new InvalidValueError('VALUE_HAS_NUL', names);
 }
 
@@ -26,8 +26,5 @@ export function encodeText(value: unknown, names: Names): Uint8Array {
 export function decodeText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
-
-/** With the `u` flag a well-formed pair is one character, so only a lone half matches. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

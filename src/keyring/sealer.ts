@@ -4,9 +4,9 @@
  */
 import type { Element } from '../catalogue/model';
 import { blindIndex, indexInput, indexKey } from '../crypto/blind-index';
-import { equal, isAllZero } from '../crypto/bytes';
+import { stands } from '../crypto/bytes';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
-import { isTombstone, parseEnvelope, token } from '../crypto/envelope';
+import { type Envelope, isTombstone, parseEnvelope, token } from '../crypto/envelope';
 import { DEFAULT_BITS, truncateIp } from '../crypto/ip';
 import type { Normaliser } from '../crypto/normaliser';
 import { Opener } from '../crypto/open';
@@ -37,9 +37,8 @@ export class Sealer {
   seal(row: RowSealer, element: Element, value: unknown, names: Names): Buffer {
     const declared = declaredValue(value, element.limits, names);
     const payload = encode(element.codec as Codec, declared, names);
-    const target = { element: element.id, padding: element.padding as Padding };
-    const index = element.normaliser === undefined ? {} : { index: this.index(element, declared, names) };
-    return row.seal({ ...target, ...index }, payload);
+    const index = element.normaliser === undefined ? undefined : this.index(element, declared, names);
+    return row.seal({ element: element.id, padding: element.padding as Padding, index }, payload);
   }
 
   /** The pseudonym of a value for one subject and one element's purpose. Stable, and dead with the subject's key. */
@@ -132,7 +131,7 @@ export class ResultOpener {
   open(bytes: Uint8Array, element: number | undefined, names: Names): Decoded | null {
     const envelope = parseEnvelope(bytes, names);
     if (element !== undefined && envelope.element !== element) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
-    const key = this.keyOf(envelope.keyId);
+    const key = this.keyOf(envelope);
     if (key === 'shredded' || key === undefined) return null;
     return decode(this.opener.open(envelope, key.dek, element, names), names);
   }
@@ -141,9 +140,10 @@ export class ResultOpener {
     this.opener.wipe();
   }
 
-  private keyOf(keyId: Uint8Array): KeyState | undefined {
-    if (!this.last || !equal(this.last.keyId, keyId)) {
-      this.last = { keyId, state: isAllZero(keyId) ? undefined : this.stateOf(keyId) };
+  private keyOf(envelope: Envelope): KeyState | undefined {
+    if (!this.last || !stands(this.last.keyId, envelope.bytes, envelope.layout.keyIdAt)) {
+      const { keyId } = envelope;
+      this.last = { keyId, state: isTombstone(envelope) ? undefined : this.stateOf(keyId) };
     }
     return this.last.state;
   }

@@ -33,7 +33,7 @@ linked as (
   insert into oubli.subject_link (kind, subject_id, key_id)
   select $1, id, key_id from wanted order by id on conflict do nothing returning key_id)
 insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id)`;
+select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id`;
 
 const CREATE_UNLINKED = `
 insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
@@ -57,7 +57,7 @@ export class SubjectKeys {
   ) {}
 
   /**
-   * The keys of subjects of one kind, created where they have none. One statement when all exist, three for new ones.
+   * The keys of subjects of one kind, created where they have none. One statement when all exist, two for new ones.
    * @throws SubjectErasedError when one of them was erased
    */
   async forSubjects(kind: string, ids: readonly string[]): Promise<Map<string, SubjectKey>> {
@@ -69,8 +69,9 @@ export class SubjectKeys {
     let missing = [...new Set(ids)].filter((id) => !keys.has(id));
     for (let attempt = 0; missing.length > 0; attempt++) {
       if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
-      if (attempt > 0) await this.create(kind, missing);
-      await this.find(kind, missing, keys);
+      if (attempt > 0) await this.create(kind, missing, keys);
+      missing = missing.filter((id) => !keys.has(id));
+      if (missing.length > 0) await this.find(kind, missing, keys);
       missing = missing.filter((id) => !keys.has(id));
     }
     return keys;
@@ -140,9 +141,10 @@ export class SubjectKeys {
     }
   }
 
-  private async create(kind: string, ids: readonly string[]): Promise<void> {
+  /** Notes in `keys` those that were made; who has one meanwhile is asked for again. */
+  private async create(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
     const fresh = ids.map(() => this.fresh());
-    await this.store.query(CREATE_KEYS, [
+    const { rows } = await this.store.query(CREATE_KEYS, [
       kind,
       ids,
       ids.map((id) => this.referenceOf(kind, id)),
@@ -151,6 +153,13 @@ export class SubjectKeys {
       fresh.map(({ print }) => print),
       currentEpoch(this.material),
     ]);
+    const made = new Set(rows.map((row) => KeyCache.nameOf(row.key_id as Uint8Array)));
+    fresh.forEach(({ key }, place) => {
+      const id = ids[place] as string;
+      if (!made.has(KeyCache.nameOf(key.keyId))) return;
+      this.cache.link(kind, id, key);
+      keys.set(id, key);
+    });
   }
 
   private fresh(): { key: SubjectKey; wrapped: Buffer; print: Buffer } {

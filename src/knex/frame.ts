@@ -23,7 +23,7 @@ interface Frame {
 }
 
 const stack: Frame[] = [];
-const FACTS = Symbol('oubli.facts');
+const factsByQuery = new WeakMap<CompiledQuery, StatementFacts>();
 
 export function currentFrame(): Frame | undefined {
   return stack.at(-1);
@@ -45,7 +45,8 @@ export function compileWithin(
     const query = compile();
     if (outer) return query;
     finish(query, facts);
-    return Object.defineProperty(query, FACTS, { value: facts, enumerable: false });
+    factsByQuery.set(query, facts);
+    return query;
   } finally {
     stack.pop();
   }
@@ -62,5 +63,5 @@ export function compileApart(compile: () => CompiledQuery): CompiledQuery {
 }
 
 export function factsOf(query: CompiledQuery): StatementFacts | undefined {
-  return (query as { [FACTS]?: StatementFacts })[FACTS];
+  return factsByQuery.get(query);
 }

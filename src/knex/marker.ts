@@ -135,7 +135,16 @@ function writesItself(value: object): boolean {
   return 'toJSON' in value || 'toPostgres' in value;
 }
 
-/** Table and column of a marker's label, where it names them. */
+const named = new Map<string, Names>();
+const MOST_LABELS = 5000;
+
+/** Table and column of a marker's label, where it names them. There are as many labels as columns, and a marker for each value. */
 export function namesOf({ label }: Marker): Names {
-  return label.includes('.') ? { ...namesOfLabel(label), label } : { label };
+  let names = named.get(label);
+  if (!names) {
+    names = label.includes('.') ? { ...namesOfLabel(label), label } : { label };
+    if (named.size >= MOST_LABELS) named.clear();
+    named.set(label, names);
+  }
+  return names;
 }

@@ -25,6 +25,13 @@ export class Outgoing {
 
   constructor(private readonly seam: Seam) {}
 
+  /** Whether `prepare` has anything to do for a statement. */
+  concerns(query: CompiledQuery): boolean {
+    if (query.sql?.includes(PRINTED) || holdsMarkers(query.bindings)) return true;
+    const facts = factsOf(query);
+    return facts !== undefined && (facts.describe || facts.opaque || facts.narrowed !== undefined);
+  }
+
   /** Everything that can refuse a statement. Does nothing when done already. */
   async prepare(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
     if (this.sealed.has(query)) return;

@@ -34,12 +34,11 @@ export class PersonalResults {
 export function showsPersonal(seam: Seam, sql: string, result: QueryResult | QueryResult[]): boolean {
   const fields = [result].flat().flatMap((each) => (each?.rows?.length ? each.fields : []));
   if (fields.length === 0) return false;
-  const watched = WatchedNames.of(seam.catalogue).mentions(sql);
-  return fields.some((field) => isPersonalField(seam.catalogue, field, watched));
+  return fields.some((field) => isPersonalField(seam.catalogue, field, sql));
 }
 
-function isPersonalField(catalogue: Catalogue, field: Field, watched: boolean): boolean {
-  if (field.tableID === 0) return watched;
+function isPersonalField(catalogue: Catalogue, field: Field, sql: string): boolean {
+  if (field.tableID === 0) return WatchedNames.of(catalogue).mentions(sql);
   const column = catalogue.columnOfField(field.tableID, field.columnID);
   return column !== undefined && (column.element !== undefined || isPersonal(column));
 }

@@ -77,7 +77,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     }
 
     override async query(connection: Connection, query: CompiledQuery | string): Promise<CompiledQuery> {
-      if (typeof query !== 'string') await outgoing.prepare(this, connection, query);
+      if (typeof query !== 'string' && outgoing.concerns(query)) await outgoing.prepare(this, connection, query);
       const answer = await super.query(connection, query);
       schema.ran(connection, typeof query === 'string' ? query : query.sql);
       return answer;

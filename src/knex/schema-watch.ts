@@ -11,6 +11,8 @@ import type { Seam } from './seam';
 const CHANGES_SCHEMA = /^\s*(create|alter|drop|comment|rename|do|select\s+"?oubli"?\.)\b/i;
 const ENDS_TRANSACTION = /^\s*(commit|rollback(?!\s+to\b)|end)\b/i;
 const ROLLS_BACK = /^\s*rollback\s+to\b/i;
+/** Any of them, at one look. */
+const CONCERNS = /^\s*(create|alter|drop|comment|rename|do|select\s+"?oubli|commit|rollback|end)\b/i;
 const MOST_FOREIGN = 1000;
 
 export class SchemaWatch {
@@ -49,6 +51,7 @@ export class SchemaWatch {
 
   /** To be told of every statement that succeeded. */
   ran(connection: Connection, sql: string): void {
+    if (!CONCERNS.test(sql)) return;
     if (CHANGES_SCHEMA.test(sql)) this.changed(connection);
     else if (ROLLS_BACK.test(sql) && this.changing.has(connection)) this.changing.set(connection, undefined);
     else if (ENDS_TRANSACTION.test(sql) && this.changing.delete(connection)) this.seam.schemaChanged();

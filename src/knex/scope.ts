@@ -80,7 +80,8 @@ export class Scope {
       qualifier === undefined
         ? this.sources
         : this.sources.filter(({ alias }) => alias === undefined || alias === qualifier);
-    const found = own.flatMap((source) => columnOf(source, name));
+    const [only] = own;
+    const found = own.length === 1 && only ? columnOf(only, name) : own.flatMap((source) => columnOf(source, name));
     if (found.length > 0) return found.find((each) => isProtected(each.column)) ?? found[0];
     if (own.some((source) => source.table === 'opaque')) return 'opaque';
     return this.parent?.resolve(path);
@@ -97,16 +98,32 @@ function isProtected(column: Column): boolean {
   return column.element !== undefined;
 }
 
+interface DatabaseNames {
+  readonly path: readonly string[];
+  readonly alias?: string;
+}
+
+/** Names as they were written, where nothing maps them: an application has few, and writes each of them often. */
+const written = new Map<string, DatabaseNames>();
+const MOST_NAMES = 5000;
+
 /** Splits `schema.table.column as alias`, and maps each part to its database name (a snake-case mapper, for example). */
-export function databaseNames(
-  name: string,
-  client: InternalClient,
-  context: unknown,
-): { path: string[]; alias?: string } {
+export function databaseNames(name: string, client: InternalClient, context: unknown): DatabaseNames {
+  if (client.config.wrapIdentifier)
+    return split(name, (part) => client.customWrapIdentifier(part, (same) => same, context));
+  let names = written.get(name);
+  if (!names) {
+    names = split(name, (part) => part);
+    if (written.size >= MOST_NAMES) written.clear();
+    written.set(name, names);
+  }
+  return names;
+}
+
+function split(name: string, map: (part: string) => string): DatabaseNames {
   const [text = '', alias] = name.split(/\s+as\s+/i);
-  const map = (part: string): string => client.customWrapIdentifier(part.trim(), (same) => same, context);
-  const path = text.split('.').map(map);
-  return alias === undefined ? { path } : { path, alias: map(alias) };
+  const path = text.split('.').map((part) => map(part.trim()));
+  return alias === undefined ? { path } : { path, alias: map(alias.trim()) };
 }
 
 /** Reads the tables of one builder: its own, its joins, `update … from`, `delete … using`. */

@@ -5,7 +5,8 @@
 
 import { type Catalogue, type Column, needsKey, type Table } from '../catalogue/model';
 import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
-import { isEnvelope, OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/envelope';
+import { isEnvelope } from '../crypto/envelope';
+import { OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/layout';
 import { UnsupportedQueryError } from '../errors';
 import { isClearPersonal, labelOf, refuse } from './columns';
 import { Around, type PreparedInsert, quoted, verbatim } from './internals';

@@ -2,6 +2,8 @@
  * The traps of Knex, pg and PostgreSQL that trials had found before the seam was written, each with its number, so far as they
  * have no test beside the feature they belong to (test/database/seam-*.test.ts and keys.test.ts name theirs in their titles).
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
 import { ConfigurationError, localKeys, oubli, TamperedError } from '../../src';
@@ -15,6 +17,19 @@ describe('Traps', () => {
     world = await createWorld();
   });
   after(() => world.end());
+
+  it('each of the 31 has a test that names it', () => {
+    const tests = path.join(__dirname, '..');
+    const texts = readdirSync(tests, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.test.ts'))
+      .map((file) => readFileSync(path.join(tests, file), 'utf8'))
+      .join('\n');
+    const named = new Set(
+      [...texts.matchAll(/\b(?:it|describe)\(\s*[`'"]trap (\d+):/g)].map(([, number]) => Number(number)),
+    );
+    const untested = Array.from({ length: 31 }, (_, i) => i + 1).filter((number) => !named.has(number));
+    expect(untested).to.deep.equal([]);
+  });
 
   it('trap 9: what is protected is no matter of a column’s place, which a dump and restore changes', async () => {
     await world.db.schema.createTable('moved', (t) => {

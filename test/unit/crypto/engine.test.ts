@@ -95,6 +95,37 @@ describe('E9 both engines open each other’s values and pass the published vect
     );
   });
 
+  it('seals a frame in place to the same bytes, and opens it, whatever lies where', () => {
+    const [one, two] = engines as [Engine, Engine];
+    const text = fc.uint8Array({ maxLength: 6000 });
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        text,
+        text,
+        fc.nat(99),
+        (key, prefix, plain, nonceAt) => {
+          const layout = { headerLength: nonceAt + 24 + 7, nonceAt };
+          const header = bytes(layout.headerLength, 5);
+          const sealed = one.seal(key, header.subarray(nonceAt, nonceAt + 24), Buffer.concat([prefix, header]), plain);
+          for (const [engine, other] of [
+            [one, two],
+            [two, one],
+          ] as const) {
+            const frame = Buffer.concat([header, Buffer.alloc(plain.length + 16, 0xee)]);
+            engine.sealFrame(key, prefix, frame, layout, plain);
+            expect(hex(frame)).to.equal(hex(Buffer.concat([header, sealed])));
+            expect(hex(other.openFrame(key, prefix, frame, layout))).to.equal(hex(plain));
+            frame[layout.headerLength - 1]! ^= 1;
+            expect(() => other.openFrame(key, prefix, frame, layout)).to.throw();
+            expect(() => other.openFrame(key, prefix, frame.subarray(0, layout.headerLength + 15), layout)).to.throw();
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
   it('reads keys and values that are views into larger buffers', () => {
     for (const engine of engines) {
       const slab = bytes(200, 0);

@@ -4,11 +4,11 @@ import {
   isEnvelope,
   isTombstone,
   keyIdOf,
-  OVERHEAD,
   parseEnvelope,
   token,
   tombstone,
 } from '../../../src/crypto/envelope';
+import { OVERHEAD } from '../../../src/crypto/layout';
 import { PADDINGS } from '../../../src/crypto/padding';
 import { TamperedError } from '../../../src/errors';
 import { ADA, bytes, hex, NAMES } from './world';

@@ -157,9 +157,9 @@ describe('E2 the commitment is compared before anything is decrypted', () => {
     let opened = 0;
     const counting: Engine = {
       ...libsodium,
-      open: (...given) => {
+      openFrame: (...given) => {
         opened++;
-        return libsodium.open(...given);
+        return libsodium.openFrame(...given);
       },
     };
     const place = at(counting);
@@ -220,9 +220,9 @@ describe('E5 the values of one row share 16 random bytes and differ by counter',
     let opened = 0;
     const counting: Engine = {
       ...libsodium,
-      open: (...given) => {
+      openFrame: (...given) => {
         opened++;
-        return libsodium.open(...given);
+        return libsodium.openFrame(...given);
       },
     };
     const opener = new Opener(at(counting));
