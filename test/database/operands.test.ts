@@ -49,6 +49,10 @@ describe('Operands that PostgreSQL compares past the type', () => {
   for (const [sql, bindings] of [
     ['select 1 from users where crm_id in (?, ?)', ['C-1', 'C-2']],
     ['select 1 from users where crm_id like ?', ['C%']],
+    ['select 1 from users where email::text = ?', ['ada@example.org']],
+    ['select 1 from users u where lower(u.email::text) ilike ?', ['ada%']],
+    ['select 1 from users where cast("email" as text) in (?, ?)', ['ada@example.org', 'x']],
+    ['select 1 from users where name::varchar = any(?)', [['Ada']]],
     ['select 1 from users where last_ip in (?, ?)', ['203.0.113.9', '203.0.113.8']],
     ['select 1 from visits where ip in (?, ?)', ['203.0.113.9', '203.0.113.8']],
   ] as const) {
@@ -84,6 +88,11 @@ describe('Operands that PostgreSQL compares past the type', () => {
       return trx('users').withSchema('public').where({ email: 'ADA@example.org' }).pluck('id');
     });
     expect(await found).to.deep.equal([1]);
+  });
+
+  it('a column cast to text is shown all the same, beside other texts', async () => {
+    const { rows } = await world.db.raw('select email::text as e from users where locale = ? or id = ?', ['zz', 1]);
+    expect(rows).to.deep.equal([{ e: 'ada@example.org' }]);
   });
 
   it('what is stored like this is found: kept addresses, pseudonyms, NULL', async () => {
