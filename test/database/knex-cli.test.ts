@@ -121,6 +121,31 @@ describe('The knex command', function () {
       .and.not.include('public.users');
   });
 
+  it('plants seeds: sealed where the seed protects its instance, refused where it does not', async () => {
+    await mkdir(path.join(project, 'seeds'));
+    await generateKeyFile(path.join(project, 'oubli.keys'));
+    await write({
+      'knexfile.ts': knexfile('AnnotatingClient').replace('migrations:', `seeds: { extension: 'ts' }, migrations:`),
+      'migrations/1_install.ts': INSTALL,
+      'migrations/2_users.ts': USERS,
+      'seeds/bare.ts': `export const seed = (knex) => knex('users').insert({ email: 'seed@example.org' });`,
+      'seeds/people.ts': `
+        import { localKeys, oubli } from '../../../../src';
+        export const seed = async (knex) => {
+          const { db, close } = await oubli(knex, { keys: localKeys({ file: 'oubli.keys' }) });
+          await db('users').insert({ email: 'seed@example.org' });
+          await close();
+        };`,
+    });
+    await knex('migrate:latest');
+    const refused = await knex('seed:run', '--specific', 'bare.ts');
+    expect(refused.code).to.equal(1);
+    const planted = await knex('seed:run', '--specific', 'people.ts');
+    expect(planted.output).to.contain('Ran 1 seed files');
+    const stored = await empty.rows('select email from users');
+    expect(stored.map(({ email }) => (email as Buffer).subarray(0, 3).toString('hex'))).to.deep.equal(['a70b01']);
+  });
+
   it('trap 25: Knex does not look for .mjs migrations unless told to, and they declare like any other', async () => {
     await write({
       'knexfile.ts': knexfile('AnnotatingClient'),
