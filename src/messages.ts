@@ -671,6 +671,11 @@ export const texts = {
     says: (n) => `parameter ${n.parameter} was given as somebody's value, but does not belong to a sealed column`,
     fix: () => 'pass the plain value',
   },
+  OPERATOR_UNREACHABLE: {
+    says: (n) =>
+      `${place(n)} is compared in a session whose search_path lacks '${n.schema}', where its own = and <> stand: the base type's would match nothing`,
+    fix: (n) => `set search_path to "$user", public, ${n.schema}`,
+  },
   SEALED_IN_TEXT: {
     says: (n) =>
       `${place(n)} came back sealed inside a longer text (a whole row, string_agg, ||, format): there it cannot be opened`,

@@ -5,6 +5,7 @@
 import { type Catalogue, type Element, namesOfLabel, needsKey } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { refuseForBytes } from './bare-bytes';
+import { refuseForCast } from './cast-comparisons';
 import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
 import { mentionsTable } from './watched-names';
@@ -33,6 +34,7 @@ export function classifyParameters(
     if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1));
     if (element) return operand(element, value, place + 1);
     if (watched === undefined) return value;
+    refuseForCast(catalogue, watched, type);
     refuseForBytes(catalogue, watched, type, value, place + 1);
     return isName(value, type) ? value : new ClearMarker(`parameter ${place + 1}`, value);
   });

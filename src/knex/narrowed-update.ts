@@ -15,6 +15,7 @@ import {
   isInTransaction,
   type QueryResult,
 } from './internals';
+import { rollback } from './own-transactions';
 import { sealBindings, sealBindingsFor } from './seal-bindings';
 import type { Seam } from './seam';
 import { builderOf } from './selection';
@@ -87,7 +88,7 @@ export async function allOrNone(
     for (const bindings of sets) results.push(await send(bindings));
     if (ownTransaction) await connection.query('commit');
   } catch (error) {
-    if (ownTransaction) await connection.query('rollback');
+    if (ownTransaction) await rollback(connection);
     throw error;
   }
   const rows = results.flatMap((result) => result.rows);

@@ -54,8 +54,9 @@ export function nestedCells(
 ): NestedCell[] {
   const byPosition = Array.isArray(rows[0]);
   const cells: NestedCell[] = [];
-  fields.forEach((field, position) => {
-    const name = (byPosition ? position : field.name) as string;
+  // of several fields with one name the last counts
+  const named = new Map(fields.map((field, position) => [String(byPosition ? position : field.name), field]));
+  named.forEach((field, name) => {
     const element = catalogue.elementOfDomainArray(field.dataTypeID);
     const origin = element?.protect === 'encrypt' ? element : undefined;
     const column = catalogue.columnOfField(field.tableID, field.columnID);

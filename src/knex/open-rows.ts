@@ -67,11 +67,11 @@ export async function openRows(
 
 /** Without texts that look like ours and name no key that there is, or ever was. */
 async function withoutStrangers(seam: Seam, cells: readonly Cell[]): Promise<readonly Cell[]> {
-  const texts = cells.filter(({ place, bytes }) => place.render && !isAllZero(keyIdOf(bytes)));
+  const texts = cells.filter(({ place, bytes }) => place.render && (place.isPart || !isAllZero(keyIdOf(bytes))));
   if (texts.length === 0) return cells;
   const known = await seam.keys.among(texts.map(({ bytes }) => keyIdOf(bytes)));
   const strange = new Set(texts.filter(({ bytes }) => !known.has(KeyCache.nameOf(keyIdOf(bytes)))));
-  const ours = cells.filter((cell) => !strange.has(cell) && !(cell.place.isPart && isAllZero(keyIdOf(cell.bytes))));
+  const ours = cells.filter((cell) => !strange.has(cell));
   const part = ours.find(({ place }) => place.isPart);
   if (part) throw partOfText(seam, part);
   return ours;

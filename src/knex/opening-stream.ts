@@ -14,6 +14,11 @@ interface RowSource extends NodeJS.ReadableStream {
   readonly cursor?: { readonly _result?: { readonly fields?: readonly Field[] } };
 }
 
+interface Ending {
+  once(event: 'end', listener: () => void): unknown;
+  removeListener(event: 'end', listener: () => void): unknown;
+}
+
 export class OpeningStream extends Transform {
   private waiting: Row[] = [];
   private source: RowSource | undefined;
@@ -36,10 +41,11 @@ export class OpeningStream extends Transform {
 
   /**
    * Stands between a cursor and the application's stream until either ends.
+   * @param connection what the cursor stands on: once it is cut, `pg-cursor` waits for it without end
    * @param run starts the cursor, which pipes its rows in here
    * @throws what went wrong, after the application's stream was told, once
    */
-  between(target: NodeJS.WritableStream, run: () => Promise<void>): Promise<void> {
+  between(target: NodeJS.WritableStream, connection: Ending, run: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       let failed = false;
       const fail = (error: unknown): void => {
@@ -50,7 +56,14 @@ export class OpeningStream extends Transform {
         target.emit('error', raised);
         reject(raised);
       };
+      const cut = (): void => {
+        fail(new Error('Connection terminated unexpectedly'));
+        this.destroy();
+        (target as Transform).destroy();
+      };
+      connection.once('end', cut);
       this.on('error', fail);
+      this.once('close', () => connection.removeListener('end', cut));
       this.once('close', resolve);
       this.pipe(target);
       run().catch(fail);

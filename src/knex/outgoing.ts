@@ -12,6 +12,7 @@ import { factsOf } from './frame';
 import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
 import { holdsMarkers, PRINTED } from './marker';
 import { allOrNone, sealForEach } from './narrowed-update';
+import { refuseUnreachable } from './reachable-operators';
 import { sealBindings } from './seal-bindings';
 import type { Seam } from './seam';
 import { needsDescription } from './undescribed';
@@ -74,6 +75,7 @@ export class Outgoing {
   private async classify(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
     const facts = factsOf(query);
     const { catalogue } = this.seam;
+    if (facts && query.sql && !catalogue.isEmpty) await refuseUnreachable(catalogue, connection, query.sql, facts);
     if (!facts || !needsDescription(query, facts, catalogue)) return;
     facts.describe = false;
     facts.opaque = false;

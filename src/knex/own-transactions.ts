@@ -38,7 +38,7 @@ export class OwnTransactions {
 }
 
 /** A connection that cannot even roll back is broken: the pool must not hand it out again. */
-async function rollback(connection: Connection & { __knex__disposed?: unknown }): Promise<void> {
+export async function rollback(connection: Connection & { __knex__disposed?: unknown }): Promise<void> {
   try {
     await connection.query('rollback');
   } catch (error) {

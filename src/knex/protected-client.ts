@@ -135,7 +135,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
         (error) => translated(error, seam, personal),
       );
       const sealed = { ...query, bindings: outgoing.take(query) };
-      return opening.between(stream, () => super._stream(connection, sealed, opening as never, options));
+      return opening.between(stream, connection, () => super._stream(connection, sealed, opening as never, options));
     }
 
     override emit(event: string, ...args: unknown[]): boolean {

@@ -2,8 +2,10 @@
  * The traps of Knex, pg and PostgreSQL that trials had found before the seam was written, each with its number, so far as they
  * have no test beside the feature they belong to (test/database/seam-*.test.ts and keys.test.ts name theirs in their titles).
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect } from 'chai';
-import knexPackage from 'knex';
+import knexPackage, { type Knex } from 'knex';
 import { ConfigurationError, localKeys, oubli, TamperedError } from '../../src';
 import { seamOf, sentDuring } from '../support/listening';
 import { failureOf } from '../support/refusals';
@@ -15,6 +17,72 @@ describe('Traps', () => {
     world = await createWorld();
   });
   after(() => world.end());
+
+  it('each of the 31 has a test that names it', () => {
+    const tests = path.join(__dirname, '..');
+    const texts = readdirSync(tests, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.test.ts'))
+      .map((file) => readFileSync(path.join(tests, file), 'utf8'))
+      .join('\n');
+    const named = new Set(
+      [...texts.matchAll(/\b(?:it|describe)\(\s*[`'"]trap (\d+):/g)].map(([, number]) => Number(number)),
+    );
+    const untested = Array.from({ length: 31 }, (_, i) => i + 1).filter((number) => !named.has(number));
+    expect(untested).to.deep.equal([]);
+  });
+
+  it('trap 9: what is protected is no matter of a column’s place, which a dump and restore changes', async () => {
+    await world.db.schema.createTable('moved', (t) => {
+      t.text('a');
+      t.text('b');
+      t.increments('id');
+      t.integer('user_id').references('users.id');
+      t.text('words').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.personalData({ purpose: 'tests', basis: 'contract' });
+    });
+    await world.db.schema.alterTable('moved', (t) => t.dropColumns('a', 'b'));
+    const places = (table: string): Promise<number> =>
+      world
+        .plain('pg_attribute')
+        .whereRaw('attrelid = ?::regclass and attname = ?', [table, 'words'])
+        .pluck('attnum')
+        .then(([n]) => n);
+    // As a restored table is: dropped columns leave no gaps.
+    await world.plain.raw('create table restored (like moved including constraints including indexes)');
+    expect(await places('moved')).not.to.equal(await places('restored'));
+    await world.plain.raw('drop table moved; alter table restored rename to moved');
+    await world.db.raw('comment on table moved is null');
+    const { db } = await world.another();
+    const [{ id: user_id }] = await db('users').insert({ email: 'moved@example.org' }).returning('id');
+    const refused = await failureOf(() => world.plain('moved').insert({ id: 1, user_id, words: 'plain' }));
+    expect(refused.code).to.equal('23514');
+    expect(seamOf(db).catalogue.named('moved')[0]?.columns.get('words')?.element?.protect).to.equal('encrypt');
+  });
+
+  it('trap 31: unique() on a sealed column is refused; `unique: true` is about the blind index', async () => {
+    const sealed = { category: 'contact.email', protect: 'encrypt', search: 'email' } as const;
+    const create = (name: string, column: (t: Knex.CreateTableBuilder) => unknown): Promise<void> =>
+      world.db.schema.createTable(name, (t) => {
+        t.increments('id');
+        t.integer('user_id').references('users.id');
+        column(t);
+        t.personalData({ purpose: 'tests', basis: 'contract' });
+      });
+    const useless = await failureOf(() => create('useless', (t) => t.text('mail').unique().personal(sealed)));
+    expect(useless.message).to.match(/unique: true/);
+    expect(await world.plain.schema.hasTable('useless')).to.equal(false);
+    await create('useful', (t) => t.text('mail').personal({ ...sealed, unique: true }));
+    const { rows } = await world.plain.raw(
+      `select indexdef from pg_indexes where tablename = 'useful' and indexdef like '%mail%'`,
+    );
+    expect(rows).to.have.length(1);
+    expect(rows[0].indexdef).to.match(/UNIQUE INDEX .*substring/i);
+    const [{ id: user_id }] = await world.db('users').insert({ email: 'unique@example.org' }).returning('id');
+    await world.db('useful').insert({ user_id, mail: 'Same@example.org' });
+    const again = await failureOf(() => world.db('useful').insert({ user_id, mail: 'same@example.org' }));
+    expect(again.code).to.equal('23505');
+    await world.db.schema.dropTable('useful');
+  });
 
   it('trap 13: what toString() prints for a sealed value is no bit string, and cannot be executed', async () => {
     const insert = world.db('users').insert({ id: 5, email: 'printed@example.org', name: 'Printed' });

@@ -121,6 +121,47 @@ describe('The knex command', function () {
       .and.not.include('public.users');
   });
 
+  it('plants seeds: sealed where the seed protects its instance, refused where it does not', async () => {
+    await mkdir(path.join(project, 'seeds'));
+    await generateKeyFile(path.join(project, 'oubli.keys'));
+    await write({
+      'knexfile.ts': knexfile('AnnotatingClient').replace('migrations:', `seeds: { extension: 'ts' }, migrations:`),
+      'migrations/1_install.ts': INSTALL,
+      'migrations/2_users.ts': USERS,
+      'seeds/bare.ts': `export const seed = (knex) => knex('users').insert({ email: 'seed@example.org' });`,
+      'seeds/people.ts': `
+        import { localKeys, oubli } from '../../../../src';
+        export const seed = async (knex) => {
+          const { db, close } = await oubli(knex, { keys: localKeys({ file: 'oubli.keys' }) });
+          await db('users').insert({ email: 'seed@example.org' });
+          await close();
+        };`,
+    });
+    await knex('migrate:latest');
+    const refused = await knex('seed:run', '--specific', 'bare.ts');
+    expect(refused.code).to.equal(1);
+    const planted = await knex('seed:run', '--specific', 'people.ts');
+    expect(planted.output).to.contain('Ran 1 seed files');
+    const stored = await empty.rows('select email from users');
+    expect(stored.map(({ email }) => (email as Buffer).subarray(0, 3).toString('hex'))).to.deep.equal(['a70b01']);
+  });
+
+  it('trap 25: Knex does not look for .mjs migrations unless told to, and they declare like any other', async () => {
+    await write({
+      'knexfile.ts': knexfile('AnnotatingClient'),
+      'migrations/1_install.ts': INSTALL,
+      'migrations/2_users.mjs': USERS,
+    });
+    expect((await knex('migrate:latest')).output).to.contain('Batch 1 run: 1 migrations');
+    expect((await knex('migrate:latest')).output).to.contain('Already up to date');
+    expect(await tables()).not.to.include('public.users');
+    const extensions = `extension: 'ts', loadExtensions: ['.ts', '.mjs']`;
+    await write({ 'knexfile.ts': knexfile('AnnotatingClient').replace(`extension: 'ts'`, extensions) });
+    expect((await knex('migrate:latest')).output).to.contain('Batch 2 run: 1 migrations');
+    const columns = await empty.rows('select column_name from oubli.annotation order by 1');
+    expect(columns).to.deep.equal([{ column_name: 'email' }]);
+  });
+
   it('without `client: AnnotatingClient` says so, and creates nothing', async () => {
     await write({
       'knexfile.ts': knexfile(`'pg'`),

@@ -49,6 +49,10 @@ describe('Operands that PostgreSQL compares past the type', () => {
   for (const [sql, bindings] of [
     ['select 1 from users where crm_id in (?, ?)', ['C-1', 'C-2']],
     ['select 1 from users where crm_id like ?', ['C%']],
+    ['select 1 from users where email::text = ?', ['ada@example.org']],
+    ['select 1 from users u where lower(u.email::text) ilike ?', ['ada%']],
+    ['select 1 from users where cast("email" as text) in (?, ?)', ['ada@example.org', 'x']],
+    ['select 1 from users where name::varchar = any(?)', [['Ada']]],
     ['select 1 from users where last_ip in (?, ?)', ['203.0.113.9', '203.0.113.8']],
     ['select 1 from visits where ip in (?, ?)', ['203.0.113.9', '203.0.113.8']],
   ] as const) {
@@ -58,6 +62,38 @@ describe('Operands that PostgreSQL compares past the type', () => {
       expect((error as { fix?: string }).fix).to.be.a('string');
     });
   }
+
+  it('a session that does not find our operators gets an error instead of the base type’s answer', async () => {
+    const run = (sql: string, bindings: unknown[] = []): Promise<unknown> =>
+      world.db.transaction(async (trx) => {
+        await trx.raw('set local search_path to pg_temp');
+        return (await trx.raw(sql, bindings as never)).rows;
+      });
+    for (const [sql, bindings] of [
+      ['select id from public.users where email = ?', ['ada@example.org']],
+      [`select id from public.users where email = 'ada@example.org'`, []],
+      ['select a.id from public.users a join public.users b on a.email = b.email', []],
+      ['select a.id from public.users a join public.users b using (email)', []],
+      ['select u.id from "public"."users" u where u.crm_id <> ?', ['C-1']],
+      ['select id from public.visits where not (ip = ?)', ['203.0.113.9']],
+    ] as const) {
+      const error = await failureOf(() => run(sql, [...bindings]));
+      expect((error as { code?: string }).code, sql).to.equal('OPERATOR_UNREACHABLE');
+      expect((error as { fix?: string }).fix).to.equal('set search_path to "$user", public, public');
+    }
+    expect(await run('select id from public.users where id = ?', [1])).to.deep.equal([{ id: 1 }]);
+    expect(await run(`update public.users set name = null where id = 7 returning id`)).to.deep.equal([]);
+    const found = world.db.transaction(async (trx) => {
+      await trx.raw('set local search_path to pg_temp');
+      return trx('users').withSchema('public').where({ email: 'ADA@example.org' }).pluck('id');
+    });
+    expect(await found).to.deep.equal([1]);
+  });
+
+  it('a column cast to text is shown all the same, beside other texts', async () => {
+    const { rows } = await world.db.raw('select email::text as e from users where locale = ? or id = ?', ['zz', 1]);
+    expect(rows).to.deep.equal([{ e: 'ada@example.org' }]);
+  });
 
   it('what is stored like this is found: kept addresses, pseudonyms, NULL', async () => {
     const ids = (sql: string, bindings: unknown[]): Promise<number[]> =>

@@ -262,6 +262,19 @@ const UNSUPPORTED: Refused[] = [
 /** Values that cannot be stored or searched as declared. */
 const INVALID: Refused[] = [
   ['a lone surrogate', 'VALUE_ILL_FORMED', (db) => db('users').insert({ email: 'a@example.org', name: 'x\ud800' })],
+  [
+    'a value over the limit',
+    'VALUE_TOO_LONG',
+    (db) => db('users').insert({ email: 'a@example.org', name: 'x'.repeat(1_048_577) }),
+  ],
+  [
+    'a value whose UTF-8 is over the limit',
+    'VALUE_TOO_LONG',
+    (db) =>
+      db('users')
+        .where({ id: 1 })
+        .update({ name: 'é'.repeat(600_000) }),
+  ],
   ['a NUL', 'VALUE_HAS_NUL', (db) => db('users').insert({ email: 'a@example.org', name: 'x\0' })],
   ['a NUL in a search', 'VALUE_HAS_NUL', (db) => db('users').where({ email: 'a\0@example.org' })],
   [

@@ -79,6 +79,42 @@ describe('A table without personal data', () => {
         .whereIn('id', knex('things').select('id').where({ label: 'a' }))
         .pluck('label');
     },
+    'streams, batches, arrays, json and ::text': async (knex) => {
+      await knex.batchInsert(
+        'things',
+        [{ label: 'a', tags: ['x'] }, { label: 'b', tags: [], data: Buffer.from('a70b01', 'hex') } as never],
+        1,
+      );
+      const rows: unknown[] = [];
+      for await (const row of knex('things').orderBy('id').stream()) rows.push(row);
+      const { rows: nested } = await knex.raw(
+        `select array_agg(label order by id) as l, json_agg(things order by id) as j, array_agg(data) as d, string_agg(data::text, ',') as t from things`,
+      );
+      return [
+        rows,
+        nested,
+        await knex('things')
+          .whereIn(['label', 'id'], [['a', 1]])
+          .pluck('id'),
+      ];
+    },
+    'comparisons, windows, sets and sub-queries': async (knex) => {
+      await knex('things').insert([
+        { label: 'a', n: 1 },
+        { label: 'b', n: 2 },
+      ]);
+      await knex('things').whereIn('label', knex('things').select('label')).orderBy('label').select('label');
+      await knex('things').countDistinct('label', 'n');
+      await knex('things')
+        .select('label')
+        .except(knex('things').select('label').where({ n: 2 }));
+      await knex('things').rank('r', 'label').select('label').orderBy('label');
+      await knex('things').where('label', 'ilike', 'A%').orWhereBetween('label', ['a', 'b']).orderBy('id');
+      return knex('things').distinct('label').min('n').groupBy('label').orderBy('label');
+    },
+    'a cursor’s error in the middle': async (knex) => {
+      for await (const row of knex.raw('select 10 / (2 - n) as q from generate_series(1, 3) n').stream()) void row;
+    },
     'a violated unique constraint': async (knex) => {
       await knex('things').insert({ label: 'dup' });
       return knex('things').insert({ label: 'dup' });
