@@ -72,8 +72,8 @@ export async function findResidue(knex: Knex, needles: readonly string[]): Promi
   for (const { table, column } of rows as { table: string; column: string }[]) {
     const quoted = `"${column.replaceAll('"', '""')}"`;
     const holds = needles.map(
-      () => `position(lower(?) in lower(${quoted}::text)) > 0
-      or position(encode(convert_to(?, 'UTF8'), 'hex') in ${quoted}::text) > 0`,
+      () => `position(lower(?) in lower(format('%s', ${quoted}))) > 0
+      or position(encode(convert_to(?, 'UTF8'), 'hex') in format('%s', ${quoted})) > 0`,
     );
     const counted = await knex.raw(
       `select count(*) as n from ${table} where ${holds.join(' or ')}`,

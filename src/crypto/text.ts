@@ -12,9 +12,14 @@ export function storableText(value: unknown, names: Names): string {
   return value;
 }
 
+/** ECMAScript 2024, in Node since 20: the type library of a project that compiles these sources may be older. */
+interface WellFormed {
+  isWellFormed(): boolean;
+}
+
 /** @throws {InvalidValueError} for a lone surrogate, or NUL */
 export function refuseIllFormed(text: string, names: Names): void {
-  if (!text.isWellFormed()) throw new InvalidValueError('VALUE_ILL_FORMED', names);
+  if (!(text as unknown as WellFormed).isWellFormed()) throw new InvalidValueError('VALUE_ILL_FORMED', names);
   if (text.includes('\0')) throw new InvalidValueError('VALUE_HAS_NUL', names);
 }
 
