@@ -223,7 +223,7 @@ describe('A declaration in a migration', () => {
     it('by dropColumns of every sealed one, and the guard goes with the last', async () => {
       await empty.knex.schema.alterTable('users', (t) => t.dropColumns('name', 'email', 'profile', 'income', 'crm_id'));
       expect([await guards(), await guardFunctions()]).to.deep.equal([[], 0]);
-      expect(await operators()).to.equal(6); // `=` and `<>` of the address that is left, also against its base type
+      expect(await operators()).to.equal(6); // `=` and `<>` of the address that is left, with itself and with inet on either side
     });
 
     it('when a table was dropped by raw SQL, at the latest by the next declaration', async () => {
