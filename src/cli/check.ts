@@ -1,9 +1,13 @@
-/** `oubli check`: what the declarations leave open, as findings with a fix each. Reads the schema, never a row of a table. */
+/**
+ * `oubli check`: what the declarations leave open, as findings with a fix each; and what the blind indexes show. Reads the schema and
+ * its statistics, never a row of a table.
+ */
 import { Command } from 'commander';
 import { Client } from 'pg';
 import { loadCatalogue } from '../catalogue/load';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
+import { type Leak, leaksOf, sayLeak } from '../checks/leakage';
 import { verifySchema } from '../schema/install';
 import { requiredUrl, urlOption } from './database';
 
@@ -15,7 +19,9 @@ export function checkVerb(): Command {
 }
 
 async function check({ url }: { url?: string }): Promise<void> {
-  const findings = await findingsIn(requiredUrl(url, 'check'));
+  const { findings, leaks } = await read(requiredUrl(url, 'check'));
+  if (leaks.length > 0)
+    console.log(['what search shows to whoever reads the database:', ...leaks.map(sayLeak)].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -23,12 +29,12 @@ async function check({ url }: { url?: string }): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function findingsIn(url: string): Promise<Finding[]> {
+async function read(url: string): Promise<{ findings: Finding[]; leaks: Leak[] }> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
     await verifySchema(client);
-    return undeclaredColumns(await loadCatalogue(client));
+    return { findings: undeclaredColumns(await loadCatalogue(client)), leaks: await leaksOf(client) };
   } finally {
     await client.end();
   }

@@ -9,6 +9,7 @@ import { compareValues } from './compare-values';
 import { currentFrame, factsOf } from './frame';
 import type { CompiledQuery, Field, InternalCompiler, QueryResult, Statement } from './internals';
 import { verbatim } from './internals';
+import type { SortKey } from './sort-keys';
 
 export interface DecryptedOrderOptions {
   /** The most rows that are read and sorted; with more, the query is refused. */
@@ -23,22 +24,6 @@ export interface DecryptedOrderOptions {
 
 /** What stands among a builder's statements. */
 export const GROUPING = 'decrypted order';
-
-interface Key {
-  readonly field: string;
-  readonly label: string;
-  readonly codec: string;
-  readonly descending: boolean;
-  readonly nullsFirst: boolean;
-  readonly locale: string;
-}
-
-export interface DecryptedOrder {
-  readonly keys: readonly Key[];
-  readonly cap: number;
-  readonly limit: number | undefined;
-  readonly offset: number;
-}
 
 const READS = new Set(['select', 'first', 'pluck']);
 /** Clauses whose rows would be others with the sorted column among them, or come from several lists. */
@@ -127,17 +112,17 @@ function refusePlace(names: { table?: string | undefined; column: string }, wher
   throw new UnsupportedQueryError('ORDER_PLACE', { ...names, where });
 }
 
-function keyOf(compiler: InternalCompiler, statement: Statement, place: number): Key {
+function keyOf(compiler: InternalCompiler, statement: Statement, place: number): SortKey {
   const found = protectedColumn(compiler, statement.column);
   const { protect, codec } = found?.element ?? {};
   if (!found || protect !== 'encrypt' || codec === undefined || codec === 'json')
     throw new UnsupportedQueryError('ORDER_DECRYPTS_NOTHING', { column: String(statement.column) });
-  const { descending, nullsFirst, locale } = statement as unknown as Key;
+  const { descending, nullsFirst, locale } = statement as unknown as SortKey;
   const label = `${found.table.name}.${found.column.name}`;
   return { field: fieldName(place), label, codec, descending, nullsFirst, locale };
 }
 
-function wholeNumber(given: unknown, keys: readonly Key[]): number | undefined {
+function wholeNumber(given: unknown, keys: readonly SortKey[]): number | undefined {
   if (given === undefined || given === null || given === '') return undefined;
   const number = Number(given);
   if (typeof given === 'object' || !Number.isSafeInteger(number))
@@ -145,7 +130,7 @@ function wholeNumber(given: unknown, keys: readonly Key[]): number | undefined {
   return number;
 }
 
-function byKeys(keys: readonly Key[], fields: readonly Field[]): (a: Row, b: Row) => number {
+function byKeys(keys: readonly SortKey[], fields: readonly Field[]): (a: Row, b: Row) => number {
   const orders = keys.map((key, place) => {
     const compare = compareValues(key.codec, key.locale, namesOf([key]));
     const at = fields.length - keys.length + place;
@@ -166,7 +151,7 @@ function byKeys(keys: readonly Key[], fields: readonly Field[]): (a: Row, b: Row
   };
 }
 
-function withoutKeys(row: Row, keys: readonly Key[], last: number): Row {
+function withoutKeys(row: Row, keys: readonly SortKey[], last: number): Row {
   if (Array.isArray(row)) return row.slice(0, last) as unknown as Row;
   const rest = { ...row };
   for (const { field } of keys) delete rest[field];
@@ -182,7 +167,7 @@ function fieldName(place: number): string {
   return `oubli order ${place}`;
 }
 
-function namesOf(keys: readonly Key[]): { table: string | undefined; column: string } {
+function namesOf(keys: readonly SortKey[]): { table: string | undefined; column: string } {
   const [table, column = ''] = (keys[0]?.label ?? '').split('.');
   return { table, column };
 }

@@ -2,9 +2,9 @@
  * The compilation under way. Knex compiles synchronously and recursively, so a stack in the module is safe: the outermost
  * builder or raw text opens a statement, nested builders and raw fragments report to it.
  */
-import type { DecryptedOrder } from './decrypted-order';
 import type { CompiledQuery } from './internals';
 import type { Scope } from './scope';
+import type { DecryptedOrder } from './sort-keys';
 import type { SubjectRow } from './subject-row';
 
 /** What the seam must know of a compiled statement when it is sent. */

@@ -141,7 +141,24 @@ describe('A compound index', () => {
     expect(await at('1990-01-02')).to.deep.equal([id]);
   });
 
-  it('leaves with the values: after an erasure nothing of it is stored, also where the row stays', async () => {
+  it("leaves with the value that carries it, also by anybody's raw update", async () => {
+    const [{ id }] = await world
+      .db('patients')
+      .insert({ name: 'Lea', born: '1981-01-01', city: 'Bonn' })
+      .returning('id');
+    const set = (sql: string) => world.plain.raw(`update patients set ${sql} where id = ?`, [id]);
+    expect((await failureOf(() => set('born = null'))).code).to.equal('OU019');
+    await set('name = null');
+    await set('born = null, city = null');
+    expect(await world.db('patients').where({ name: 'Lea', born: '1981-01-01', city: 'Bonn' })).to.deep.equal([]);
+    expect(await world.db('patients').where({ id }).first('name', 'born', 'city')).to.deep.equal({
+      name: null,
+      born: null,
+      city: null,
+    });
+  });
+
+  it('leaves with the person: after an erasure nothing of it is stored', async () => {
     const [{ id }] = await world
       .db('patients')
       .insert({ name: 'Kim', born: '1980-01-01', city: 'Bonn' })

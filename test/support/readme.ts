@@ -29,10 +29,11 @@ export function readReadme(): string {
   return readFileSync(path.join(REPOSITORY, 'README.md'), 'utf8');
 }
 
-/** The pages of `docs/`, whose blocks go on where the README's ended. */
+/** The pages among the examples, whose blocks go on where the README's ended. */
 export function readGuides(): string[] {
-  const folder = path.join(REPOSITORY, 'docs');
-  return readdirSync(folder).map((page) => readFileSync(path.join(folder, page), 'utf8'));
+  const folder = path.join(REPOSITORY, 'examples');
+  const pages = readdirSync(folder).filter((file) => file.endsWith('.md'));
+  return pages.map((page) => readFileSync(path.join(folder, page), 'utf8'));
 }
 
 export function blocksOf(markdown: string): Block[] {
