@@ -7,7 +7,7 @@ import path from 'node:path';
 import { asJson, asMarkdown, asTable } from './report';
 import { type Measured, measure } from './rounds';
 import { type Family, families, peersOf } from './works';
-import { createBenchWorld, startQuietServer } from './world';
+import { type BenchWorld, createBenchWorld, startQuietServer } from './world';
 
 const PEOPLE = 10_000;
 const RESULTS = path.join(__dirname, 'RESULTS.md');
@@ -18,15 +18,18 @@ async function main(given: readonly string[]): Promise<void> {
   const server = await startQuietServer();
   try {
     const world = await createBenchWorld(server.url, PEOPLE);
-    const peers = peersOf(world);
-    const results = await measured(families(world, peers), names);
-    console.log(isJson ? asJson(results) : asTable(results));
-    if (!isJson && names.length === 0)
-      writeFileSync(RESULTS, asMarkdown(results, peers, world.postgres, 'npm run bench'));
-    await world.end();
+    await show(world, names, isJson).finally(() => world.end());
   } finally {
     await server.stop();
   }
+}
+
+async function show(world: BenchWorld, names: readonly string[], isJson: boolean): Promise<void> {
+  const peers = peersOf(world);
+  const results = await measured(families(world, peers), names);
+  console.log(isJson ? asJson(results) : asTable(results));
+  if (isJson || names.length > 0) return;
+  writeFileSync(RESULTS, asMarkdown(results, peers, world.postgres, 'npm run bench'));
 }
 
 async function measured(offered: readonly Family[], names: readonly string[]): Promise<Measured[]> {

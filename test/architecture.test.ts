@@ -167,7 +167,7 @@ describe('The repository', () => {
       '.mocharc.json',
       '.nvmrc',
     ],
-    ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'docs'],
+    ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md'],
     ...['bench', 'examples', 'migrations', 'src', 'test'],
     ...['biome.json', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
     ...['coverage', 'dist', 'node_modules'], // made, and ignored by git
