@@ -29,12 +29,12 @@ const insteadOf = (n: Names): string => {
 };
 
 /** The reader's call with a table's name in it. */
-const called = (n: Names, table: Names[string]): string =>
-  n.call === 'annotate'
-    ? `await annotate(knex, '${table}', { … })`
-    : n.call === 'types'
-      ? `npx oubli types ${table}`
-      : `await ${n.call}('${table}'${n.call === 'unprotect' ? ", { because: 'say why' }" : ''})`;
+const called = (n: Names, table: Names[string]): string => {
+  if (n.call === 'annotate') return `await annotate(knex, '${table}', { … })`;
+  if (n.call === 'unprotect') return `await unprotect('${table}', { because: 'say why' })`;
+  if (n.call === 'types') return `npx oubli types ${table}`;
+  return `await ${n.call}('${table}')`;
+};
 
 export const texts = {
   // --- annotations -------------------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ export interface Oubli<K extends Knex = Knex> {
    * The way back out: what is sealed in a table, or in some columns of it, is decrypted to the types it was declared with, with an
    * index where it could be searched, and stays personal data that is declared `clear`. What was truncated or made a pseudonym
    * stays as it is. Resumable; called back by a `backfill`. At the end nobody reads or writes the table while it is rewritten
-   * once; meanwhile its columns cannot be searched.
+   * once; meanwhile its columns cannot be searched. A process that has not heard of the end yet, and writes what it sealed, is
+   * refused by the column's type; `bytea` would take it, so stop who writes to a column of that type.
    *
    * @param options.because why whoever reads the database may read them: recorded in the declaration and in the ledger
    * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NOT_PROTECTED, CLEAR_WITHOUT_BECAUSE, TYPE_SHARED, NULL_OF_ERASED, DUPLICATES
@@ -162,9 +163,7 @@ async function converting<Report>(
   const table = tableNamed(seam.catalogue, name, call);
   const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
   const { catalogue, keys, sealer } = seam;
-  try {
-    return await convert({ catalogue, keys, sealer, transaction }, table);
-  } finally {
-    await reload(seam);
-  }
+  const report = await convert({ catalogue, keys, sealer, transaction }, table).finally(() => seam.schemaChanged());
+  await seam.refresh();
+  return report;
 }

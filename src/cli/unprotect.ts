@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { ConfigurationError } from '../errors';
-import { type DatabaseOptions, keysOption, urlOption, withInstance } from './database';
+import { type DatabaseOptions, keysOption, requiredUrl, urlOption, withInstance } from './database';
 import { loadOption } from './load';
 import { progressView } from './progress';
 
@@ -27,6 +27,7 @@ export function unprotectVerb(): Command {
 }
 
 async function unprotect(table: string, columns: string[], options: Options): Promise<void> {
+  requiredUrl(options.url, 'unprotect');
   const what = columns.length > 0 ? columns.join(', ') : 'all its protected columns';
   console.log(`${table}: ${what} will be readable to whoever reads the database, its backups and its WAL.`);
   if ((await answer(`Type the name of the table to go on: `)) !== table)

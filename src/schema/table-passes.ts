@@ -8,6 +8,7 @@ import { Throttle } from './throttle';
 
 /** Blocks of the table per transaction: some 1,000 rows. */
 const BLOCKS = 16;
+const ATTEMPTS = 5;
 
 /** A part of the table that has rows of its own: the table itself, a partition, or what inherits from it. */
 export interface TableFile {
@@ -104,9 +105,19 @@ export class TablePasses {
     return this.total - before;
   }
 
-  private async convert(file: TableFile, from: number): Promise<void> {
+  /** Again where PostgreSQL broke a deadlock with the application at our cost: the rows of the chunk are as they were. */
+  private async convert(file: TableFile, from: number, attempt = 1): Promise<void> {
     const work = (): Promise<number> =>
       this.transaction((connection) => this.chunk(connection, file, from, from + BLOCKS));
-    this.total += await this.throttle.after(work);
+    try {
+      this.total += await this.throttle.after(work);
+    } catch (error) {
+      if (!isDeadlock(error) || attempt === ATTEMPTS) throw error;
+      await this.convert(file, from, attempt + 1);
+    }
   }
+}
+
+function isDeadlock(error: unknown): boolean {
+  return (error as { code?: string }).code === '40P01';
 }

@@ -1,8 +1,12 @@
 /** A table with rows on its way to being sealed: what `oubli backfill` does to it, what may happen meanwhile, and what is left. */
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { AnnotationError, annotate, install, type Progress, SCHEMA_VERSION } from '../../src';
 import { runOubli, startOubli } from '../support/cli';
+import { testServerUrl } from '../support/postgres';
 import { expectFix, refusalOf } from '../support/refusals';
 import { until } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
@@ -161,6 +165,18 @@ describe('A table in transition', function () {
     );
     expect(read).to.deep.equal({ ...expected, ...written });
     expect(await db('people').where({ email: '1500@EXAMPLE.org' }).pluck('id')).to.deep.equal([1500]);
+  });
+
+  it('takes little memory to seal, and the same script measures a million rows: npm run torture', async () => {
+    const script = path.join(__dirname, '..', 'torture', 'backfill.ts');
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['-r', 'ts-node/register', script, '10000', 'src/cli/main.ts'],
+      {
+        env: { ...process.env, DATABASE_URL: testServerUrl() },
+      },
+    );
+    expect(JSON.parse(stdout)).to.include({ people: 10_000 }).and.to.have.property('megabytes').below(300);
   });
 
   it('goes back out by the command line only when the name of the table is typed', async () => {
