@@ -94,7 +94,7 @@ function planOf(connection: Connection, sql: string): Promise<PlanNode | undefin
   return describe(connection, sql)
     .then(() => connection.query(`explain (generic_plan, verbose, format json) ${sql}`))
     .then(
-      ({ rows }) => (rows[0] as Explained | undefined)?.['QUERY PLAN'][0].Plan,
+      ({ rows }) => (rows[0] as unknown as Explained | undefined)?.['QUERY PLAN'][0].Plan,
       () => undefined,
     );
 }
