@@ -9,7 +9,9 @@ import { isWatched, mentionsTable } from './watched-names';
 /** text, varchar, and arrays of them. */
 const TEXTS = new Set([25, 1043, 1009, 1015]);
 const CAST = '(?:text|varchar|character varying|citext)';
-const COMPARED = '[\\s)]*(?:[=<>~]|!=|!~|(?:not\\s+)?(?:in|like|ilike|similar|between)\\b)';
+const MATCHED = '(?:=|(?:not\\s+)?(?:in|like|ilike|similar)\\b)';
+/** Inside a function, as in `lower(…) like`, or by itself; `position(… in …) > 0` looks for text in ciphertext on purpose. */
+const COMPARED = `\\s*(?:\\)\\s*${MATCHED}|${MATCHED}|[<>~]|!=|!~|between\\b)`;
 
 const patterns = new WeakMap<Column, RegExp>();
 
