@@ -24,16 +24,22 @@ async function installOnly(knex: Knex): Promise<void> {
 }
 
 describe('A table in transition', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
+  /** Ends what a test that failed left running, or holding a row. */
+  let cleanUp: (() => Promise<unknown>)[];
   beforeEach(async () => {
+    cleanUp = [];
     world = await createWorld({ migrate: installOnly });
     await sql(`create table people (id int primary key, left_on date, name text, email text) with (autovacuum_enabled = off);
       alter table people alter column name set statistics 55;
       insert into people select n, null, 'Canary ' || n || repeat(' x', 40), n || '@example.org'
         from generate_series(1, ${PEOPLE}) n`);
   });
-  afterEach(() => world.end());
+  afterEach(async () => {
+    for (const clean of cleanUp) await clean();
+    await world.end();
+  });
 
   const sql = (text: string): Promise<{ rows: Record<string, unknown>[] }> =>
     world.plain.raw(text.replaceAll('?', '\\?')).then((answer) => answer);
@@ -129,16 +135,23 @@ describe('A table in transition', function () {
   it('survives a backfill that is killed, and an application that goes on writing, and ends without plaintext', async () => {
     await declare();
     const writer = startWriter(world.url, world.keyFile, PEOPLE);
+    cleanUp.push(writer.kill);
     await writer.writing;
     const holding = await world.plain.transaction();
+    cleanUp.push(async () => holding.isCompleted() || holding.rollback());
     const held = await holding.raw('select pg_backend_pid() as pid from people where id = ? for update', [PEOPLE / 2]);
     const killed = startOubli(backfillArgs(), { env: settings() });
-    await until('the backfill has come to the row that is held', async () => {
-      const { rows } = await world.plain.raw('select from pg_stat_activity where ? = any(pg_blocking_pids(pid))', [
-        held.rows[0].pid,
-      ]);
-      return rows.length > 0;
-    });
+    cleanUp.push(killed.kill);
+    await until(
+      'the backfill has come to the row that is held',
+      async () => {
+        const { rows } = await world.plain.raw('select from pg_stat_activity where ? = any(pg_blocking_pids(pid))', [
+          held.rows[0].pid,
+        ]);
+        return rows.length > 0;
+      },
+      90,
+    );
     await killed.kill();
     await holding.rollback();
     const even = await world.plain('people').whereIn('id', [2, PEOPLE]).orderBy('id').pluck('name');

@@ -13,6 +13,7 @@ export interface Writer {
   readonly writing: Promise<void>;
   /** Ends it. @returns the names it wrote, by id */
   stop(): Promise<Record<string, string>>;
+  kill(): Promise<void>;
 }
 
 export function startWriter(url: string, keyFile: string, people: number): Writer {
@@ -36,7 +37,11 @@ export function startWriter(url: string, keyFile: string, people: number): Write
     await ended;
     return JSON.parse(text.slice(text.indexOf('{')));
   };
-  return { writing, stop };
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return { writing, stop, kill };
 }
 
 async function run([url = '', file = '', people = '1']: string[]): Promise<void> {
