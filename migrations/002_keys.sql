@@ -48,14 +48,15 @@ create table oubli.fence (
 create index on oubli.fence (subject_reference);
 create index on oubli.fence (fingerprint);
 
-create function oubli.refuse_fenced_key() returns trigger
+create function oubli.refuse_fenced_keys() returns trigger
 language plpgsql as $$
 begin
-  if exists (select from oubli.fence f where f.key_id = new.key_id or f.fingerprint = new.fingerprint) then
+  if exists (select from written w join oubli.fence f on f.key_id = w.key_id)
+    or exists (select from written w join oubli.fence f on f.fingerprint = w.fingerprint) then
     raise exception 'oubli: this subject key was destroyed and is refused for ever' using errcode = 'OU002';
   end if;
-  return new;
+  return null;
 end $$;
-create trigger fenced before insert on oubli.subject_key
-  for each row execute function oubli.refuse_fenced_key();
+create trigger fenced after insert on oubli.subject_key referencing new table as written
+  for each statement execute function oubli.refuse_fenced_keys();
 alter table oubli.subject_key enable always trigger fenced;
