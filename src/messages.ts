@@ -678,7 +678,7 @@ export const texts = {
   },
   SEALED_IN_TEXT: {
     says: (n) =>
-      `${place(n)} came back sealed inside a longer text (a whole row, string_agg, ||, format): there it cannot be opened`,
+      `${place(n)} stands sealed inside a longer text (a whole row, string_agg, ||, format, encode): there it cannot be opened`,
     fix: (n) => `select ${n.column} as a column of its own, or in an array or JSON of whole values`,
   },
   PLACEHOLDER_SENT: {

@@ -1,19 +1,22 @@
 /**
- * For test runs: finds statements that sort, group, deduplicate or unite by a sealed column. The builder refuses those by name, but
+ * For test runs: finds statements that sort, group, deduplicate, unite or compare by ciphertext. The builder refuses those by name, but
  * nobody reads raw text; the planner does. Each text is planned once, never carried out (`EXPLAIN (GENERIC_PLAN)`, PostgreSQL
- * manual, from version 16 on), and the plan's sort and group keys are compared with the sealed columns.
+ * manual, from version 16 on), and its keys and conditions are compared with the sealed columns.
  */
 import type { Knex } from 'knex';
 import { ConfigurationError } from '../errors';
 import { describe } from '../knex/describe';
 import { type Connection, internalsOf } from '../knex/internals';
-import { type PlanNode, sealedKeys } from './plan-keys';
+import type { PlanNode, SealedColumn } from '../knex/plan';
+import { blindComparisons } from '../knex/plan-comparisons';
+import { FIRST_GENERIC, PLANNED, planOf as planned, versionOf } from '../knex/planned';
+import { sealedKeys } from './plan-keys';
 
 /** A sealed column by whose ciphertext a statement would order or compare. */
 export interface RawFinding {
   readonly table: string;
   readonly column: string;
-  /** What the plan does with it: `Sort`, `Aggregate`, `SetOp` … */
+  /** What the plan does with it: `Sort`, `Aggregate`, `SetOp`, `Comparison`, `::text` … */
   readonly by: string;
   /** The statement's text, with `$1` in place of its parameters. */
   readonly sql: string;
@@ -31,15 +34,8 @@ export interface RawLint {
   stop(): void;
 }
 
-interface Explained {
-  readonly 'QUERY PLAN': readonly [{ readonly Plan: PlanNode }];
-}
-
-const PLANNED = /^\s*\(*\s*(select|with|insert|update|delete|merge|values)\b/i;
-const FIRST_VERSION = 160_000;
-
 const SEALED = `
-select n.nspname as schema, c.relname as table, a.attname as column
+select n.nspname as schema, c.relname as table, a.attname as column, e.id as element, e.protect
 from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
 join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where e.protect <> 'truncate-ip' and not a.attisdropped`;
@@ -72,29 +68,30 @@ async function onConnection<T>(db: Knex, work: (connection: Connection) => Promi
 }
 
 async function planAll(connection: Connection, texts: Set<string>, unplanned: string[]): Promise<RawFinding[]> {
-  const [server] = (await connection.query(`select current_setting('server_version_num')::int as version`)).rows;
-  if (Number(server?.version) < FIRST_VERSION) throw new ConfigurationError('LINT_NEEDS_16');
-  const sealed = (await connection.query(SEALED)).rows.map(({ schema, table, column }) => ({
-    schema: String(schema),
-    table: String(table),
-    column: String(column),
-  }));
+  if ((await versionOf(connection)) < FIRST_GENERIC) throw new ConfigurationError('LINT_NEEDS_16');
+  const sealed = (await connection.query(SEALED)).rows as unknown as SealedColumn[];
   const findings: RawFinding[] = [];
   for (const sql of texts) {
     const plan = await planOf(connection, sql);
-    if (plan) findings.push(...sealedKeys(plan, sealed).map((key) => ({ ...key, sql })));
+    if (plan) findings.push(...findingsIn(plan, sealed).map((finding) => ({ ...finding, sql })));
     else unplanned.push(sql);
   }
   texts.clear();
   return findings;
 }
 
+function findingsIn(plan: PlanNode, sealed: readonly SealedColumn[]): Omit<RawFinding, 'sql'>[] {
+  const compared = blindComparisons(plan, sealed).map(({ table, column, operator }) => ({
+    table,
+    column,
+    by: operator ?? 'Comparison',
+  }));
+  return [...sealedKeys(plan, sealed), ...compared];
+}
+
 /** Described first, which takes one statement and no more: of a text of several, all after the first would be carried out. */
 function planOf(connection: Connection, sql: string): Promise<PlanNode | undefined> {
   return describe(connection, sql)
-    .then(() => connection.query(`explain (generic_plan, verbose, format json) ${sql}`))
-    .then(
-      ({ rows }) => (rows[0] as unknown as Explained | undefined)?.['QUERY PLAN'][0].Plan,
-      () => undefined,
-    );
+    .then(() => planned(connection, sql, true))
+    .catch(() => undefined);
 }

@@ -4,7 +4,7 @@
  * the bindings that events, logs and errors see keep their markers.
  */
 
-import { UnsupportedQueryError } from '../errors';
+import { OubliError, UnsupportedQueryError } from '../errors';
 import { classifyParameters } from './classify';
 import { translated } from './database-errors';
 import { StatementDescriptions } from './describe';
@@ -12,6 +12,7 @@ import { factsOf } from './frame';
 import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
 import { holdsMarkers, PRINTED } from './marker';
 import { allOrNone, sealForEach } from './narrowed-update';
+import { PlannedComparisons } from './planned';
 import { refuseUnreachable } from './reachable-operators';
 import { sealBindings } from './seal-bindings';
 import type { Seam } from './seam';
@@ -20,6 +21,7 @@ import { WatchedNames } from './watched-names';
 
 export class Outgoing {
   private readonly descriptions = new StatementDescriptions();
+  private readonly comparisons = new PlannedComparisons();
   /** What is really sent, by statement: once, or once for each person of an update. */
   private readonly sealed = new WeakMap<CompiledQuery, unknown[][]>();
 
@@ -75,10 +77,16 @@ export class Outgoing {
   private async classify(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
     const facts = factsOf(query);
     const { catalogue } = this.seam;
-    if (facts && query.sql && !catalogue.isEmpty) await refuseUnreachable(catalogue, connection, query.sql, facts);
-    if (!facts || !needsDescription(query, facts, catalogue)) return;
+    if (!facts || !query.sql || catalogue.isEmpty || !(facts.describe || facts.opaque)) return;
+    await refuseUnreachable(catalogue, connection, query.sql, facts);
+    if (needsDescription(query, facts, catalogue)) await this.describe(client, connection, query);
+    if (this.comparisons.concerns(catalogue, query.sql)) await this.compare(client, connection, query);
     facts.describe = false;
     facts.opaque = false;
+  }
+
+  private async describe(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
+    const { catalogue } = this.seam;
     const names = WatchedNames.of(catalogue);
     const watched = names.mentions(query.sql);
     const types = await this.typesOf(client, connection, query, watched, !names.ambiguous);
@@ -98,10 +106,25 @@ export class Outgoing {
       return await this.descriptions.parameterTypes(connection, sql, this.seam.catalogue, remember);
     } catch (error) {
       if (!watched) return undefined;
-      const failure = translated(error, this.seam, true) as Error;
-      failure.message = `${query.sql} - ${failure.message}`;
-      client.emit('query-error', failure, query);
-      throw failure;
+      throw this.announced(client, query, error);
     }
+  }
+
+  private async compare(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
+    const sql = client.positionBindings(query.sql);
+    try {
+      await this.comparisons.refuse(this.seam.catalogue, connection, sql, query.sql, query.bindings?.length ?? 0);
+    } catch (error) {
+      if (error instanceof OubliError) throw error;
+      throw this.announced(client, query, error);
+    }
+  }
+
+  /** What PostgreSQL says of a statement before it is sent, as Knex would have told it afterwards. */
+  private announced(client: InternalClient, query: CompiledQuery, error: unknown): Error {
+    const failure = translated(error, this.seam, true) as Error;
+    failure.message = `${query.sql} - ${failure.message}`;
+    client.emit('query-error', failure, query);
+    return failure;
   }
 }

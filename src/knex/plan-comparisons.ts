@@ -1,0 +1,155 @@
+/**
+ * Comparisons in a plan that look at ciphertext: the bytes of a sealed column against those of another one, whose blind indexes have
+ * another key, or its text against anything. PostgreSQL finds nothing wrong with them, and they match nothing. Comparisons by
+ * blind index read `SUBSTRING((email)::bytea FROM 9 FOR 16)` here, and are none of these. Pure: the plan is data.
+ */
+import { COLUMN, columnsMeant, nodesOf, type PlanNode, type SealedColumn } from './plan';
+
+export interface BlindComparison {
+  readonly table: string;
+  readonly column: string;
+  /** What compares bytes or text of ciphertext; undefined where another sealed column is on the other side. */
+  readonly operator: string | undefined;
+}
+
+/** @returns each sealed column that is compared by something else than its blind index, or encoded */
+export function blindComparisons(plan: PlanNode, sealed: readonly SealedColumn[]): BlindComparison[] {
+  const nodes = nodesOf(plan);
+  const meant = (written: string, node: PlanNode): readonly SealedColumn[] =>
+    columnsMeant(written, written.includes('.') || !node['Relation Name'] ? nodes : [node], sealed);
+  const found = nodes.flatMap((node) =>
+    expressionsOf(node).flatMap((expression) => blindIn(masked(expression), (written) => meant(written, node))),
+  );
+  return [...new Map(found.map((each) => [`${each.table}.${each.column} ${each.operator}`, each])).values()];
+}
+
+type Meant = (written: string) => readonly SealedColumn[];
+
+function expressionsOf(node: PlanNode): string[] {
+  return Object.entries(node).flatMap(([key, value]) =>
+    key === 'Plans'
+      ? []
+      : [value].flat().filter((each): each is string => typeof each === 'string' && IS_MORE.test(each)),
+  );
+}
+
+/** A name alone compares nothing. */
+const IS_MORE = /[( ]/;
+const ENVELOPE = "'\\xa70b01";
+
+/** Nothing that stands in a literal is code; of one that can be a sealed value, so much is kept. */
+function masked(expression: string): string {
+  return expression.replace(/'(?:[^']|'')*'/g, (literal) => (literal.startsWith(ENVELOPE) ? `${ENVELOPE}'` : `''`));
+}
+
+function blindIn(expression: string, meant: Meant): BlindComparison[] {
+  return [
+    ...comparedIn(expression).flatMap(([a, b]) => [...blindOperand(a, b, meant), ...blindOperand(b, a, meant)]),
+    ...[...expression.matchAll(ENCODED)].flatMap(([, written = '']) => refused(meant(written), 'encode')),
+  ];
+}
+
+const ENCODED = new RegExp(`\\bencode\\(\\(*(${COLUMN})\\)*(?:::bytea)?\\)*,`, 'g');
+const OPERATOR = / (?:=|<>|<=?|>=?|!?~~?\*?|IS (?:NOT )?DISTINCT FROM|\^@) /g;
+
+/** Both sides of every comparison. PostgreSQL puts each into brackets of its own (ruleutils.c), but not `nullif` and `case`. */
+function comparedIn(expression: string): [string, string][] {
+  const compared = [...expression.matchAll(OPERATOR)].flatMap(({ 0: { length }, index }): [string, string][] =>
+    pairs(
+      expression.slice(openAt(expression, index) + 1, index),
+      expression.slice(index + length, closeAt(expression, index + length)),
+    ),
+  );
+  const nullif = [...expression.matchAll(/\b(?:NULLIF|starts_with)\(/g)].flatMap(({ 0: { length }, index }) => {
+    const [a = '', b = ''] = listed(expression.slice(index + length, closeAt(expression, index + length)));
+    return [[a, b] as [string, string]];
+  });
+  const cases = [...expression.matchAll(CASE)].map(([, a, b]): [string, string] => [`(${a})::bytea`, `(${b})::bytea`]);
+  return [...compared, ...nullif, ...cases];
+}
+
+const CASE = new RegExp(`\\bCASE (${COLUMN}) WHEN (${COLUMN}) `, 'g');
+
+/** Rows are compared member by member. */
+function pairs(a: string, b: string): [string, string][] {
+  const [x, y] = [membersOf(a), membersOf(b)];
+  return x.map((member, place) => [member, y[place] ?? '']);
+}
+
+function membersOf(operand: string): string[] {
+  return operand.startsWith('ROW(') ? listed(operand.slice(4, -1)) : [operand];
+}
+
+function listed(text: string): string[] {
+  const parts: string[] = [];
+  let [depth, from] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    depth += depthOf(text[at]);
+    if (text[at] !== ',' || depth > 0) continue;
+    parts.push(text.slice(from, at).trim());
+    from = at + 1;
+  }
+  return [...parts, text.slice(from).trim()];
+}
+
+/** The bracket that is open at a place, looking back. */
+function openAt(text: string, place: number): number {
+  let depth = 0;
+  let at = place - 1;
+  for (; at >= 0 && depth <= 0; at--) depth += depthOf(text[at]);
+  return depth > 0 ? at + 1 : -1;
+}
+
+function closeAt(text: string, place: number): number {
+  let depth = 0;
+  for (let at = place; at < text.length; at++) {
+    depth += depthOf(text[at]);
+    if (depth < 0) return at;
+  }
+  return text.length;
+}
+
+function depthOf(character: string | undefined): number {
+  return character === '(' ? 1 : character === ')' ? -1 : 0;
+}
+
+const BYTES = new RegExp(`^\\((${COLUMN})\\)::bytea$`);
+/** Cast, perhaps several times over, and folded, as `lower(email::text)`. */
+const FOLDING = '(?:lower|upper|initcap|btrim|ltrim|rtrim|"?left"?|"?right"?|unaccent|replace|reverse|TRIM)';
+const TEXT = new RegExp(
+  `^(?:${FOLDING}\\((?:(?:BOTH|LEADING|TRAILING) FROM )?)*\\(+(${COLUMN})\\)+::(text|character varying|character|bpchar|citext)\\b`,
+);
+const MADE_BYTES = /::bytea(?:\[\])?\)*$/;
+const ENVELOPE_LITERAL = `${ENVELOPE}'::bytea`;
+
+function blindOperand(operand: string, other: string, meant: Meant): BlindComparison[] {
+  const [, bytes] = BYTES.exec(operand) ?? [];
+  if (bytes) return blindBytes(meant(bytes), other, meant);
+  const [, text, type] = TEXT.exec(operand) ?? [];
+  return text ? blindText(meant(text), other, `::${type}`, meant) : [];
+}
+
+function blindBytes(columns: readonly SealedColumn[], other: string, meant: Meant): BlindComparison[] {
+  if (/^''::bytea$/.test(other)) return refused(columns, '::bytea');
+  // bytes of a parameter are looked at when they are bound, and a column of plain bytes was asked for by a cast
+  if (!MADE_BYTES.test(other) || other === ENVELOPE_LITERAL || /^\(\$\d+\)/.test(other)) return [];
+  const [, written] = BYTES.exec(other) ?? [];
+  return isOneElement(columns, written ? meant(written) : []) ? [] : refused(columns, undefined);
+}
+
+/** A pseudonym is a text by itself: it is compared with texts, and with pseudonyms that were made for the same purpose. */
+function blindText(columns: readonly SealedColumn[], other: string, cast: string, meant: Meant): BlindComparison[] {
+  const sealed = columns.filter(({ protect }) => protect === 'encrypt');
+  if (sealed.length > 0) return refused(sealed, cast);
+  const [, written] = TEXT.exec(other) ?? [];
+  const others = written ? meant(written) : [];
+  return others.length === 0 || isOneElement(columns, others) ? [] : refused(columns, undefined);
+}
+
+function isOneElement(columns: readonly SealedColumn[], others: readonly SealedColumn[]): boolean {
+  return columns.some(({ element }) => others.some((other) => other.element === element));
+}
+
+function refused(columns: readonly SealedColumn[], operator: string | undefined): BlindComparison[] {
+  return columns.slice(0, 1).map(({ table, column }) => ({ table, column, operator }));
+}
