@@ -1,12 +1,13 @@
 /**
- * A sub-select as the operand of a protected column: blind index against blind index where both are columns of one element, kept
+ * A sub-select as the operand of a protected column: blind index against blind index where both share an index key, kept
  * address against kept address. Anything else a sub-select gives is no value that was sealed alike, and is refused by name.
  */
+import type { Element } from '../catalogue/model';
+import { sharesIndex } from '../catalogue/search';
 import { columnNamed } from './columns';
 import { currentFrame } from './frame';
 import { type InternalBuilder, type InternalCompiler, type Statement, verbatim } from './internals';
 import { EQUALITY, indexExpression } from './predicates';
-import type { Resolved } from './scope';
 import { builderOf, onlyColumn } from './selection';
 
 /** @returns the statement in terms of the index; undefined where the operand is not such a sub-select */
@@ -17,17 +18,18 @@ export function compareWithSubquery(compiler: InternalCompiler, statement: State
   const builder = builderOf(compiler.client, statement.value);
   const scope = builder && currentFrame()?.scope.within(builder);
   const inner = builder && scope && onlyColumn(builder, scope, compiler.client);
-  if (!inner || !isComparable(outer, inner.found)) return undefined;
+  const other = inner?.found.column.element;
+  if (!inner || !other || !isComparable(element, other)) return undefined;
   if (element.protect === 'truncate-ip') return { ...statement, value: builder };
   return {
     ...statement,
     column: verbatim(indexExpression(compiler, { ...outer, element }, statement.column)),
-    value: listing(builder, indexExpression(compiler, { ...inner.found, element }, inner.written)),
+    value: listing(builder, indexExpression(compiler, { ...inner.found, element: other }, inner.written)),
   };
 }
 
-function isComparable({ column: { element: a } }: Resolved, { column: { element: b } }: Resolved): boolean {
-  if (a?.protect !== 'truncate-ip' || b?.protect !== 'truncate-ip') return a === b;
+function isComparable(a: Element, b: Element): boolean {
+  if (a.protect !== 'truncate-ip' || b.protect !== 'truncate-ip') return sharesIndex(a, b);
   return a.v4 === b.v4 && a.v6 === b.v6 && a.declaredOid === b.declaredOid;
 }
 

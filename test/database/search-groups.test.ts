@@ -104,6 +104,27 @@ describe('Columns of one search group', () => {
       /letters_recipient_blind/,
     ],
     [
+      'whereIn with a sub-query',
+      () =>
+        world.db('members').whereIn('email', world.db('letters').select('recipient').where('id', 1)).select('email'),
+      /members_email_blind/,
+    ],
+    [
+      'whereIn with a function, against the index of the other',
+      () =>
+        world
+          .db('letters as l')
+          .whereIn('l.recipient', (qb) => qb.from('members as m').select('m.email').where('m.id', 2))
+          .join('members as o', 'o.email', 'l.recipient')
+          .select('o.email'),
+      /letters_recipient_blind/,
+    ],
+    [
+      'an equality with a sub-query',
+      () => world.db('members').where('email', world.db('letters').select('recipient').where('id', 1)).select('email'),
+      /members_email_blind/,
+    ],
+    [
       'a join in raw SQL',
       () => world.db.raw('select m.email from letters l join members m on l.recipient = m.email where l.id = ?', [1]),
       /members_email_blind/,
@@ -144,6 +165,33 @@ describe('Columns of one search group', () => {
       'select count(*) as n from letters l join members m on l.recipient <> m.email where l.id = 1',
     );
     expect(rows).to.deep.equal([{ n: String(PEOPLE - 1) }]);
+  });
+
+  it('a sub-query compares as SQL does: NULL is unknown, and one in the list of NOT IN leaves no row', async () => {
+    const { db } = world;
+    const owned = db('letters').select('recipient').whereIn('id', [1, 2]);
+    const others = db('members').whereNotIn('email', owned.clone()).count('* as n').first();
+    expect(await others).to.deep.equal({ n: String(PEOPLE - 2) });
+    const [nobody] = await db('members').insert({ backup: 'x@example.org' }).returning('id');
+    const mail = await db('shop.orders').insert({ member_id: nobody.id, mail: null }).returning('id');
+    expect(await db('members').whereIn('email', owned.clone()).pluck('id')).to.have.length(2);
+    expect(await db('members').whereNull('email').whereNotIn('email', owned.clone()).pluck('id')).to.deep.equal([]);
+    const withNull = db('members').whereNotIn('email', db('shop.orders').select('mail'));
+    expect(await withNull.pluck('id')).to.deep.equal([]);
+    const without = db('members').whereNotIn('email', db('shop.orders').select('mail').whereNotNull('mail'));
+    expect(await without.pluck('id')).to.have.length(PEOPLE - 1);
+    await db('shop.orders').where(mail[0]).del();
+    await db('members').where(nobody).del();
+  });
+
+  it('a sub-query of another group, or of none, is refused by name', async () => {
+    const { db } = world;
+    for (const query of [
+      db('members').whereIn('backup', db('letters').select('recipient')),
+      db('letters').whereIn('recipient', db('members').select('backup')),
+      db('members').whereIn('email', db('letters').select('member_id')),
+    ])
+      expect((await failureOf(() => query)).code).to.equal('SUBQUERY_OPERAND');
   });
 
   it('have equal blind indexes for equal values, and a column outside of it has others', async () => {
