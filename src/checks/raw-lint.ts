@@ -35,7 +35,8 @@ export interface RawLint {
 }
 
 const SEALED = `
-select n.nspname as schema, c.relname as table, a.attname as column, e.id as element, e.protect
+select n.nspname as schema, c.relname as table, a.attname as column, e.id as element, e.protect,
+       e.compound is not null as compound
 from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid
 join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where e.protect <> 'truncate-ip' and not a.attisdropped`;

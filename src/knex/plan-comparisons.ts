@@ -8,7 +8,8 @@ import { COLUMN, columnsMeant, nodesOf, type PlanNode, type SealedColumn } from 
 export interface BlindComparison {
   readonly table: string;
   readonly column: string;
-  /** What compares bytes or text of ciphertext; undefined where another sealed column is on the other side. */
+  readonly code: 'COLUMN_COMPARE' | 'COMPOUND_ALONE' | 'OPERATOR' | 'SEALED_IN_TEXT';
+  /** What shows ciphertext as text or bytes; undefined where another sealed column is on the other side. */
   readonly operator: string | undefined;
 }
 
@@ -45,7 +46,9 @@ function masked(expression: string): string {
 function blindIn(expression: string, meant: Meant): BlindComparison[] {
   return [
     ...comparedIn(expression).flatMap(([a, b]) => [...blindOperand(a, b, meant), ...blindOperand(b, a, meant)]),
-    ...[...expression.matchAll(ENCODED)].flatMap(([, written = '']) => refused(meant(written), 'encode')),
+    ...[...expression.matchAll(ENCODED)].flatMap(([, written = '']) =>
+      refused(meant(written), 'SEALED_IN_TEXT', 'encode'),
+    ),
   ];
 }
 
@@ -113,6 +116,8 @@ function depthOf(character: string | undefined): number {
   return character === '(' ? 1 : character === ')' ? -1 : 0;
 }
 
+/** What our operators make of a column, as the manual's section 9.5 spells it and as a function. */
+const INDEX = new RegExp(`^(?:SUBSTRING|"substring")\\(\\((${COLUMN})\\)::bytea(?: FROM 9 FOR 16|, 9, 16)\\)$`);
 const BYTES = new RegExp(`^\\((${COLUMN})\\)::bytea$`);
 /** Cast, perhaps several times over, and folded, as `lower(email::text)`. */
 const FOLDING = '(?:lower|upper|initcap|btrim|ltrim|rtrim|"?left"?|"?right"?|unaccent|replace|reverse|TRIM)';
@@ -125,31 +130,41 @@ const ENVELOPE_LITERAL = `${ENVELOPE}'::bytea`;
 function blindOperand(operand: string, other: string, meant: Meant): BlindComparison[] {
   const [, bytes] = BYTES.exec(operand) ?? [];
   if (bytes) return blindBytes(meant(bytes), other, meant);
+  const [, indexed] = INDEX.exec(operand) ?? [];
+  if (indexed && INDEX.test(other))
+    return refused(
+      meant(indexed).filter(({ compound }) => compound),
+      'COMPOUND_ALONE',
+    );
   const [, text, type] = TEXT.exec(operand) ?? [];
   return text ? blindText(meant(text), other, `::${type}`, meant) : [];
 }
 
 function blindBytes(columns: readonly SealedColumn[], other: string, meant: Meant): BlindComparison[] {
-  if (/^''::bytea$/.test(other)) return refused(columns, '::bytea');
+  if (/^''::bytea$/.test(other)) return refused(columns, 'OPERATOR', '::bytea');
   // bytes of a parameter are looked at when they are bound, and a column of plain bytes was asked for by a cast
   if (!MADE_BYTES.test(other) || other === ENVELOPE_LITERAL || /^\(\$\d+\)/.test(other)) return [];
   const [, written] = BYTES.exec(other) ?? [];
-  return isOneElement(columns, written ? meant(written) : []) ? [] : refused(columns, undefined);
+  return isOneElement(columns, written ? meant(written) : []) ? [] : refused(columns, 'COLUMN_COMPARE');
 }
 
 /** A pseudonym is a text by itself: it is compared with texts, and with pseudonyms that were made for the same purpose. */
 function blindText(columns: readonly SealedColumn[], other: string, cast: string, meant: Meant): BlindComparison[] {
   const sealed = columns.filter(({ protect }) => protect === 'encrypt');
-  if (sealed.length > 0) return refused(sealed, cast);
+  if (sealed.length > 0) return refused(sealed, 'OPERATOR', cast);
   const [, written] = TEXT.exec(other) ?? [];
   const others = written ? meant(written) : [];
-  return others.length === 0 || isOneElement(columns, others) ? [] : refused(columns, undefined);
+  return others.length === 0 || isOneElement(columns, others) ? [] : refused(columns, 'COLUMN_COMPARE');
 }
 
 function isOneElement(columns: readonly SealedColumn[], others: readonly SealedColumn[]): boolean {
   return columns.some(({ element }) => others.some((other) => other.element === element));
 }
 
-function refused(columns: readonly SealedColumn[], operator: string | undefined): BlindComparison[] {
-  return columns.slice(0, 1).map(({ table, column }) => ({ table, column, operator }));
+function refused(
+  columns: readonly SealedColumn[],
+  code: BlindComparison['code'],
+  operator?: string,
+): BlindComparison[] {
+  return columns.slice(0, 1).map(({ table, column }) => ({ table, column, code, operator }));
 }

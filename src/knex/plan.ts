@@ -26,6 +26,8 @@ export interface SealedColumn {
   /** The element's number: values of two columns that have one element have one index key. */
   readonly element: number;
   readonly protect: Element['protect'];
+  /** Whether the index in its values is that of several columns together. */
+  readonly compound: boolean;
 }
 
 export function nodesOf(node: PlanNode): PlanNode[] {

@@ -34,7 +34,7 @@ export class PlannedComparisons {
   /**
    * @param sql with `$1` in place of its parameters
    * @param text the same, as it was asked about
-   * @throws UnsupportedQueryError COLUMN_COMPARE, OPERATOR or SEALED_IN_TEXT; and what PostgreSQL says of the statement
+   * @throws UnsupportedQueryError COLUMN_COMPARE, COMPOUND_ALONE, OPERATOR or SEALED_IN_TEXT; and what PostgreSQL says of the statement
    */
   async refuse(
     catalogue: Catalogue,
@@ -47,7 +47,7 @@ export class PlannedComparisons {
     if (parameters > 0 && (this.version ?? 0) < FIRST_GENERIC) return;
     const plan = await planOf(connection, sql, parameters > 0);
     const [found] = blindComparisons(plan, sealedColumns(catalogue));
-    if (found) throw refusal(found);
+    if (found) throw refusal(catalogue, found);
     // a text may mean another table in another session
     if (!WatchedNames.of(catalogue).ambiguous) this.remember(catalogue, text);
   }
@@ -111,6 +111,7 @@ function sealedColumns(catalogue: Catalogue): readonly SealedColumn[] {
         column: name,
         element: element.id,
         protect: element.protect,
+        compound: element.compound !== undefined,
       })),
     );
     sealedOf.set(catalogue, sealed);
@@ -129,9 +130,13 @@ function sealedIn({ columns }: Table): Sealed[] {
   );
 }
 
-function refusal({ table, column, operator }: BlindComparison): UnsupportedQueryError {
-  const code = operator === 'encode' ? 'SEALED_IN_TEXT' : operator ? 'OPERATOR' : 'COLUMN_COMPARE';
-  return new UnsupportedQueryError(code, { table, column, operator });
+function refusal(catalogue: Catalogue, { table, column, code, operator }: BlindComparison): UnsupportedQueryError {
+  const carrier = catalogue.named(table).find(({ columns }) => columns.get(column)?.element?.compound);
+  const others = carrier?.columns
+    .get(column)
+    ?.element?.compound?.map((member) => member.column)
+    .join(', ');
+  return new UnsupportedQueryError(code, { table, column, operator, others });
 }
 
 /** Of several statements the first would be planned and the others carried out. */
@@ -153,5 +158,8 @@ function isBlind(catalogue: Catalogue, sql: string): boolean {
     .filter(({ name }) => mentionsTable(sql, name))
     .flatMap((table) => sealedIn(table).filter(({ name }) => all || mentionsTable(sql, name)));
   if (SHOWN.test(sql) && sealed.length > 0) return true;
-  return compared && sealed.some(({ element }) => sealed.some((other) => !sharesIndex(element, other.element)));
+  return (
+    compared &&
+    sealed.some(({ element }) => sealed.some((other) => element.compound || !sharesIndex(element, other.element)))
+  );
 }

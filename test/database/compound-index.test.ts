@@ -91,6 +91,17 @@ describe('A compound index', () => {
     expect(mixed.code).to.equal('COMPOUND_ALONE');
   });
 
+  it('is not what raw SQL means that compares one of its columns with itself', async () => {
+    const sql = 'select p.id, q.id as other from patients p left join patients q on p.name = q.name';
+    const error = await failureOf(() => world.db.raw(sql));
+    expect(error.code).to.equal('COMPOUND_ALONE');
+    expect(error.message).to.contain('born, city');
+    const { rows } = await world.db.raw(
+      'select p.id from patients p join patients q on p.city = q.city where p.id = 1',
+    );
+    expect(rows).to.deep.equal([{ id: 1 }]);
+  });
+
   it('tells apart what only joined together would be equal', async () => {
     await world.db('patients').insert([
       { name: 'ab', born: '1900-01-01', city: 'c' },
