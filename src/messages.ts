@@ -453,8 +453,30 @@ export const texts = {
     fix: (n) => `await knex.schema.alterTable('${n.table}', (t) => t.dropColumn('${n.column}'))`,
   },
   NO_DATABASE_URL: {
-    says: () => 'which database? Neither --url nor DATABASE_URL says so',
-    fix: (n) => `npx oubli ${n.verb} --url postgres://user@host/database`,
+    says: () => 'which database? None of --url, --knexfile and DATABASE_URL says so',
+    fix: (n) =>
+      `npx oubli ${n.verb} --url postgres://user@host/database  // or --knexfile ./knexfile.ts --env production`,
+  },
+  TWO_DATABASES: {
+    says: () => 'which database? Both --url and --knexfile say one',
+    fix: (n) => `npx oubli ${n.verb} --knexfile ${n.file}`,
+  },
+  ENV_WITHOUT_KNEXFILE: {
+    says: (n) => `--env ${n.given} names an environment of a knexfile, and none was given`,
+    fix: (n) => `npx oubli ${n.verb} --knexfile ./knexfile.js --env ${n.given}`,
+  },
+  NO_SUCH_KNEXFILE: {
+    says: (n) => `there is no file ${n.file}`,
+    fix: () => '--knexfile ./knexfile.js',
+  },
+  KNEXFILE_LOADER: {
+    says: (n) => `${n.file} is TypeScript, and nothing here reads that`,
+    fix: () =>
+      `npm install --save-dev tsx && export NODE_OPTIONS='--import tsx'  # or Node 22.18 and newer, or ts-node`,
+  },
+  KNEXFILE_ENVIRONMENT: {
+    says: (n) => `${n.file} has no environment '${n.given}', and names no database by itself; it has: ${n.choices}`,
+    fix: (n) => `--knexfile ${n.file} --env ${String(n.choices).split(', ')[0] || 'production'}`,
   },
   BAD_LOAD: {
     says: () => 'the load is a share of the time: above 0, and at most 1',

@@ -85,6 +85,28 @@ describe('the package', function () {
     expect(await answerOf('inside.cjs', inside)).to.equal('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });
 
+  it('reads a knexfile in TypeScript by what the project has for that, and says so where it has nothing', async () => {
+    write('knexfile.ts', `const none: object = {};\nexport default { development: none };`);
+    write('package.json', '{}');
+    const args = [
+      path.join(installed, manifest.bin.oubli),
+      'check',
+      '--knexfile',
+      'knexfile.ts',
+      '--env',
+      'production',
+    ];
+    const said = (): Promise<string> =>
+      run(process.execPath, args, { cwd: consumer }).then(
+        () => 'nothing',
+        ({ stderr }: { stderr: string }) => stderr,
+      );
+    const { typescript } = process.features as { typescript?: unknown };
+    if (!typescript) expect(await said()).to.match(/^oubli: knexfile\.ts is TypeScript, and nothing here reads that/);
+    for (const name of ['ts-node', 'typescript']) link(name);
+    expect(await said()).to.match(/^oubli: knexfile\.ts has no environment 'production'/);
+  });
+
   it('brings its types to ES modules, CommonJS and bundlers', async () => {
     const usage = `
       import { localKeys, oubli } from 'oubli';

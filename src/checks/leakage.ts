@@ -52,12 +52,12 @@ function percent(share: number): string {
 /** `n_distinct` is a number of values, or, below zero, their share of the rows (manual, 53.27). */
 function toLeak({ table, column, rows, distinct, most }: Row): Leak {
   const count = Number(rows);
-  const given = typeof distinct === 'number' && distinct !== 0 ? distinct : undefined;
+  const given = Number(distinct) || undefined;
   return {
     table: String(table),
     column: String(column),
     rows: count,
     values: given === undefined ? undefined : given < 0 ? -given * count : given,
-    most: typeof most === 'number' ? most : undefined,
+    most: most === null ? undefined : Number(most),
   };
 }

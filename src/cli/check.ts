@@ -3,23 +3,22 @@
  * its statistics, never a row of a table.
  */
 import { Command } from 'commander';
-import { Client } from 'pg';
 import { loadCatalogue } from '../catalogue/load';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
 import { type Leak, leaksOf, sayLeak } from '../checks/leakage';
+import type { Queryable } from '../queryable';
 import { verifySchema } from '../schema/install';
-import { requiredUrl, urlOption } from './database';
+import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } from './database';
 
 export function checkVerb(): Command {
-  return new Command('check')
+  return withDatabaseOptions(new Command('check'))
     .description('find columns of personal tables that nobody declared; exit code 1 if there are any')
-    .addOption(urlOption())
     .action(check);
 }
 
-async function check({ url }: { url?: string }): Promise<void> {
-  const { findings, leaks } = await read(requiredUrl(url, 'check'));
+async function check(options: DatabaseOptions): Promise<void> {
+  const { findings, leaks } = await withConnection(await configOf(options, 'check'), read);
   if (leaks.length > 0)
     console.log(['what search shows to whoever reads the database:', ...leaks.map(sayLeak)].join('\n  '));
   for (const finding of findings) console.log(written(finding));
@@ -29,15 +28,9 @@ async function check({ url }: { url?: string }): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function read(url: string): Promise<{ findings: Finding[]; leaks: Leak[] }> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await verifySchema(client);
-    return { findings: undeclaredColumns(await loadCatalogue(client)), leaks: await leaksOf(client) };
-  } finally {
-    await client.end();
-  }
+async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: Leak[] }> {
+  await verifySchema(connection);
+  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks: await leaksOf(connection) };
 }
 
 function written({ says, fix }: Finding): string {

@@ -1,39 +1,42 @@
 /** `oubli types [TABLE…]`: declarations of the tables' rows for Knex, from the database. Reads the schema, never a row of a table. */
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { Command } from 'commander';
-import { Client } from 'pg';
-import { withOwnTypes } from '../own-types';
+import type { Queryable } from '../queryable';
 import { verifySchema } from '../schema/install';
 import { typedTables } from '../schema/read-types';
 import { writtenTypes } from '../schema/written-types';
-import { requiredUrl, urlOption } from './database';
+import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } from './database';
+import { CAMEL_CASE, type Naming, named, namingOf } from './naming';
+
+interface Options extends DatabaseOptions {
+  readonly out?: string;
+  readonly camelCase?: true;
+}
 
 export function typesVerb(): Command {
-  return new Command('types')
+  return withDatabaseOptions(new Command('types'))
     .description("write the row types of the database's tables, for Knex's Tables")
-    .argument('[tables...]', 'only these; all tables and views unless some are named')
+    .argument('[tables...]', "only these, as the database calls them; all but Knex's own unless some are named")
     .option('--out <file>', 'where to write them: src/tables.d.ts; printed unless said otherwise')
-    .addOption(urlOption())
+    .option('--camel-case', "userName for user_name, where the application's mapper does not stand in the knexfile")
     .action(types);
 }
 
-async function types(names: string[], { url, out }: { url?: string; out?: string }): Promise<void> {
-  const text = await typesIn(requiredUrl(url, 'types'), names);
-  if (!out) {
+async function types(names: string[], { out, camelCase, ...options }: Options): Promise<void> {
+  const file = out && path.resolve(out); // before a knexfile changes where we are
+  const config = await configOf(options, 'types');
+  const naming = camelCase ? CAMEL_CASE : namingOf(config);
+  const text = await withConnection(config, (connection) => typesIn(connection, names, naming));
+  if (!file) {
     process.stdout.write(text);
     return;
   }
-  await writeFile(out, text);
+  await writeFile(file, text);
   console.log(`wrote ${out}`);
 }
 
-async function typesIn(url: string, names: readonly string[]): Promise<string> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await verifySchema(client);
-    return writtenTypes(await typedTables(withOwnTypes(client), names));
-  } finally {
-    await client.end();
-  }
+async function typesIn(connection: Queryable, names: readonly string[], naming: Naming): Promise<string> {
+  await verifySchema(connection);
+  return writtenTypes(named(await typedTables(connection, names), naming));
 }

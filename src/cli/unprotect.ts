@@ -2,17 +2,17 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { ConfigurationError } from '../errors';
-import { type DatabaseOptions, keysOption, requiredUrl, urlOption, withInstance } from './database';
+import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
 import { loadOption } from './load';
 import { progressView } from './progress';
 
-interface Options extends DatabaseOptions {
+interface Options extends InstanceOptions {
   readonly because: string;
   readonly load: number;
 }
 
 export function unprotectVerb(): Command {
-  return new Command('unprotect')
+  return withDatabaseOptions(new Command('unprotect'))
     .description('decrypt a table, or some columns of it, back to the types they were declared with')
     .argument('<table>', 'its name, with its schema where several hold one: billing.customers')
     .argument('[columns...]', 'only these; all that are protected unless some are named')
@@ -21,20 +21,19 @@ export function unprotectVerb(): Command {
       'why they may be readable from now on: kept in the declaration and in the ledger',
     )
     .addOption(loadOption())
-    .addOption(urlOption())
     .addOption(keysOption())
     .action(unprotect);
 }
 
 async function unprotect(table: string, columns: string[], options: Options): Promise<void> {
-  requiredUrl(options.url, 'unprotect');
+  const config = await configOf(options, 'unprotect');
   const what = columns.length > 0 ? columns.join(', ') : 'all its protected columns';
   console.log(`${table}: ${what} will be readable to whoever reads the database, its backups and its WAL.`);
   if ((await answer(`Type the name of the table to go on: `)) !== table)
     throw new ConfigurationError('NOT_CONFIRMED', { table });
   const view = progressView('unprotect', process.stderr);
-  const { because, load } = options;
-  const report = await withInstance(options, 'unprotect', (instance) =>
+  const { because, load, keys } = options;
+  const report = await withInstance(config, keys, (instance) =>
     instance.unprotect(table, { columns, because, load, onProgress: view.show }),
   ).finally(view.stop);
   console.log(`${report.table}: ${report.rows} rows decrypted; readable now: ${report.columns.join(', ')}`);

@@ -40,14 +40,32 @@ where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
 group by n.nspname, c.relname order by n.nspname <> 'public', n.nspname, c.relname`;
 
 /**
- * @param names those that are wanted, as in SQL or as in Knex; all where none are named
+ * @param names those that are wanted, as in SQL or as in Knex; where none are named, all but those that Knex keeps for itself
  * @throws AnnotationError NO_SUCH_TABLE
  */
 export async function typedTables(connection: Queryable, names: readonly string[]): Promise<TypedTable[]> {
   const ids: number[] = [];
   for (const name of names) ids.push(await idOf(connection, name));
   const { rows } = await connection.query(TABLES, [names.length > 0 ? ids : null]);
-  return rows.map((row) => row as unknown as TypedTable);
+  const tables = rows.map((row) => row as unknown as TypedTable);
+  return names.length > 0 ? tables : tables.filter((table) => !isKnexOwn(table, tables));
+}
+
+const MIGRATIONS = 'id,name,batch,migration_time';
+const LOCK = 'index,is_locked';
+
+/** The list of migrations and its lock, under whatever name: they go in pairs (knex/lib/migrations/migrate/table-creator.js). */
+function isKnexOwn(table: TypedTable, tables: readonly TypedTable[]): boolean {
+  const lists = tables.filter((each) => each.schema === table.schema && columnsOf(each) === MIGRATIONS);
+  const pairs = lists.flatMap((list) => {
+    const lock = tables.find(({ schema, name }) => schema === list.schema && name === `${list.name}_lock`);
+    return lock && columnsOf(lock) === LOCK ? [list, lock] : [];
+  });
+  return pairs.includes(table);
+}
+
+function columnsOf({ columns }: TypedTable): string {
+  return columns.map(({ name }) => name).join();
 }
 
 async function idOf(connection: Queryable, name: string): Promise<number> {

@@ -142,6 +142,17 @@ describe('oubli types', function () {
     expect(names.filter((name) => name.includes('UsersRow')).length).to.equal(3);
   });
 
+  it("do not speak of Knex's own tables unless they are asked for, and of no others like them", async () => {
+    await world.plain.raw(`create table knex_migrations (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
+      create table knex_migrations_lock (index serial primary key, is_locked int);
+      create schema steps; create table steps.history (id serial, name varchar(255), batch int, migration_time timestamptz);
+      create table steps.history_lock (index serial, is_locked int); create table steps.index_lock (index serial, is_locked int)`);
+    const { stdout } = await types();
+    expect(stdout.match(/^ {4}.*(migrations|steps)\S*:/gm)).to.deep.equal(['    "steps.index_lock":']);
+    const asked = await types('knex_migrations');
+    expect(asked.stdout).to.contain('    knex_migrations: Protected<');
+  });
+
   it('refuse a table that is not there', async () => {
     const { code, stderr } = await types('nowhere');
     expect(code).to.equal(1);
