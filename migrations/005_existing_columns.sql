@@ -98,6 +98,83 @@ begin
   execute format('alter table %s alter column %I set statistics 0', target, col);
 end $$;
 
+-- What PostgreSQL would have to be told anew if a column had another type, and so refuses to change it under: views over it, and over
+-- those, rules, triggers, policies, generated columns, functions with a body of SQL, row filters of publications, columns that
+-- hold whole rows. What stands on what comes first, so that it can be dropped in this order.
+create function oubli.dependents(target regclass, col name) returns table (what text, remove text)
+language sql stable
+begin atomic
+  with recursive part(rel) as (
+    select target::oid union select i.inhrelid from part p join pg_catalog.pg_inherits i on i.inhparent = p.rel
+  ), own(classid, objid, objsubid, rel, num) as (
+    select d.classid, d.objid, d.objsubid, a.attrelid, a.attnum
+    from part p join pg_catalog.pg_attribute a on a.attrelid = p.rel and a.attname = col and not a.attisdropped
+    join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
+  ), dependent(classid, objid, depth) as (
+    select o.classid, o.objid, 1 from own o union
+    select d.classid, d.objid, t.depth + 1
+    from dependent t join pg_catalog.pg_rewrite r on t.classid = 'pg_rewrite'::regclass and r.oid = t.objid and r.rulename = '_RETURN'
+    join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = r.ev_class and d.objid <> r.oid
+    where t.depth < 64
+  ), named(what, remove, depth) as (
+    select case c.relkind when 'm' then 'materialized view ' else 'view ' end || c.oid::regclass,
+      case c.relkind when 'm' then 'drop materialized view ' else 'drop view ' end || c.oid::regclass, t.depth
+    from dependent t join pg_catalog.pg_rewrite r on t.classid = 'pg_rewrite'::regclass and r.oid = t.objid
+    join pg_catalog.pg_class c on c.oid = r.ev_class where r.rulename = '_RETURN'
+    union all
+    select format('rule %I on %s', r.rulename, r.ev_class::regclass), format('drop rule %I on %s', r.rulename, r.ev_class::regclass), t.depth
+    from dependent t join pg_catalog.pg_rewrite r on t.classid = 'pg_rewrite'::regclass and r.oid = t.objid where r.rulename <> '_RETURN'
+    union all
+    select format('trigger %I on %s', g.tgname, g.tgrelid::regclass), format('drop trigger %I on %s', g.tgname, g.tgrelid::regclass), t.depth
+    from dependent t join pg_catalog.pg_trigger g on t.classid = 'pg_trigger'::regclass and g.oid = t.objid
+    where not g.tgisinternal and g.tgname not like 'oubli\_%'
+    union all
+    select format('policy %I on %s', y.polname, y.polrelid::regclass), format('drop policy %I on %s', y.polname, y.polrelid::regclass), t.depth
+    from dependent t join pg_catalog.pg_policy y on t.classid = 'pg_policy'::regclass and y.oid = t.objid
+    union all
+    select format('function %s', t.objid::regprocedure), format('drop function %s', t.objid::regprocedure), t.depth
+    from dependent t where t.classid = 'pg_proc'::regclass
+    union all
+    select format('generated column %s.%I', a.attrelid::regclass, a.attname),
+      format('alter table %s drop column %I', a.attrelid::regclass, a.attname), 1
+    from own o left join pg_catalog.pg_attrdef v on o.classid = 'pg_attrdef'::regclass and v.oid = o.objid
+    join pg_catalog.pg_attribute a on a.attrelid = o.rel and a.attnum <> o.num and a.attgenerated <> ''
+      and (a.attnum = v.adnum or o.classid = 'pg_class'::regclass and o.objid = o.rel and a.attnum = o.objsubid) -- before PostgreSQL 15
+    union all
+    select format('row filter of publication %I', b.pubname),
+      format('alter publication %I drop table %s', b.pubname, x.prrelid::regclass), 1
+    from own o join pg_catalog.pg_publication_rel x on o.classid = 'pg_publication_rel'::regclass and x.oid = o.objid
+    join pg_catalog.pg_publication b on b.oid = x.prpubid where to_jsonb(x) ->> 'prqual' is not null -- from PostgreSQL 15 on
+    union all
+    select format('the partition key of %s', t.partrelid::regclass), 'create table … partition by … -- another column', 1
+    from pg_catalog.pg_partitioned_table t join pg_catalog.pg_attribute a on a.attrelid = t.partrelid and a.attname = col
+    where t.partrelid = target and a.attnum = any(t.partattrs)
+    union all
+    select format('column %s.%I', a.attrelid::regclass, a.attname),
+      format('alter table %s drop column %I', a.attrelid::regclass, a.attname), 1
+    from part p join pg_catalog.pg_class c on c.oid = p.rel join pg_catalog.pg_type t on t.oid = c.reltype
+    join pg_catalog.pg_attribute a on a.atttypid in (t.oid, t.typarray) and not a.attisdropped
+    join pg_catalog.pg_class h on h.oid = a.attrelid and h.relkind in ('r', 'm', 'p')
+  )
+  select n.what, n.remove from named n group by n.what, n.remove order by max(n.depth) desc, n.what;
+end;
+
+create function oubli.refuse_dependents(target regclass, columns name[]) returns void
+language plpgsql as $$
+declare
+  col name;
+  found record;
+begin
+  foreach col in array columns loop
+    select string_agg(d.what, ', ' order by n) as what, string_agg(d.remove, '; ' order by n) as remove into found
+    from oubli.dependents(target, col) with ordinality d(what, remove, n);
+    if found.what is not null then
+      raise exception 'oubli: % depends on the type of %.%', found.what, target, col
+        using errcode = 'OU021', table = target::text, column = col, constraint = found.what, hint = found.remove;
+    end if;
+  end loop;
+end $$;
+
 -- The way of existing columns with rows in them. Their types are changed at once, all in one rewrite of the table, and the rows are
 -- rewritten as the bytes of their text, as the type itself prints it (a cast would cut char(8) short), which can never begin like
 -- a sealed value (A7 cannot begin UTF-8); the CHECK is added NOT VALID, so every new write is held to it while old rows wait for
@@ -107,6 +184,7 @@ language plpgsql set datestyle = 'ISO, YMD' set bytea_output = 'hex' as $$
 declare
   each record;
 begin
+  perform oubli.refuse_dependents(target, array(select x ->> 'column' from jsonb_array_elements(columns) x));
   execute (select format('alter table %s %s', target, string_agg(format('alter column %I type oubli.%I using %s::oubli.%I',
       c.col, c.domain, case c.definition ->> 'protect'
         when 'encrypt' then format('case when %1$I is not null then convert_to(format(''%%s'', %1$I), ''UTF8'') end', c.col)
@@ -195,6 +273,7 @@ begin
       raise exception 'oubli: % has the type of %.%', other, target, col
         using errcode = 'OU020', table = target::text, column = col, constraint = other;
     end if;
+    perform oubli.refuse_dependents(target, array[col]);
     for index_of in
       select d.objid::regclass from oubli.family(target) f join pg_catalog.pg_attribute a on a.attrelid = f.rel and a.attname = col
       join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass

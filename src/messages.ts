@@ -195,6 +195,11 @@ export const texts = {
       `${n.table}.${n.column}: ${n.what} depends on the column as it is and would mean nothing over ciphertext`,
     fix: (n) => `${n.drop}  -- then annotate(), with search: 'exact' and unique: true where it was unique`,
   },
+  TYPE_DEPENDED_ON: {
+    says: (n) => `${place(n)}: its type cannot change while something is made of it: ${n.what}`,
+    fix: (n) =>
+      `${n.drop}  -- then this again, then make it anew: its text is in your migrations, or in pg_dump --schema-only`,
+  },
   NO_TRANSITION: {
     says: (n) => `${n.table}: no column of it waits to be sealed`,
     fix: (n) => `await annotate(knex, '${n.table}', { columns: { … } })`,

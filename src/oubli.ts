@@ -69,7 +69,8 @@ export interface Oubli<K extends Knex = Knex> {
    * refused by the column's type; `bytea` would take it, so stop who writes to a column of that type.
    *
    * @param options.because why whoever reads the database may read them: recorded in the declaration and in the ledger
-   * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NOT_PROTECTED, CLEAR_WITHOUT_BECAUSE, TYPE_SHARED, NULL_OF_ERASED, DUPLICATES
+   * @throws AnnotationError NO_SUCH_TABLE, AMBIGUOUS_NAME, NOT_PROTECTED, CLEAR_WITHOUT_BECAUSE, TYPE_SHARED, TYPE_DEPENDED_ON,
+   *   NULL_OF_ERASED, DUPLICATES
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;

@@ -11,12 +11,13 @@ interface Refusal extends Error {
   readonly column?: string;
   readonly constraint?: string;
   readonly dataType?: string;
+  readonly hint?: string;
 }
 
 /** @returns the error to raise instead; the same one where it is none of ours */
 export function asAnnotationError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const { code, table, column, constraint, dataType } = error as Refusal;
+  const { code, table, column, constraint, dataType, hint } = error as Refusal;
   switch (code) {
     case 'OU010':
       return new AnnotationError('NO_SUCH_COLUMN', { table, column });
@@ -38,6 +39,8 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('COMPOUND_MEMBER', { table, column, other: constraint });
     case 'OU020':
       return new AnnotationError('TYPE_SHARED', { table, column, other: constraint });
+    case 'OU021':
+      return new AnnotationError('TYPE_DEPENDED_ON', { table, column, what: constraint, drop: hint });
     case '3F000':
       return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
     default:

@@ -35,7 +35,7 @@ const FEW_ROWS = 1000;
 const MOST_PASSES = 3;
 
 /**
- * @throws AnnotationError CLEAR_WITHOUT_BECAUSE, NOT_PROTECTED, TYPE_SHARED with a view or a copy, NULL_OF_ERASED, DUPLICATES
+ * @throws AnnotationError CLEAR_WITHOUT_BECAUSE, NOT_PROTECTED, TYPE_SHARED with a view or a copy, TYPE_DEPENDED_ON, NULL_OF_ERASED, DUPLICATES
  */
 export async function releaseTable(parts: ReleaseParts, table: Table, options: ReleaseOptions): Promise<ReleaseReport> {
   if (!options.because?.trim())
