@@ -499,6 +499,13 @@ export const texts = {
     says: (n) => `insertMany(): 'chunkSize' is a number of rows from 1 on, and cannot be '${n.given}'`,
     fix: (n) => `await insertMany('${n.table}', rows, { chunkSize: 1000 })`,
   },
+  UNKNOWN_INSERT_OPTION: {
+    says: (n) => `insertMany(): unknown option '${n.given}'${didYouMean(n)}; it answers with the number of rows`,
+    fix: (n) =>
+      n.given === 'returning'
+        ? `await db.batchInsert('${n.table}', rows).returning('id')`
+        : `await insertMany('${n.table}', rows, { ${n.suggestion ?? 'chunkSize'}: … })`,
+  },
   UNKNOWN_KIND: {
     says: (n) => `there is no kind of data subject '${n.given}'${didYouMean(n)}`,
     fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
@@ -609,12 +616,9 @@ export const texts = {
     says: (n) => `insertMany(): ${place(n)} was given an expression; its rows travel as arrays of values`,
     fix: (n) => `await db.batchInsert('${n.table}', rows)  // or compute the value in the application`,
   },
-  ROWS_UNEVEN: {
-    says: (n) =>
-      n.column === undefined
-        ? `insertMany(): rows for ${n.table} without a single value`
-        : `insertMany(): some rows give '${n.column}' and others leave it to its default, which an array cannot say`,
-    fix: (n) => `rows.map((row) => ({ ${n.column ?? 'column'}: value, ...row }))  // or in no row, or db.batchInsert()`,
+  ROWS_EMPTY: {
+    says: (n) => `insertMany(): rows for ${n.table} without a single value`,
+    fix: (n) => `await db.batchInsert('${n.table}', rows)  // where every column is to have its default`,
   },
   ALREADY_SEALED: {
     says: (n) => `${place(n)} was given bytes that are a sealed value already, or none of its own type`,

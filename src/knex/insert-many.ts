@@ -3,6 +3,7 @@
  * respects: what it checks, seals, refuses and tells of is the same.
  */
 import type { Knex } from 'knex';
+import { refuseUnknownKeys } from '../catalogue/suggest';
 import { ConfigurationError } from '../errors';
 import type { InternalBuilder, QueryResult } from './internals';
 
@@ -19,12 +20,13 @@ export type Rows = Iterable<object> | AsyncIterable<object>;
 const CHUNK = 1_000;
 
 /** @returns how many rows were inserted */
-export async function insertMany(
-  knex: Knex,
-  table: string,
-  rows: Rows,
-  { trx, chunkSize = CHUNK }: InsertManyOptions,
-): Promise<number> {
+export async function insertMany(knex: Knex, table: string, rows: Rows, options: InsertManyOptions): Promise<number> {
+  refuseUnknownKeys(
+    options,
+    ['trx', 'chunkSize'],
+    (given, suggestion) => new ConfigurationError('UNKNOWN_INSERT_OPTION', { given, suggestion, table }),
+  );
+  const { trx, chunkSize = CHUNK } = options;
   if (!Number.isSafeInteger(chunkSize) || chunkSize < 1)
     throw new ConfigurationError('BAD_CHUNK_SIZE', { given: String(chunkSize), table });
   if (trx) return insertWithin(knex, trx, table, rows, chunkSize);

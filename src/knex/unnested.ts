@@ -14,17 +14,46 @@ export function unnestedBody(compiler: InternalCompiler, { columns, values }: Pr
   const table = target(compiler);
   const names = columns.map((column, place) => nameAt(column, values, place, nameOf(compiler)));
   const given = columns.flatMap((_, place) => (isGivenAnywhere(values, place) ? [place] : []));
-  if (given.length === 0) throw refusal('ROWS_UNEVEN', table, undefined);
-  const parts = given.map((place) => {
-    const column = table.columns.get(names[place] ?? '');
-    compiler.bindingsHolder.bindings.push(cells(table, names[place], column, values, place));
-    return { written: columns[place], sent: sentAs(column), cast: castTo(column) };
-  });
+  if (given.length === 0) throw refusal('ROWS_EMPTY', table, undefined);
+  const parts = given.map((place, i) =>
+    partOf(compiler, columns[place], table.columns.get(names[place] ?? ''), `c${i}`, {
+      cells: cells(table, names[place], values, place),
+      isGiven: values.map((row) => row[place] !== undefined),
+    }),
+  );
   const written = compiler.formatter.columnize(parts.map((part) => part.written));
-  const selected = parts.map(({ cast }, i) => `c${i}${cast}`).join(', ');
-  const arrays = parts.map(({ sent }) => `?::${sent}[]`).join(', ');
-  const aliases = parts.map((_, i) => `c${i}`).join(', ');
+  const selected = parts.map((part) => part.selected).join(', ');
+  const arrays = parts.flatMap(({ types }) => types.map((type) => `?::${type}[]`)).join(', ');
+  const aliases = parts.flatMap((part) => part.aliases).join(', ');
   return `(${written}) select ${selected} from unnest(${arrays}) as u(${aliases})`;
+}
+
+/** One column of the insert: its values, and which rows give none where it has a default, since no array can say DEFAULT. */
+interface Part {
+  readonly written: unknown;
+  readonly selected: string;
+  readonly types: readonly string[];
+  readonly aliases: readonly string[];
+}
+
+function partOf(
+  compiler: InternalCompiler,
+  written: unknown,
+  column: Column | undefined,
+  alias: string,
+  sent: { readonly cells: readonly unknown[]; readonly isGiven: readonly boolean[] },
+): Part {
+  const { bindings } = compiler.bindingsHolder;
+  const cast = castTo(column);
+  const type = sentAs(column);
+  bindings.push(sent.cells);
+  const defaultSql = column?.defaultSql?.replaceAll('?', '\\?');
+  if (defaultSql === undefined || sent.isGiven.every(Boolean))
+    return { written, selected: `${alias}${cast}`, types: [type], aliases: [alias] };
+  bindings.push(sent.isGiven);
+  const given = `${alias}_given`;
+  const selected = `case when ${given} then ${alias}${cast} else (${defaultSql})${cast} end`;
+  return { written, selected, types: [type, 'boolean'], aliases: [alias, given] };
 }
 
 /** An array as the value of one cell: within an array, `pg` would make a dimension of it. */
@@ -74,27 +103,21 @@ function isGivenAnywhere(values: readonly (readonly unknown[])[], place: number)
   return values.some((row) => row[place] !== undefined);
 }
 
+/** Where there is no default, DEFAULT is NULL. */
 function cells(
   table: Table,
   name: string | undefined,
-  column: Column | undefined,
   values: readonly (readonly unknown[])[],
   place: number,
 ): unknown[] {
   return values.map((row) => {
     const value = row[place];
-    if (value === undefined) return missing(table, name, column);
+    if (value === undefined) return null;
     if (value instanceof Around) return value.toSQL().bindings[0];
     if (isExpression(value)) throw refusal('ROWS_EXPRESSION', table, name);
     refuseInside(value);
     return value;
   });
-}
-
-/** An array cannot say DEFAULT; where there is none, DEFAULT is NULL. */
-function missing(table: Table, name: string | undefined, column: Column | undefined): null {
-  if (column?.defaultSql !== undefined) throw refusal('ROWS_UNEVEN', table, name);
-  return null;
 }
 
 /** Every type can be read from its text, and nearly all the faster for it; sealed values are bytes as they stand. */
