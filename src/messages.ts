@@ -150,6 +150,11 @@ export const texts = {
       `${n.table}.${n.column}: equal values of type ${n.type} have several spellings, which would be several people with a key each; smallint, integer, bigint, uuid, text and varchar can name a subject`,
     fix: () => `t.dataSubject('user', { …, id: 'public_id' })  // t.uuid('public_id').notNullable().unique()`,
   },
+  SUBJECT_KEY_TYPE: {
+    says: (n) =>
+      `${place(n)}: it refers to ${n.of}, whose ids are ${n.wanted}, as ${n.type}, which writes one of them in several ways: nobody could tell whose the row is`,
+    fix: (n) => `alter table ${n.table} alter column ${n.column} type ${n.wanted}`,
+  },
   KIND_TAKEN: {
     says: (n) => `${n.table}: the subjects of kind '${n.kind}' are the rows of ${n.other} already`,
     fix: (n) => `t.dataSubject('${n.kind}_of_${n.table}', { … })  // another kind, or t.personalData({ … })`,

@@ -8,3 +8,12 @@ const ONE_SPELLING = /^(smallint|integer|bigint|uuid|text|character varying(\(\d
 export function canNameSubject(type: string): boolean {
   return ONE_SPELLING.test(type);
 }
+
+/** Whether what refers to an id writes it as the id is written: `char(8)` fills it up, `citext` keeps another case. */
+export function writesAlike(type: string, referred: string): boolean {
+  return canNameSubject(type) || kindOf(type) === kindOf(referred);
+}
+
+function kindOf(type: string): string {
+  return type.replace(/\(.*\)/, '');
+}

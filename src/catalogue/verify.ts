@@ -5,18 +5,18 @@
  */
 import { AnnotationError } from '../errors';
 import type { Catalogue, Column, Table } from './model';
-import { canNameSubject } from './subject-id';
-import { pathToSubject } from './subject-path';
+import { canNameSubject, writesAlike } from './subject-id';
+import { pathToSubject, type SubjectPath } from './subject-path';
 import { suggest } from './suggest';
 
 const DATES = /^(date|timestamp)/;
 
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE or UNKNOWN_ANCHOR */
+/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or UNKNOWN_ANCHOR */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
     if (!table.declaration) continue;
-    pathToSubject(catalogue, table);
+    verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);
     verifyAnchor(table);
   }
@@ -37,6 +37,25 @@ function verifySubjectId({ name, columns, declaration }: Table): void {
     throw new AnnotationError('NO_SUCH_COLUMN', { ...names, suggestion: suggest(names.column, [...columns.keys()]) });
   if (column.element || !canNameSubject(column.type))
     throw new AnnotationError('SUBJECT_ID_TYPE', { ...names, type: column.type });
+}
+
+/** A person's key is found by the text of her id, as the rows below her have it. */
+function verifyKeys(catalogue: Catalogue, { hops }: SubjectPath): void {
+  for (const hop of hops) {
+    const [from, to] = [catalogue.table(hop.from), catalogue.table(hop.to)];
+    for (const [place, column] of hop.columns.entries()) {
+      const type = from?.columns.get(column)?.type ?? '';
+      const wanted = to?.columns.get(hop.references[place] ?? '')?.type ?? '';
+      if (writesAlike(type, wanted)) continue;
+      throw new AnnotationError('SUBJECT_KEY_TYPE', {
+        table: from?.displayName,
+        column,
+        type,
+        wanted,
+        of: to?.displayName,
+      });
+    }
+  }
 }
 
 function verifyAnchor(table: Table): void {

@@ -268,6 +268,32 @@ describe('Starting on a schema', () => {
     expect(renamed).to.include({ code: 'NO_SUCH_COLUMN', table: 'users', column: 'id' });
     expectFix(renamed, /columns: \{ ids: /);
   });
+
+  it('whose rows refer to people in another spelling is refused, and the fix mends it', async () => {
+    await install(empty.knex, { version: SCHEMA_VERSION });
+    const service = { purpose: 'provide the service', basis: 'contract' } as const;
+    await empty.knex.schema.createTable('users', (t) => {
+      t.string('id', 8).primary();
+      const retention = { from: { event: 'service_ended' }, keep: '6 months', then: 'erase' } as const;
+      t.dataSubject('user', { ...service, retention });
+    });
+    await empty.knex.schema.createTable('letters', (t) => {
+      t.increments('id');
+      t.specificType('user_id', 'char(8)').references('users.id');
+      t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.personalData(service);
+    });
+    const error = await start();
+    expect(error).to.include({ code: 'SUBJECT_KEY_TYPE', table: 'letters', column: 'user_id' });
+    expect(error.message).to.contain('character varying(8), as character(8)');
+    expectFix(error, /^alter table letters alter column user_id type character varying\(8\)$/);
+    await empty.psql.query(error.fix);
+    const { db, close } = await oubli(empty.knex, { keys: localKeys({ file: keyFile }) });
+    await db('users').insert({ id: 'ada' });
+    await db('letters').insert({ user_id: 'ada', body: 'Dear Ada' });
+    expect(await db('letters').pluck('body')).to.deep.equal(['Dear Ada']);
+    await close();
+  });
 });
 
 describe('After close()', () => {
