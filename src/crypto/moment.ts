@@ -82,6 +82,17 @@ export function textOfMicroseconds(microseconds: bigint, zone: '' | '+00'): stri
   return `${dayText(day)} ${timeText(time)}${zone}${eraText(day)}`;
 }
 
+/**
+ * Microseconds of a moment with fewer decimals: half away from 2000-01-01, as PostgreSQL rounds to a declared precision
+ * (AdjustTimestampForTypmod, src/backend/utils/adt/timestamp.c).
+ */
+export function rounded(microseconds: bigint, decimals: number): bigint {
+  if (TIMESTAMP_INFINITIES.some((infinity) => infinity === microseconds)) return microseconds;
+  const unit = 10n ** BigInt(6 - decimals);
+  const away = microseconds < 0n ? -(unit / 2n) : unit / 2n;
+  return ((microseconds + away) / unit) * unit;
+}
+
 function momentFrom(
   value: unknown,
   names: Names,

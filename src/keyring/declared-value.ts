@@ -4,18 +4,20 @@
  * go through it, so that a row is found by what was read from it.
  */
 import type { DeclaredLimits } from '../catalogue/declared-limits';
+import { integerFrom } from '../crypto/integer';
+import { instantFrom, rounded as roundedMoment, textOfMicroseconds, wallClockFrom } from '../crypto/moment';
 import { numericText } from '../crypto/numeric';
 import { InvalidValueError, type Names } from '../errors';
 
 interface Declared {
   /** The value itself where it is beyond the type: equal to nothing that is stored. */
   readonly form: unknown;
-  readonly beyond?: 'LONGER_THAN_DECLARED' | 'WIDER_THAN_DECLARED';
+  readonly beyond?: 'LONGER_THAN_DECLARED' | 'WIDER_THAN_DECLARED' | 'VALUE_OUT_OF_RANGE';
 }
 
 /**
  * What is stored of a value.
- * @throws InvalidValueError LONGER_THAN_DECLARED or WIDER_THAN_DECLARED
+ * @throws InvalidValueError LONGER_THAN_DECLARED, WIDER_THAN_DECLARED or VALUE_OUT_OF_RANGE
  */
 export function declaredValue(value: unknown, limits: DeclaredLimits, names: Names): unknown {
   const { form, beyond } = declared(value, limits, names);
@@ -32,8 +34,21 @@ export function comparedValue(value: unknown, limits: DeclaredLimits, names: Nam
 
 function declared(value: unknown, limits: DeclaredLimits, names: Names): Declared {
   if (limits.length !== undefined && typeof value === 'string') return fitted(value, limits.length, limits.padded);
+  if (limits.bits !== undefined) return within(value, limits.bits, names);
+  if (limits.fraction !== undefined) return { form: moment(value, limits.fraction, limits.zoned ?? false, names) };
   if (limits.precision === undefined || limits.scale === undefined) return { form: value };
   return scaled(numericText(value, names), limits.precision, limits.scale);
+}
+
+function within(value: unknown, bits: number, names: Names): Declared {
+  const integer = integerFrom(value, names);
+  return BigInt.asIntN(bits, integer) === integer ? { form: value } : { form: value, beyond: 'VALUE_OUT_OF_RANGE' };
+}
+
+/** Rounded like PostgreSQL's, so that what is read is what an unsealed column would have given. */
+function moment(value: unknown, fraction: number, zoned: boolean, names: Names): unknown {
+  const microseconds = zoned ? instantFrom(value, names) : wallClockFrom(value, names);
+  return textOfMicroseconds(roundedMoment(microseconds, fraction), zoned ? '+00' : '') ?? value;
 }
 
 /** Spaces beyond the length are dropped and anything else is refused, as the SQL standard has it. */

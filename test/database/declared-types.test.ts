@@ -21,6 +21,18 @@ async function migrateTwins(knex: Knex): Promise<void> {
     t.specificType('initial', 'char').personal({ category: 'identity.name', protect: 'encrypt' });
     t.decimal('plain_income', 6, 2).notPersonal('a twin');
     t.decimal('income', 6, 2).personal({ category: 'finance.transaction', protect: 'encrypt', search: 'exact' });
+    t.smallint('plain_floor').notPersonal('a twin');
+    t.smallint('floor').personal({ category: 'contact.address', protect: 'encrypt', search: 'exact' });
+    t.integer('plain_points').notPersonal('a twin');
+    t.integer('points').personal({ category: 'activity.content', protect: 'encrypt', search: 'exact' });
+    t.timestamp('plain_seen', { precision: 3 }).notPersonal('a twin');
+    t.timestamp('seen', { precision: 3 }).personal({
+      category: 'activity.content',
+      protect: 'encrypt',
+      search: 'exact',
+    });
+    t.timestamp('plain_woke', { precision: 0, useTz: false }).notPersonal('a twin');
+    t.timestamp('woke', { precision: 0, useTz: false }).personal({ category: 'activity.content', protect: 'encrypt' });
     t.specificType('last_ip', 'inet').personal({ category: 'connection.ip', protect: 'truncate-ip' });
     t.date('left_on').notPersonal('the event that starts the clock');
     t.dataSubject('person', {
@@ -124,6 +136,79 @@ describe('A sealed column', () => {
     );
     expect((await failureOf(() => world.db('people').insert({ plain_income: 'Infinity' }))).code).to.equal('22003');
   });
+
+  const integers: [column: string, value: unknown, fits: boolean][] = [
+    ['floor', 32767, true],
+    ['floor', '-32768', true],
+    ['floor', 32768, false],
+    ['floor', '-32769', false],
+    ['points', 2147483647, true],
+    ['points', -2147483648n, true],
+    ['points', 2147483648, false],
+    ['points', '-2147483649', false],
+  ];
+  for (const [column, value, fits] of integers) {
+    it(`of ${column === 'floor' ? 'smallint' : 'integer'} ${fits ? 'holds' : 'refuses'} ${value}, as its twin does`, async () => {
+      const given = typeof value === 'bigint' ? String(value) : value;
+      const insert = (name: string): Promise<unknown> =>
+        world
+          .db('people')
+          .insert({ [name]: name === column ? value : given })
+          .returning(name)
+          .then(([row]) => row[name]);
+      if (fits) {
+        expect(await insert(column)).to.equal(await insert(`plain_${column}`));
+        expect(
+          await world
+            .db('people')
+            .where({ [column]: value })
+            .pluck(column),
+        ).to.deep.equal([Number(value)]);
+        return;
+      }
+      expect((await failureOf(() => insert(`plain_${column}`))).code).to.equal('22003');
+      const refused = await failureOf(() => insert(column));
+      expect(refused.code).to.equal('VALUE_OUT_OF_RANGE');
+      expect(refused.message).not.to.contain(String(value));
+    });
+  }
+
+  const moments: [column: string, value: unknown][] = [
+    ...['12:00:00.1234Z', '12:00:00.1235Z', '23:59:59.9995+02', '12:00:00.000499Z', '12:00:00Z'].map(
+      (time): [string, string] => ['seen', `2026-03-01T${time}`],
+    ),
+    ['seen', '1999-12-31T23:59:59.0005Z'],
+    ['seen', '1815-12-10T10:00:00.1235Z'],
+    ['seen', '0044-03-15 12:00:00.1235+00 BC'],
+    ['seen', new Date('2026-03-01T12:00:00.123Z')],
+    ['seen', 'infinity'],
+    ['woke', '2026-12-31 23:59:59.5'],
+    ['woke', '2026-12-31 23:59:58.499999'],
+    ['woke', '1815-12-10 10:00:00.5'],
+    ['woke', new Date('2026-03-01T12:00:00.500Z')],
+    ['woke', '-infinity'],
+  ];
+  for (const [column, value] of moments) {
+    it(`of ${column === 'seen' ? 'timestamptz(3)' : 'timestamp(0)'} rounds ${value instanceof Date ? value.toISOString() : value} as its twin does`, async () => {
+      const [row] = await world
+        .db('people')
+        .insert({ [column]: value, [`plain_${column}`]: value })
+        .returning(['id', column, `plain_${column}`]);
+      expect(row[column]).to.deep.equal(row[`plain_${column}`]);
+      const { rows } = await world.db.raw('select ??::text as sealed, ??::text as plain from people where id = ?', [
+        column,
+        `plain_${column}`,
+        row.id,
+      ]);
+      const [{ sealed, plain }] = rows;
+      const inUtc = column === 'seen' ? `(??::timestamptz at time zone 'UTC')::text` : '??::text';
+      const utc = (
+        await world.plain.raw(`select ${inUtc} as text from people where id = ?`, [`plain_${column}`, row.id])
+      ).rows[0].text;
+      expect(sealed).to.equal(column === 'seen' && plain !== 'infinity' ? utc.replace(/( BC)?$/, '+00$1') : plain);
+      if (column === 'seen') expect(await world.db('people').where({ seen: value }).pluck('id')).to.include(row.id);
+    });
+  }
 
   it('of addresses is found by a full one in raw SQL too, with = and = any, and by <> not', async () => {
     await world.db('people').insert({ last_ip: '203.0.113.77' });
