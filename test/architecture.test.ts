@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { violations } from './support/architecture';
-import { type SourceFile, sourcesIn } from './support/imports';
+import { importsOf, type SourceFile, sourcesIn } from './support/imports';
 
 const root = path.join(__dirname, '..');
 
@@ -175,6 +175,28 @@ describe('The repository', () => {
 
   it('holds at its top only what belongs there', () => {
     expect(readdirSync(root).filter((entry) => !ALLOWED.has(entry))).to.deep.equal([]);
+  });
+
+  it('runs every example: by .ci/run, or in a test', () => {
+    const files = [...sourcesIn(root, 'examples'), ...sourcesIn(root, 'test')];
+    const known = new Set(files.map(({ file }) => file));
+    const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+      scripts: { demo: string };
+    };
+    const commands = readFileSync(path.join(root, '.ci', 'run'), 'utf8')
+      .replace(/^#.*$/gm, '')
+      .replace('npm run --silent demo', scripts.demo);
+    const run = files.filter(({ file }) => file.endsWith('.test.ts') || commands.includes(`ts-node ${file}`));
+    const reached = new Set<string>();
+    const reach = (source: SourceFile): void => {
+      if (reached.has(source.file)) return;
+      reached.add(source.file);
+      for (const { to } of importsOf(source, known)) files.filter(({ file }) => file === to).forEach(reach);
+    };
+    run.forEach(reach);
+    const examples = files.filter(({ file }) => file.startsWith('examples/'));
+    expect(examples).to.have.length.greaterThan(10);
+    expect(examples.filter(({ file }) => !reached.has(file)).map(({ file }) => file)).to.deep.equal([]);
   });
 
   it('does not depend on `faker`, whose maintainer destroyed it, but on @faker-js/faker', () => {
