@@ -35,8 +35,11 @@ export const MAX_VALUE_BYTES = 1_048_576;
 
 interface CodecOf {
   readonly tag: number;
-  /** @throws {InvalidValueError} */
-  encode(value: unknown, names: Names): Uint8Array;
+  /**
+   * Tag and body, in one array.
+   * @throws {InvalidValueError}
+   */
+  encode(value: unknown, names: Names, tag: number): Uint8Array;
   /** Undefined, or any error, for a body that `encode` does not write. */
   decode(body: Uint8Array): string | undefined;
 }
@@ -44,26 +47,30 @@ interface CodecOf {
 const CODECS: Readonly<Record<Codec, CodecOf>> = {
   text: { tag: 1, encode: encodeText, decode: decodeText },
   bytes: { tag: 2, encode: bytesFrom, decode: () => undefined },
-  json: { tag: 3, encode: (value, names) => encodeText(jsonText(value, names), names), decode: decodeText },
+  json: { tag: 3, encode: (value, names, tag) => encodeText(jsonText(value, names), names, tag), decode: decodeText },
   integer: {
     tag: 4,
-    encode: (value, names) => int64(integerFrom(value, names)),
+    encode: (value, names, tag) => int64(integerFrom(value, names), tag),
     decode: (body) => String(readInt64(body)),
   },
-  numeric: { tag: 5, encode: (value, names) => encodeText(numericText(value, names), names), decode: decodeNumeric },
+  numeric: {
+    tag: 5,
+    encode: (value, names, tag) => encodeText(numericText(value, names), names, tag),
+    decode: decodeNumeric,
+  },
   date: {
     tag: 6,
-    encode: (value, names) => int32(daysFrom(value, names)),
+    encode: (value, names, tag) => int32(daysFrom(value, names), tag),
     decode: (body) => textOfDays(readInt32(body)),
   },
   timestamp: {
     tag: 7,
-    encode: (value, names) => int64(wallClockFrom(value, names)),
+    encode: (value, names, tag) => int64(wallClockFrom(value, names), tag),
     decode: (body) => textOfMicroseconds(readInt64(body), ''),
   },
   timestamptz: {
     tag: 8,
-    encode: (value, names) => int64(instantFrom(value, names)),
+    encode: (value, names, tag) => int64(instantFrom(value, names), tag),
     decode: (body) => textOfMicroseconds(readInt64(body), '+00'),
   },
   boolean: { tag: 9, encode: encodeBoolean, decode: decodeBoolean },
@@ -82,9 +89,9 @@ const BY_TAG = new Map(Object.entries(CODECS).map(([codec, { tag }]) => [tag, co
 export function encode(codec: Codec, value: unknown, names: Names, limit = MAX_VALUE_BYTES): Uint8Array {
   if (sizeAtLeast(value) > limit) throw tooLong(names, limit);
   const { tag, encode: encodeValue } = CODECS[codec];
-  const body = encodeValue(value, names);
-  if (body.length > limit) throw tooLong(names, limit);
-  return concat(Uint8Array.of(tag), body);
+  const payload = encodeValue(value, names, tag);
+  if (payload.length > limit + 1) throw tooLong(names, limit);
+  return payload;
 }
 
 /**
@@ -118,9 +125,9 @@ function attempt(decodeBody: () => string | undefined): string | undefined {
   }
 }
 
-function bytesFrom(value: unknown, names: Names): Uint8Array {
+function bytesFrom(value: unknown, names: Names, tag: number): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new InvalidValueError('VALUE_NOT_BYTES', names);
-  return value;
+  return concat(Uint8Array.of(tag), value);
 }
 
 function decodeNumeric(body: Uint8Array): string | undefined {
@@ -128,9 +135,9 @@ function decodeNumeric(body: Uint8Array): string | undefined {
   return isNumericText(text) ? text : undefined;
 }
 
-function encodeBoolean(value: unknown, names: Names): Uint8Array {
-  if (value === true || value === 't' || value === 'true') return Uint8Array.of(1);
-  if (value === false || value === 'f' || value === 'false') return Uint8Array.of(0);
+function encodeBoolean(value: unknown, names: Names, tag: number): Uint8Array {
+  if (value === true || value === 't' || value === 'true') return Uint8Array.of(tag, 1);
+  if (value === false || value === 'f' || value === 'false') return Uint8Array.of(tag, 0);
   throw new InvalidValueError('VALUE_NOT_BOOLEAN', names);
 }
 
@@ -139,15 +146,15 @@ function decodeBoolean(body: Uint8Array): string | undefined {
   return ['f', 't'][body[0] ?? -1];
 }
 
-function int64(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(8);
-  viewOf(bytes).setBigInt64(0, value);
+function int64(value: bigint, tag: number): Uint8Array {
+  const bytes = Uint8Array.of(tag, 0, 0, 0, 0, 0, 0, 0, 0);
+  viewOf(bytes).setBigInt64(1, value);
   return bytes;
 }
 
-function int32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  viewOf(bytes).setInt32(0, value);
+function int32(value: number, tag: number): Uint8Array {
+  const bytes = Uint8Array.of(tag, 0, 0, 0, 0);
+  viewOf(bytes).setInt32(1, value);
   return bytes;
 }
 

@@ -12,11 +12,12 @@ export type Padding = (typeof PADDINGS)[number];
 
 const MARK = 0x80;
 
-/** The payload filled up to a length of its class. A fresh array in every case, for the caller to wipe. */
+/** The payload filled up to a length of its class; itself where the class is none, an array for the caller to wipe otherwise. */
 export function pad(padding: Padding, payload: Uint8Array): Uint8Array {
+  if (padding === 'none') return payload;
   const padded = new Uint8Array(paddedLength(padding, payload.length));
   padded.set(payload);
-  if (padding !== 'none') padded[payload.length] = MARK;
+  padded[payload.length] = MARK;
   return padded;
 }
 

@@ -69,8 +69,9 @@ describe('golden values of version 1, kept for ever', () => {
     }
   });
 
-  it('include a subject key wrapped under an epoch key', () => {
+  it('include a subject key wrapped under an epoch key', async () => {
     const { kek, epoch, bytes } = golden.wrapped;
-    expect(hex(unwrapKey(unhex(kek), unhex(bytes), keyId, epoch))).to.equal(golden.dek);
+    for (const engine of await bothEngines())
+      expect(hex(unwrapKey(engine, unhex(kek), unhex(bytes), keyId, epoch))).to.equal(golden.dek);
   });
 });
