@@ -128,8 +128,13 @@ export function isTombstone({ bytes, layout: { keyIdAt } }: Envelope): boolean {
 
 /** The subject key id of a sealed value, without parsing the rest: for collecting the keys a result needs. */
 export function keyIdOf(bytes: Uint8Array): Uint8Array {
-  const start = layout(hasFlag(bytes, FLAG_INDEX)).keyIdAt;
+  const start = keyIdAt(bytes);
   return bytes.subarray(start, start + KEY_ID_BYTES);
+}
+
+/** Where it stands. */
+export function keyIdAt(bytes: Uint8Array): number {
+  return layout(hasFlag(bytes, FLAG_INDEX)).keyIdAt;
 }
 
 /** The element that a sealed value names; 0, which none has, for anything else. */

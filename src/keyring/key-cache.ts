@@ -62,7 +62,8 @@ export class KeyCache {
     this.clear();
   }
 
-  private named(name: string): SubjectKey | undefined {
+  /** @param name as `nameOf` gives it */
+  named(name: string): SubjectKey | undefined {
     const entry = this.keys.get(name);
     if (!entry) return undefined;
     if (entry.until > this.clock()) return entry.key;

@@ -172,7 +172,7 @@ export class ResultOpener {
     if (element !== undefined && envelope.element !== element) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
     const key = this.keyOf(envelope);
     if (key === 'shredded' || key === undefined) return null;
-    return decode(this.opener.open(envelope, key.dek, element, names), names);
+    return this.opener.read(envelope, key.dek, element, names, decode);
   }
 
   wipe(): void {

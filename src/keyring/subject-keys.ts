@@ -78,16 +78,21 @@ export class SubjectKeys {
   }
 
   /** The keys that sealed values name. Shredded ones are said so; an unknown one is an error, never a silent null (E10). */
-  async byId(keyIds: Iterable<Uint8Array>): Promise<Map<string, KeyState>> {
+  byId(keyIds: Iterable<Uint8Array>): Promise<Map<string, KeyState>> {
+    return this.byName(new Map(Array.from(keyIds, (keyId) => [KeyCache.nameOf(keyId), keyId])));
+  }
+
+  /** The same of ids whose names are known already. */
+  async byName(keyIds: ReadonlyMap<string, Uint8Array>): Promise<Map<string, KeyState>> {
     const found = new Map<string, KeyState>();
-    const missing: Buffer[] = [];
-    for (const keyId of keyIds) {
-      const cached = this.cache.get(keyId);
-      if (cached) found.set(KeyCache.nameOf(keyId), cached);
-      else missing.push(Buffer.from(keyId));
+    const missing: Uint8Array[] = [];
+    for (const [name, keyId] of keyIds) {
+      const cached = this.cache.named(name);
+      if (cached) found.set(name, cached);
+      else missing.push(keyId);
     }
     if (missing.length === 0) return found;
-    const { rows } = await this.store.query(KEYS_BY_ID, [missing]);
+    const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
     for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row));
     return found;
   }
@@ -95,13 +100,13 @@ export class SubjectKeys {
   /** Those of some key ids, by `KeyCache.nameOf`, that are or ever were a key of ours. */
   async among(keyIds: readonly Uint8Array[]): Promise<Set<string>> {
     const known = new Set<string>();
-    const missing: Buffer[] = [];
+    const missing: Uint8Array[] = [];
     for (const keyId of keyIds) {
       if (this.cache.get(keyId)) known.add(KeyCache.nameOf(keyId));
-      else missing.push(Buffer.from(keyId));
+      else missing.push(keyId);
     }
     if (missing.length === 0) return known;
-    const { rows } = await this.store.query(KEYS_BY_ID, [missing]);
+    const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
     for (const row of rows)
       if (row.wrapped !== null || row.shredded) known.add(KeyCache.nameOf(row.key_id as Uint8Array));
     return known;
