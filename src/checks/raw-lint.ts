@@ -5,10 +5,10 @@
  */
 import type { Knex } from 'knex';
 import { ConfigurationError } from '../errors';
+import { blindUses } from '../knex/blind-uses';
 import { describe } from '../knex/describe';
 import { type Connection, internalsOf } from '../knex/internals';
 import type { PlanNode, SealedColumn } from '../knex/plan';
-import { blindComparisons } from '../knex/plan-comparisons';
 import { FIRST_GENERIC, PLANNED, planOf as planned, versionOf } from '../knex/planned';
 import { sealedKeys } from './plan-keys';
 
@@ -82,7 +82,7 @@ async function planAll(connection: Connection, texts: Set<string>, unplanned: st
 }
 
 function findingsIn(plan: PlanNode, sealed: readonly SealedColumn[]): Omit<RawFinding, 'sql'>[] {
-  const compared = blindComparisons(plan, sealed).map(({ table, column, operator }) => ({
+  const compared = blindUses(plan, sealed).map(({ table, column, operator }) => ({
     table,
     column,
     by: operator ?? 'Comparison',

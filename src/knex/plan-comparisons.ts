@@ -1,58 +1,17 @@
 /**
  * Comparisons in a plan that look at ciphertext: the bytes of a sealed column against those of another one, whose blind indexes have
  * another key, or its text against anything. PostgreSQL finds nothing wrong with them, and they match nothing. Comparisons by
- * blind index read `SUBSTRING((email)::bytea FROM 9 FOR 16)` here, and are none of these. Pure: the plan is data.
+ * blind index read `SUBSTRING((email)::bytea FROM 9 FOR 16)` here, and are none of these. Pure: an
+ * expression is data.
  */
-import { COLUMN, columnsMeant, nodesOf, type PlanNode, type SealedColumn } from './plan';
+import { COLUMN, type SealedColumn } from './plan';
+import { type BlindUse, closeAt, ENVELOPE, listed, type Meant, openAt, refused } from './plan-expressions';
 
-export interface BlindComparison {
-  readonly table: string;
-  readonly column: string;
-  readonly code: 'COLUMN_COMPARE' | 'COMPOUND_ALONE' | 'OPERATOR' | 'SEALED_IN_TEXT';
-  /** What shows ciphertext as text or bytes; undefined where another sealed column is on the other side. */
-  readonly operator: string | undefined;
+/** @returns each sealed column that is compared by something else than its blind index */
+export function comparisonsIn(expression: string, meant: Meant): BlindUse[] {
+  return comparedIn(expression).flatMap(([a, b]) => [...blindOperand(a, b, meant), ...blindOperand(b, a, meant)]);
 }
 
-/** @returns each sealed column that is compared by something else than its blind index, or encoded */
-export function blindComparisons(plan: PlanNode, sealed: readonly SealedColumn[]): BlindComparison[] {
-  const nodes = nodesOf(plan);
-  const meant = (written: string, node: PlanNode): readonly SealedColumn[] =>
-    columnsMeant(written, written.includes('.') || !node['Relation Name'] ? nodes : [node], sealed);
-  const found = nodes.flatMap((node) =>
-    expressionsOf(node).flatMap((expression) => blindIn(masked(expression), (written) => meant(written, node))),
-  );
-  return [...new Map(found.map((each) => [`${each.table}.${each.column} ${each.operator}`, each])).values()];
-}
-
-type Meant = (written: string) => readonly SealedColumn[];
-
-function expressionsOf(node: PlanNode): string[] {
-  return Object.entries(node).flatMap(([key, value]) =>
-    key === 'Plans'
-      ? []
-      : [value].flat().filter((each): each is string => typeof each === 'string' && IS_MORE.test(each)),
-  );
-}
-
-/** A name alone compares nothing. */
-const IS_MORE = /[( ]/;
-const ENVELOPE = "'\\xa70b01";
-
-/** Nothing that stands in a literal is code; of one that can be a sealed value, so much is kept. */
-function masked(expression: string): string {
-  return expression.replace(/'(?:[^']|'')*'/g, (literal) => (literal.startsWith(ENVELOPE) ? `${ENVELOPE}'` : `''`));
-}
-
-function blindIn(expression: string, meant: Meant): BlindComparison[] {
-  return [
-    ...comparedIn(expression).flatMap(([a, b]) => [...blindOperand(a, b, meant), ...blindOperand(b, a, meant)]),
-    ...[...expression.matchAll(ENCODED)].flatMap(([, written = '']) =>
-      refused(meant(written), 'SEALED_IN_TEXT', 'encode'),
-    ),
-  ];
-}
-
-const ENCODED = new RegExp(`\\bencode\\(\\(*(${COLUMN})\\)*(?:::bytea)?\\)*,`, 'g');
 const OPERATOR = / (?:=|<>|<=?|>=?|!?~~?\*?|IS (?:NOT )?DISTINCT FROM|\^@) /g;
 
 /** Both sides of every comparison. PostgreSQL puts each into brackets of its own (ruleutils.c), but not `nullif` and `case`. */
@@ -83,39 +42,6 @@ function membersOf(operand: string): string[] {
   return operand.startsWith('ROW(') ? listed(operand.slice(4, -1)) : [operand];
 }
 
-function listed(text: string): string[] {
-  const parts: string[] = [];
-  let [depth, from] = [0, 0];
-  for (let at = 0; at < text.length; at++) {
-    depth += depthOf(text[at]);
-    if (text[at] !== ',' || depth > 0) continue;
-    parts.push(text.slice(from, at).trim());
-    from = at + 1;
-  }
-  return [...parts, text.slice(from).trim()];
-}
-
-/** The bracket that is open at a place, looking back. */
-function openAt(text: string, place: number): number {
-  let depth = 0;
-  let at = place - 1;
-  for (; at >= 0 && depth <= 0; at--) depth += depthOf(text[at]);
-  return depth > 0 ? at + 1 : -1;
-}
-
-function closeAt(text: string, place: number): number {
-  let depth = 0;
-  for (let at = place; at < text.length; at++) {
-    depth += depthOf(text[at]);
-    if (depth < 0) return at;
-  }
-  return text.length;
-}
-
-function depthOf(character: string | undefined): number {
-  return character === '(' ? 1 : character === ')' ? -1 : 0;
-}
-
 /** What our operators make of a column, as the manual's section 9.5 spells it and as a function. */
 const INDEX = new RegExp(`^(?:SUBSTRING|"substring")\\(\\((${COLUMN})\\)::bytea(?: FROM 9 FOR 16|, 9, 16)\\)$`);
 const BYTES = new RegExp(`^\\((${COLUMN})\\)::bytea$`);
@@ -127,7 +53,7 @@ const TEXT = new RegExp(
 const MADE_BYTES = /::bytea(?:\[\])?\)*$/;
 const ENVELOPE_LITERAL = `${ENVELOPE}'::bytea`;
 
-function blindOperand(operand: string, other: string, meant: Meant): BlindComparison[] {
+function blindOperand(operand: string, other: string, meant: Meant): BlindUse[] {
   const [, bytes] = BYTES.exec(operand) ?? [];
   if (bytes) return blindBytes(meant(bytes), other, meant);
   const [, indexed] = INDEX.exec(operand) ?? [];
@@ -140,7 +66,7 @@ function blindOperand(operand: string, other: string, meant: Meant): BlindCompar
   return text ? blindText(meant(text), other, `::${type}`, meant) : [];
 }
 
-function blindBytes(columns: readonly SealedColumn[], other: string, meant: Meant): BlindComparison[] {
+function blindBytes(columns: readonly SealedColumn[], other: string, meant: Meant): BlindUse[] {
   if (/^''::bytea$/.test(other)) return refused(columns, 'OPERATOR', '::bytea');
   // bytes of a parameter are looked at when they are bound, and a column of plain bytes was asked for by a cast
   if (!MADE_BYTES.test(other) || other === ENVELOPE_LITERAL || /^\(\$\d+\)/.test(other)) return [];
@@ -149,7 +75,7 @@ function blindBytes(columns: readonly SealedColumn[], other: string, meant: Mean
 }
 
 /** A pseudonym is a text by itself: it is compared with texts, and with pseudonyms that were made for the same purpose. */
-function blindText(columns: readonly SealedColumn[], other: string, cast: string, meant: Meant): BlindComparison[] {
+function blindText(columns: readonly SealedColumn[], other: string, cast: string, meant: Meant): BlindUse[] {
   const sealed = columns.filter(({ protect }) => protect === 'encrypt');
   if (sealed.length > 0) return refused(sealed, 'OPERATOR', cast);
   const [, written] = TEXT.exec(other) ?? [];
@@ -159,12 +85,4 @@ function blindText(columns: readonly SealedColumn[], other: string, cast: string
 
 function isOneElement(columns: readonly SealedColumn[], others: readonly SealedColumn[]): boolean {
   return columns.some(({ element }) => others.some((other) => other.element === element));
-}
-
-function refused(
-  columns: readonly SealedColumn[],
-  code: BlindComparison['code'],
-  operator?: string,
-): BlindComparison[] {
-  return columns.slice(0, 1).map(({ table, column }) => ({ table, column, code, operator }));
 }

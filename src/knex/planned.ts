@@ -1,14 +1,17 @@
 /**
- * Raw SQL in which two sealed columns may be compared that share no index key, or the text of one: PostgreSQL takes the operators of
- * `bytea` or `text` for it, and answers with nothing. No type tells, so its planner is asked, once for each text: `EXPLAIN` carries
- * nothing out (with parameters `GENERIC_PLAN`, from PostgreSQL 16 on). Whoever names one sealed column and no cast pays nothing.
+ * Raw SQL in which two sealed columns may be compared that share no index key, or ciphertext is taken for a text or for bytes:
+ * PostgreSQL takes its own operators and functions for it, and answers with nothing or with what is not true. No parameter's type
+ * tells, so its planner is asked, once for each text: `EXPLAIN` carries nothing out (with parameters `GENERIC_PLAN`, from PostgreSQL
+ * 16 on). Whoever names one sealed column, without a cast or a function, pays nothing.
  */
 import type { Catalogue, Element, Table } from '../catalogue/model';
 import { sharesIndex } from '../catalogue/search';
 import { UnsupportedQueryError } from '../errors';
 import type { Queryable } from '../queryable';
+import { blindUses } from './blind-uses';
 import type { PlanNode, SealedColumn } from './plan';
-import { type BlindComparison, blindComparisons } from './plan-comparisons';
+import { COMPUTING } from './plan-computations';
+import type { BlindUse } from './plan-expressions';
 import { mentionsTable, WatchedNames } from './watched-names';
 
 /** What `EXPLAIN` takes: statements with a plan. */
@@ -34,7 +37,7 @@ export class PlannedComparisons {
   /**
    * @param sql with `$1` in place of its parameters
    * @param text the same, as it was asked about
-   * @throws UnsupportedQueryError COLUMN_COMPARE, COMPOUND_ALONE, OPERATOR or SEALED_IN_TEXT; and what PostgreSQL says of the statement
+   * @throws UnsupportedQueryError COLUMN_COMPARE, COMPOUND_ALONE, OPERATOR, AGGREGATE or SEALED_IN_TEXT; and what PostgreSQL says of the statement
    */
   async refuse(
     catalogue: Catalogue,
@@ -46,7 +49,7 @@ export class PlannedComparisons {
     if (parameters > 0) this.version ??= await versionOf(connection);
     if (parameters > 0 && (this.version ?? 0) < FIRST_GENERIC) return;
     const plan = await planOf(connection, sql, parameters > 0);
-    const [found] = blindComparisons(plan, sealedColumns(catalogue));
+    const [found] = blindUses(plan, sealedColumns(catalogue));
     if (found) throw refusal(catalogue, found);
     // a text may mean another table in another session
     if (!WatchedNames.of(catalogue).ambiguous) this.remember(catalogue, text);
@@ -130,13 +133,13 @@ function sealedIn({ columns }: Table): Sealed[] {
   );
 }
 
-function refusal(catalogue: Catalogue, { table, column, code, operator }: BlindComparison): UnsupportedQueryError {
+function refusal(catalogue: Catalogue, { table, column, code, operator }: BlindUse): UnsupportedQueryError {
   const carrier = catalogue.named(table).find(({ columns }) => columns.get(column)?.element?.compound);
   const others = carrier?.columns
     .get(column)
     ?.element?.compound?.map((member) => member.column)
     .join(', ');
-  return new UnsupportedQueryError(code, { table, column, operator, others });
+  return new UnsupportedQueryError(code, { table, column, operator, method: operator, others });
 }
 
 /** Of several statements the first would be planned and the others carried out. */
@@ -144,8 +147,11 @@ const SEVERAL = /;\s*\S/;
 /** A comparison whose other side is no parameter and no literal; `using`, `natural` and `nullif` compare as well. */
 const COMPARED =
   /(?:=|<>|!=|\bdistinct\s+from)\s*\(*\s*(?!(?:any|all|some)\s*\(\s*[?$']|(?:null|true|false|default)\b)["a-z_\u0080-\uffff]|\bin\s*\((?!\s*[?$'\d])|\b(?:using|natural|nullif)\b|\bcase\s+(?!when\b)/i;
-/** A cast to what would show ciphertext as text or bytes. */
-const SHOWN = /(?:::|\bas\s)\s*"?(?:text|varchar|char|character|bpchar|citext|bytea)\b|\bencode\s*\(/i;
+/** A cast to what would show ciphertext as text or bytes, or a function that PostgreSQL has for these. */
+const SHOWN = new RegExp(
+  `(?:::|\\bas\\s)\\s*"?(?:text|varchar|char|character|bpchar|citext|bytea)\\b|\\|\\||\\b(?:encode|${[...COMPUTING].join('|')})"?\\s*\\(`,
+  'i',
+);
 /** Columns that are meant and not named. */
 const ALL_COLUMNS = /(?<!\()\*|\bnatural\b|\btable\b/i;
 

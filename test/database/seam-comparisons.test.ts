@@ -58,6 +58,23 @@ const ENCODED: Record<string, string> = {
   'of the domain': `select encode(email, 'hex') as e from users`,
 };
 
+/** What PostgreSQL computes for bytes and texts; of ciphertext it would be something else than of what it holds. */
+const COMPUTED: Record<string, string> = {
+  length: 'select length(name) as n from users',
+  'length of a text': 'select id from users where length(name::text) > 3',
+  substring: 'select substring(name, 1, 1) as initial from users',
+  substr: 'select u.id, substr(u.name, 1, 1) as initial from users u',
+  left: 'select left(name::text, 1) as initial from users',
+  lower: 'select lower(name::text) as name from users',
+  trim: 'select trim(name::text) as name from users',
+  position: `select position('A' in name) as at from users`,
+  'substring of the first bytes': 'select substring(u.name from 1 for 3) as piece from users u',
+  overlay: `select overlay(name placing 'x' from 1) as other from users`,
+  md5: 'select md5(name) as hash from users',
+  max: 'select max(name::text) as last from users group by locale',
+  greatest: 'select greatest(u.name, u.email) as last from users u',
+};
+
 describe('Comparisons of ciphertext in raw SQL', () => {
   let world: World;
   let version: number;
@@ -93,6 +110,19 @@ describe('Comparisons of ciphertext in raw SQL', () => {
     });
   }
 
+  for (const [method, sql] of Object.entries(COMPUTED)) {
+    it(`refuses what would be computed of ciphertext: ${method}`, async () => {
+      const error = await refusalOf(() => world.db.raw(sql));
+      expect(error).to.include({ code: 'AGGREGATE', table: 'users', column: 'name' });
+      expect(error.message).to.contain(`'${method.split(' ')[0]}' cannot work over ciphertext`);
+    });
+  }
+
+  it('refuses a piece of ciphertext, which a short type would cut off', async () => {
+    for (const type of ['varchar(10)', 'char(3)'])
+      expect((await refusalOf(() => world.db.raw(`select name::${type} as n from users`))).code).to.equal('OPERATOR');
+  });
+
   it('refuses them with parameters, in fragments of a builder, under aliases that only the server knows, and streamed', async function () {
     if (version < 160_000) this.skip();
     const { db } = world;
@@ -127,8 +157,12 @@ describe('Comparisons of ciphertext in raw SQL', () => {
         Array(2).fill('ada@example.org'),
       ],
       ['select u.email, b.email as other from users u join backups b on u.id = b.user_id', []],
+      ['select 1 from users u join users v on u.email = coalesce(v.email, u.email) and u.name is not null', []],
       ['select 1 from users u where u.crm_id = (select crm_id from users where id = 1) and name is not null', []],
-      ['select email::text as e from users where length(name::text) > 3 and octet_length(email) > 80', []],
+      [
+        'select email::text as e from users where octet_length(name) > 3 and octet_length(email) > 80 and length(locale) is null',
+        [],
+      ],
       [`select 1 from users where locale is null and nickname::text is distinct from 'x' and email is not null`, []],
       [`select 1 from users where id = 1 and 'a.email::text = b.email' <> 'encode(email, x' and name is not null`, []],
     ];
