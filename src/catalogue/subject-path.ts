@@ -2,7 +2,7 @@
  * The way from a table's rows to the person they are about, through the real foreign keys (ERASURE.md G1). Used to find
  * the key a value is sealed under, and the rows an erasure touches.
  */
-import { AnnotationError } from '../errors';
+import { AnnotationError, UnsupportedQueryError } from '../errors';
 import type { Catalogue, ForeignKey, Table } from './model';
 
 /** From a table up to a table of subjects. No hops: the table is the subjects' own. */
@@ -17,7 +17,8 @@ export interface SubjectPath {
 
 /**
  * The shortest path from a declared table to a table of subjects.
- * @throws AnnotationError SUBJECT_UNREACHABLE or SUBJECT_AMBIGUOUS, naming what is missing.
+ * @throws AnnotationError SUBJECT_UNREACHABLE or SUBJECT_AMBIGUOUS, naming what is missing
+ * @throws UnsupportedQueryError VIEW_UNPINNED
  */
 export function pathToSubject(catalogue: Catalogue, table: Table): SubjectPath {
   const known = paths.get(table);
@@ -81,7 +82,8 @@ function asSubjects(table: Table): Omit<Found, 'hops'> | undefined {
   return { subjects: table, kind: declaration.kind, subjectColumn: declaration.column };
 }
 
-function unreachable(catalogue: Catalogue, table: Table, kind?: string): AnnotationError {
+function unreachable(catalogue: Catalogue, table: Table, kind?: string): AnnotationError | UnsupportedQueryError {
+  if (table.isView) return new UnsupportedQueryError('VIEW_UNPINNED', { table: table.name });
   const kinds = kind ?? (catalogue.subjectKinds.join("', '") || '(no table is declared with .dataSubject())');
   const subjects = catalogue.tables.find(
     (t) => t.declaration?.is === 'subject' && (!kind || t.declaration.kind === kind),
