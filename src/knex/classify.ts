@@ -31,8 +31,9 @@ export function classifyParameters(
     if (value instanceof PinnedValue) return sealPinned(value, element, place + 1);
     const list = catalogue.elementOfDomainArray(type);
     if ((list && Array.isArray(value)) || element) refuseUnguarded(catalogue, watched);
-    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1));
-    if (element) return operand(element, value, place + 1);
+    const unsearched = isStored(watched) ? 'RAW_UNPINNED' : 'NOT_SEARCHABLE';
+    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1, unsearched));
+    if (element) return operand(element, value, place + 1, unsearched);
     if (watched === undefined) return value;
     refuseForCast(catalogue, watched, type);
     refuseForBytes(catalogue, watched, type, value, place + 1);
@@ -46,6 +47,11 @@ function isName(value: unknown, type: number): boolean {
 
 const WRITES = /\b(insert|update|merge)\b/i;
 
+/** Whether a parameter may be a value to store; in a statement that stores nothing it can only be one to look for. */
+function isStored(sql: string | undefined): boolean {
+  return sql === undefined || WRITES.test(sql);
+}
+
 /** A copy of a table, or a new partition: nothing there would refuse to store an operand as if it were a sealed value. */
 function refuseUnguarded(catalogue: Catalogue, sql: string | undefined): void {
   if (sql === undefined || !WRITES.test(sql)) return;
@@ -53,10 +59,17 @@ function refuseUnguarded(catalogue: Catalogue, sql: string | undefined): void {
   if (table) throw new UnsupportedQueryError('UNGUARDED', { table: table.displayName });
 }
 
-function operand(element: Element, value: unknown, parameter: number): Marker {
+function operand(
+  element: Element,
+  value: unknown,
+  parameter: number,
+  unsearched: 'RAW_UNPINNED' | 'NOT_SEARCHABLE',
+): Marker {
   if (element.protect === 'truncate-ip') return new AddressMarker(element, element.label, value);
   if (value instanceof Uint8Array && element.codec !== 'bytes') throw refusal('ALREADY_SEALED', element, parameter);
-  if (element.normaliser === undefined) throw refusal('RAW_UNPINNED', element, parameter);
+  // a pseudonym can be looked for by whoever says whose it is
+  if (element.normaliser === undefined)
+    throw refusal(element.protect === 'pseudonymise' ? 'RAW_UNPINNED' : unsearched, element, parameter);
   if (element.compound) throw refusal('COMPOUND_ALONE', element, parameter);
   if (element.state === 'transition') throw refusal('IN_TRANSITION', element, parameter);
   return new TokenMarker(element, element.label, value);
@@ -69,7 +82,7 @@ function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter
 }
 
 function refusal(
-  code: 'ALREADY_SEALED' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE',
+  code: 'ALREADY_SEALED' | 'NOT_SEARCHABLE' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE',
   element: Element,
   parameter: number,
 ): UnsupportedQueryError {

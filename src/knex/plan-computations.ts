@@ -43,7 +43,15 @@ function bySyntax(
   const end = closeAt(expression, index + length);
   const text = expression.slice(index + length, end);
   if (/ FROM 9 FOR 16$/.test(text) || (/ FROM 1 FOR 3$/.test(text) && expression.startsWith(IS_SEALED, end))) return [];
-  return (text.match(NAMES) ?? []).flatMap((name) => refusedSealed(name, meant, 'AGGREGATE', called.toLowerCase()));
+  return (withoutCalls(text).match(NAMES) ?? []).flatMap((name) =>
+    refusedSealed(name, meant, 'AGGREGATE', called.toLowerCase()),
+  );
+}
+
+/** What other functions make of a column, `format('%s', name)`, is something else than the column. */
+function withoutCalls(text: string): string {
+  const shorter = text.replace(/[\w$"]+\([^()]*\)/g, '').replace(/(?<![\w$"])\(([^()]*)\)/g, ' $1 ');
+  return shorter === text ? text : withoutCalls(shorter);
 }
 
 const SYNTAX = /\b(POSITION|OVERLAY|SUBSTRING|TRIM)\(/g;

@@ -7,6 +7,7 @@
 import type { Catalogue, Element, Table } from '../catalogue/model';
 import { sharesIndex } from '../catalogue/search';
 import { UnsupportedQueryError } from '../errors';
+import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 import { blindUses } from './blind-uses';
 import type { PlanNode, SealedColumn } from './plan';
@@ -88,7 +89,7 @@ interface Explained {
 export async function planOf(connection: Queryable, sql: string, generic: boolean): Promise<PlanNode> {
   const explain = generic ? EXPLAIN_GENERIC : EXPLAIN;
   try {
-    const { rows } = await connection.query(explain + sql);
+    const { rows } = await withOwnTypes(connection).query(explain + sql);
     return (rows[0] as unknown as Explained)['QUERY PLAN'][0].Plan;
   } catch (error) {
     const failure = error as Error & { position?: string };
@@ -98,7 +99,9 @@ export async function planOf(connection: Queryable, sql: string, generic: boolea
 }
 
 export async function versionOf(connection: Queryable): Promise<number> {
-  const { rows } = await connection.query(`select pg_catalog.current_setting('server_version_num')::int as version`);
+  const { rows } = await withOwnTypes(connection).query(
+    `select pg_catalog.current_setting('server_version_num')::int as version`,
+  );
   return Number(rows[0]?.version);
 }
 

@@ -240,7 +240,7 @@ const UNSUPPORTED: Refused[] = [
   ],
   [
     'raw: a sealed column without search',
-    'RAW_UNPINNED',
+    'NOT_SEARCHABLE',
     (db) => db.raw('select * from users where name = ?', ['Ada']),
   ],
   [
@@ -257,6 +257,12 @@ const UNSUPPORTED: Refused[] = [
     'raw: coalesce with a parameter',
     'VALUE_FOR_BYTEA',
     (db) => db.raw('select coalesce(email, ?) from users', ['a@example.org']),
+  ],
+  ['raw: update of a sealed column', 'RAW_UNPINNED', (db) => db.raw('update users set name = ?', ['Ada'])],
+  [
+    'raw: a list without search',
+    'NOT_SEARCHABLE',
+    (db) => db.raw('select 1 from users where name = any(?)', [['Ada']]),
   ],
   ['raw: insert of a pseudonym', 'RAW_UNPINNED', (db) => db.raw('insert into users (crm_id) values (?)', ['x'])],
 ];
