@@ -25,6 +25,8 @@ create table oubli.element (
   search_group       text,
   -- [{ column, as }]: the other columns of the index that stands in this one's values, and how each is normalised
   compound           jsonb,
+  -- { as, version, prefix: { min, max }, words }: of what there are search tokens in its values, and how it is normalised
+  tokens             jsonb,
   padding            text not null default 'none',
   v4                 integer,
   v6                 integer,
@@ -80,7 +82,7 @@ create function oubli.say(spec jsonb) returns text
 language sql immutable
 return case when spec ? 'notPersonal' then 'not personal: ' || (spec ->> 'notPersonal')
   else (select string_agg(key || '=' || (value #>> '{}'), ' ' order by key) from jsonb_each(spec)
-        where key in ('category', 'protect', 'search', 'origin', 'purpose', 'basis', 'because')) end;
+        where key in ('category', 'protect', 'search', 'tokens', 'origin', 'purpose', 'basis', 'because')) end;
 
 create function oubli.annotate_column(target regclass, col name, declaration jsonb) returns void
 language plpgsql as $$

@@ -4,6 +4,7 @@
  * keeps the meaning its migration had, whatever a later version's defaults are.
  */
 import { checkCategory } from './check-category';
+import { checkTokens } from './check-tokens';
 import { Draft, shown } from './draft';
 import { SEARCHES } from './search';
 import type { NotPersonalSpec, Pad, PersonalSpec } from './spec';
@@ -23,7 +24,7 @@ type Protect = PersonalSpec['protect'];
 
 const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'protect'] as const;
 const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
-  encrypt: ['search', 'unique', 'pad', 'acknowledgeLeak'],
+  encrypt: ['search', 'unique', 'tokens', 'pad', 'acknowledgeLeak'],
   pseudonymise: [],
   'truncate-ip': ['v4', 'v6'],
   clear: ['because', 'replaceWith'],
@@ -67,6 +68,7 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
   encrypt(draft) {
     if (draft.has('search')) checkSearch(draft);
     else refuseWithoutSearch(draft);
+    if (draft.has('tokens')) checkTokens(draft);
     return { pad: draft.oneOf('pad', PADS, '16') };
   },
   pseudonymise: () => ({}),
@@ -112,7 +114,9 @@ function checkCompound(search: Draft): void {
 }
 
 function refuseWithoutSearch(draft: Draft): void {
-  const option = ['unique', 'acknowledgeLeak'].find((one) => draft.has(one));
+  const option = ['unique', 'acknowledgeLeak'].find(
+    (one) => draft.has(one) && !(one !== 'unique' && draft.has('tokens')),
+  );
   if (option !== undefined) draft.refuse('NEEDS_SEARCH', { option }, { search: 'exact' });
 }
 
@@ -122,7 +126,7 @@ function refuseMisplacedOptions(draft: Draft, protect: Protect): void {
   const [option] = misplaced;
   if (option === undefined) return;
   const home = PROTECTS.find((one) => OPTIONS_OF[one].includes(option));
-  const wanted = draft.has('search') || draft.has('unique') ? 'encrypt' : protect;
+  const wanted = ['search', 'unique', 'tokens'].some((one) => draft.has(one)) ? 'encrypt' : protect;
   const dropped = ALL_OPTIONS.filter((one) => !belongs(one, wanted)).map((one) => [one, undefined] as const);
   const search = wanted === 'encrypt' && !draft.has('search') && draft.has('unique') ? { search: 'exact' } : {};
   draft.refuse(

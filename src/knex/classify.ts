@@ -31,8 +31,8 @@ export function classifyParameters(
     if (value instanceof PinnedValue) return sealPinned(value, element, place + 1);
     const list = catalogue.elementOfDomainArray(type);
     if ((list && Array.isArray(value)) || element) refuseUnguarded(catalogue, watched);
-    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1));
-    if (element) return operand(element, value, place + 1);
+    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1, watched));
+    if (element) return operand(element, value, place + 1, watched);
     if (watched === undefined) return value;
     refuseForCast(catalogue, watched, type);
     refuseForBytes(catalogue, watched, type, value, place + 1);
@@ -53,13 +53,20 @@ function refuseUnguarded(catalogue: Catalogue, sql: string | undefined): void {
   if (table) throw new UnsupportedQueryError('UNGUARDED', { table: table.displayName });
 }
 
-function operand(element: Element, value: unknown, parameter: number): Marker {
+function operand(element: Element, value: unknown, parameter: number, sql: string | undefined): Marker {
   if (element.protect === 'truncate-ip') return new AddressMarker(element, element.label, value);
   if (value instanceof Uint8Array && element.codec !== 'bytes') throw refusal('ALREADY_SEALED', element, parameter);
-  if (element.normaliser === undefined) throw refusal('RAW_UNPINNED', element, parameter);
+  if (element.normaliser === undefined) throw refusal(unsearched(element, sql), element, parameter);
   if (element.compound) throw refusal('COMPOUND_ALONE', element, parameter);
   if (element.state === 'transition') throw refusal('IN_TRANSITION', element, parameter);
   return new TokenMarker(element, element.label, value);
+}
+
+const PATTERN = /\bi?like\b|@@|~~/i;
+
+/** Where beginnings or words of it are found, that is what was meant, if anything in the text looks for some. */
+function unsearched(element: Element, sql: string | undefined): 'TOKENS_IN_RAW' | 'RAW_UNPINNED' {
+  return element.tokens && PATTERN.test(sql ?? '') ? 'TOKENS_IN_RAW' : 'RAW_UNPINNED';
 }
 
 function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter: number): Marker {
@@ -69,7 +76,7 @@ function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter
 }
 
 function refusal(
-  code: 'ALREADY_SEALED' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE',
+  code: 'ALREADY_SEALED' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE' | 'TOKENS_IN_RAW',
   element: Element,
   parameter: number,
 ): UnsupportedQueryError {
