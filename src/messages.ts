@@ -494,9 +494,7 @@ export const texts = {
   OPERATOR: {
     says: (n) => `${value(n)} is sealed: '${n.operator}' cannot work over ciphertext`,
     fix: (n) =>
-      /like|@@/i.test(`${n.operator}`)
-        ? `.personal({ …, tokens: { prefix: { min: 3, max: 8 }, words: true, as: 'unaccented' }, acknowledgeLeak: 'say why' })  // for ilike 'abc%' and @@`
-        : `.where('${n.column ?? 'email'}', value)  // equality, on a column declared with search`,
+      `.where('${n.column ?? 'email'}', value)  // equality, on a column declared with search${/like|@@/i.test(`${n.operator}`) ? "; ilike 'abc%' and @@ on one with tokens, which show more" : ''}`,
   },
   TOKENS_MISSING: {
     says: (n) => `${place(n)} is sealed, and was declared without tokens for its ${n.kind}`,

@@ -1,5 +1,5 @@
 /**
- * `oubli check`: what the declarations leave open, as findings with a fix each; and what the blind indexes show. Reads the schema and
+ * `oubli check`: what the declarations leave open, as findings with a fix each; and what blind indexes and search tokens show. Reads the schema and
  * its statistics, never a row of a table.
  */
 import { Command } from 'commander';
@@ -7,7 +7,8 @@ import { Client } from 'pg';
 import { loadCatalogue } from '../catalogue/load';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
-import { type Leak, leaksOf, sayLeak } from '../checks/leakage';
+import { leaksOf, sayLeak } from '../checks/leakage';
+import { sayTokenLeak, tokenLeaksOf } from '../checks/token-leakage';
 import { verifySchema } from '../schema/install';
 import { requiredUrl, urlOption } from './database';
 
@@ -20,8 +21,7 @@ export function checkVerb(): Command {
 
 async function check({ url }: { url?: string }): Promise<void> {
   const { findings, leaks } = await read(requiredUrl(url, 'check'));
-  if (leaks.length > 0)
-    console.log(['what search shows to whoever reads the database:', ...leaks.map(sayLeak)].join('\n  '));
+  if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -29,12 +29,13 @@ async function check({ url }: { url?: string }): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function read(url: string): Promise<{ findings: Finding[]; leaks: Leak[] }> {
+async function read(url: string): Promise<{ findings: Finding[]; leaks: string[] }> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
     await verifySchema(client);
-    return { findings: undeclaredColumns(await loadCatalogue(client)), leaks: await leaksOf(client) };
+    const leaks = [...(await leaksOf(client)).map(sayLeak), ...(await tokenLeaksOf(client)).map(sayTokenLeak)];
+    return { findings: undeclaredColumns(await loadCatalogue(client)), leaks };
   } finally {
     await client.end();
   }

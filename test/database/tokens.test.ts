@@ -1,5 +1,6 @@
 /** Beginnings and words of sealed texts, found by keyed tokens: what is stored, what is found, by which plan, and what is refused. */
 import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Knex } from 'knex';
@@ -261,6 +262,16 @@ describe('Search tokens', () => {
       await world.db('clients').where('id', 60).delete();
     });
 
+    it('also of rows that travel as arrays', async () => {
+      await world.insertMany('clients', [
+        { id: 61, last_name: 'Array One', bio: 'first of many' },
+        { id: 62, last_name: 'Array Two', bio: 'second of many' },
+      ]);
+      expect(await ids(world.db('clients').whereILike('last_name', 'array t%'))).to.deep.equal([62]);
+      expect(await ids(world.db('clients').where('bio', '@@', 'many of'))).to.deep.equal([61, 62]);
+      await world.db('clients').whereIn('id', [61, 62]).delete();
+    });
+
     it('and PostgreSQL refuses a value of the column without them, or with fewer than it says', async () => {
       const [{ value }] = (await world.plain.raw('select last_name::bytea as value from clients where id = 1'))
         .rows as [{ value: Buffer }];
@@ -458,6 +469,28 @@ describe('Search tokens', () => {
       expect(columns.code).to.equal('OU021');
       const text = await failureOf(() => world.plain.raw(`select 1 from clients where bio @@ 'garden'::text`));
       expect(text.code).to.equal('42883');
+    });
+
+    it('and show nothing of what is looked for, in events, in bindings, or in printed SQL', async () => {
+      const query = world.db('clients').whereILike('last_name', 'dupo%').where('bio', '@@', 'garden');
+      const heard: unknown[] = [];
+      const listener = (event: unknown): unknown => heard.push(event);
+      world.db.on('query', listener).on('query-response', listener);
+      try {
+        expect(await ids(query)).to.deep.equal([1]);
+      } finally {
+        world.db.removeListener('query', listener).removeListener('query-response', listener);
+      }
+      const shown = [
+        inspect(heard, { depth: 6 }),
+        query.toString(),
+        inspect(query.toSQL().bindings),
+        JSON.stringify(query.toSQL().bindings),
+      ];
+      for (const text of shown)
+        expect(text)
+          .to.contain('[oubli clients.last_name]')
+          .and.not.match(/dupo|garden/i);
     });
 
     it('too many words', async () => {
