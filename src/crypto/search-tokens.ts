@@ -110,13 +110,15 @@ export function storedWords(text: string, names: Names): string[] {
  * The tokens of one value as they stand in it: filled up with random ones to a number that says little, and in the order of
  * their bytes, which says nothing.
  *
- * @param prefixes how many beginnings the longest text has; 0 where none are looked for
- * @param words whether words are looked for
+ * @param found 8 bytes for each beginning and for each different word that the text has
+ * @param declared what is looked for in the column
+ * @returns 8 bytes for each beginning that a text could have, and for each word, and at least 4 of words
  */
 export function assembleTokens(
   found: { readonly beginnings: readonly Uint8Array[]; readonly words: readonly Uint8Array[] },
-  { prefix, words }: Tokenised,
+  declared: Tokenised,
 ): Uint8Array {
+  const { prefix, words } = declared;
   const tokens = [
     ...filledUp(found.beginnings, prefix ? prefix.max - prefix.min + 1 : 0),
     ...filledUp(found.words, words ? Math.max(1, Math.ceil(found.words.length / WORDS_CLASS)) * WORDS_CLASS : 0),

@@ -5,7 +5,7 @@
 import { type Catalogue, type Element, namesOfLabel, needsKey } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { refuseForBytes } from './bare-bytes';
-import { refuseForCast } from './cast-comparisons';
+import { looksForTokens, refuseForCast } from './cast-comparisons';
 import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
 import { mentionsTable } from './watched-names';
@@ -56,17 +56,11 @@ function refuseUnguarded(catalogue: Catalogue, sql: string | undefined): void {
 function operand(element: Element, value: unknown, parameter: number, sql: string | undefined): Marker {
   if (element.protect === 'truncate-ip') return new AddressMarker(element, element.label, value);
   if (value instanceof Uint8Array && element.codec !== 'bytes') throw refusal('ALREADY_SEALED', element, parameter);
-  if (element.normaliser === undefined) throw refusal(unsearched(element, sql), element, parameter);
+  const otherwise = looksForTokens(element, sql ?? '') ? 'TOKENS_IN_RAW' : 'RAW_UNPINNED';
+  if (element.normaliser === undefined) throw refusal(otherwise, element, parameter);
   if (element.compound) throw refusal('COMPOUND_ALONE', element, parameter);
   if (element.state === 'transition') throw refusal('IN_TRANSITION', element, parameter);
   return new TokenMarker(element, element.label, value);
-}
-
-const PATTERN = /\bi?like\b|@@|~~/i;
-
-/** Where beginnings or words of it are found, that is what was meant, if anything in the text looks for some. */
-function unsearched(element: Element, sql: string | undefined): 'TOKENS_IN_RAW' | 'RAW_UNPINNED' {
-  return element.tokens && PATTERN.test(sql ?? '') ? 'TOKENS_IN_RAW' : 'RAW_UNPINNED';
 }
 
 function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter: number): Marker {

@@ -445,6 +445,11 @@ describe('Search tokens', () => {
         ['select id from clients where last_name like ?', ['dup%']],
         ['select id from clients c where c.bio @@ ?', ['garden']],
         ['select id from clients where alias ilike ?', ['ém%']],
+        // what PostgreSQL would answer with nothing, for it would look into the hex of ciphertext
+        ['select id from clients where bio::text @@ ?', ['garden']],
+        ['select id from clients where cast(bio as text) ilike ?', ['garden%']],
+        [`select id from clients where to_tsvector('simple', bio::text) @@ plainto_tsquery(?)`, ['garden']],
+        [`select id from clients where to_tsvector(bio::text) @@ ?`, ['garden']],
       ];
       for (const [text, bindings] of texts) {
         const error = await failureOf(() => world.db.raw(text, bindings as never));
@@ -453,6 +458,8 @@ describe('Search tokens', () => {
           .to.contain('.whereILike(')
           .and.not.match(/dup|garden/);
       }
+      const other = await failureOf(() => world.db.raw('select id from clients where note::text @@ ?', ['garden']));
+      expect(other.code).to.equal('OPERATOR');
       const derived = world.db.from(world.db('clients').select('last_name').as('x')).whereILike('x.last_name', 'dup%');
       expect((await failureOf(() => derived)).code).to.equal('TOKENS_IN_RAW');
     });
