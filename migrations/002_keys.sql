@@ -11,7 +11,8 @@ create table oubli.epoch (
 
 create table oubli.subject_key (
   key_id      bytea primary key check (octet_length(key_id) = 16),
-  epoch       integer not null references oubli.epoch,
+  -- no foreign key: each writer would lock the one row of the epoch, and look it up once for each key (see below)
+  epoch       integer not null,
   wrapped     bytea not null,
   fingerprint bytea not null,
   created_at  timestamptz not null default pg_catalog.now(),
@@ -55,8 +56,13 @@ begin
     or exists (select from written w join oubli.fence f on f.fingerprint = w.fingerprint) then
     raise exception 'oubli: this subject key was destroyed and is refused for ever' using errcode = 'OU002';
   end if;
+  if exists (select from written w where not exists (select from oubli.epoch e where e.id = w.epoch and e.destroyed_at is null)) then
+    raise exception 'oubli: a subject key is wrapped under no epoch key that there is' using errcode = 'foreign_key_violation';
+  end if;
   return null;
 end $$;
 create trigger fenced after insert on oubli.subject_key referencing new table as written
   for each statement execute function oubli.refuse_fenced_keys();
-alter table oubli.subject_key enable always trigger fenced;
+create trigger fenced_again after update on oubli.subject_key referencing new table as written
+  for each statement execute function oubli.refuse_fenced_keys();
+alter table oubli.subject_key enable always trigger fenced, enable always trigger fenced_again;

@@ -92,11 +92,26 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
  * and gives them a buffer of their own, ten times as dear, as soon as a view of them is taken.
  */
 export function utf8(text: string): Uint8Array {
-  if (3 * text.length > scratch.length) return encoder.encode(text);
-  const { written } = encoder.encodeInto(text, scratch);
-  const bytes = scratch.slice(0, written);
-  scratch.fill(0, 0, written);
+  if (3 * text.length > rest.length) return encoder.encode(text);
+  const { written } = encoder.encodeInto(text, rest);
+  const bytes = scratch.slice(1, 1 + written);
+  scratch.fill(0, 1, 1 + written);
   return bytes;
+}
+
+/** The same behind one byte more, in one array. */
+export function utf8After(first: number, text: string): Uint8Array {
+  if (3 * text.length > rest.length) return concat(Uint8Array.of(first), encoder.encode(text));
+  const { written } = encoder.encodeInto(text, rest);
+  scratch[0] = first;
+  const bytes = scratch.slice(0, 1 + written);
+  scratch.fill(0, 0, 1 + written);
+  return bytes;
+}
+
+/** Copies a few bytes: for as few as an id has, a loop is three times as fast as `set`. */
+export function put(bytes: Uint8Array, offset: number, part: Uint8Array): void {
+  for (let i = 0; i < part.length; i++) bytes[offset + i] = part[i] as number;
 }
 
 /** A Buffer over the same memory, for node-postgres. */
@@ -111,6 +126,7 @@ export function mustHaveLength(bytes: Uint8Array, length: number, what: string):
 
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(1024);
+const rest = scratch.subarray(1);
 
 function totalLength(parts: readonly Uint8Array[]): number {
   let length = 0;

@@ -6,8 +6,8 @@
  * A payload is one tag byte and the value. Numbers of fixed size have one length, so their length tells nothing.
  * Nothing is ever compressed: the length would speak about the content. Tags can never change again.
  */
-import { InvalidValueError, type Names, TamperedError } from '../errors';
-import { asBuffer, concat, viewOf } from './bytes';
+import { InvalidValueError, type Names } from '../errors';
+import { concat, viewOf } from './bytes';
 import { integerFrom } from './integer';
 import { jsonText } from './json';
 import { daysFrom, instantFrom, textOfDays, textOfMicroseconds, wallClockFrom } from './moment';
@@ -35,41 +35,49 @@ export const MAX_VALUE_BYTES = 1_048_576;
 
 interface CodecOf {
   readonly tag: number;
-  /** @throws {InvalidValueError} */
-  encode(value: unknown, names: Names): Uint8Array;
-  /** Undefined, or any error, for a body that `encode` does not write. */
-  decode(body: Uint8Array): string | undefined;
+  /**
+   * Tag and body, in one array.
+   * @throws {InvalidValueError}
+   */
+  encode(value: unknown, names: Names, tag: number): Uint8Array;
+  /** The body stands from `start` to `end`. Undefined, or any error, for one that `encode` does not write. */
+  decode(memory: Buffer, start: number, end: number): string | undefined;
 }
 
 const CODECS: Readonly<Record<Codec, CodecOf>> = {
   text: { tag: 1, encode: encodeText, decode: decodeText },
   bytes: { tag: 2, encode: bytesFrom, decode: () => undefined },
-  json: { tag: 3, encode: (value, names) => encodeText(jsonText(value, names), names), decode: decodeText },
+  json: { tag: 3, encode: (value, names, tag) => encodeText(jsonText(value, names), names, tag), decode: decodeText },
   integer: {
     tag: 4,
-    encode: (value, names) => int64(integerFrom(value, names)),
-    decode: (body) => String(readInt64(body)),
+    encode: (value, names, tag) => int64(integerFrom(value, names), tag),
+    decode: (...body) => String(readInt64(...body)),
   },
-  numeric: { tag: 5, encode: (value, names) => encodeText(numericText(value, names), names), decode: decodeNumeric },
+  numeric: {
+    tag: 5,
+    encode: (value, names, tag) => encodeText(numericText(value, names), names, tag),
+    decode: decodeNumeric,
+  },
   date: {
     tag: 6,
-    encode: (value, names) => int32(daysFrom(value, names)),
-    decode: (body) => textOfDays(readInt32(body)),
+    encode: (value, names, tag) => int32(daysFrom(value, names), tag),
+    decode: (...body) => textOfDays(readInt32(...body)),
   },
   timestamp: {
     tag: 7,
-    encode: (value, names) => int64(wallClockFrom(value, names)),
-    decode: (body) => textOfMicroseconds(readInt64(body), ''),
+    encode: (value, names, tag) => int64(wallClockFrom(value, names), tag),
+    decode: (...body) => textOfMicroseconds(readInt64(...body), ''),
   },
   timestamptz: {
     tag: 8,
-    encode: (value, names) => int64(instantFrom(value, names)),
-    decode: (body) => textOfMicroseconds(readInt64(body), '+00'),
+    encode: (value, names, tag) => int64(instantFrom(value, names), tag),
+    decode: (...body) => textOfMicroseconds(readInt64(...body), '+00'),
   },
   boolean: { tag: 9, encode: encodeBoolean, decode: decodeBoolean },
 };
 
-const BY_TAG = new Map(Object.entries(CODECS).map(([codec, { tag }]) => [tag, codec as Codec]));
+const BY_TAG: (Codec | undefined)[] = [];
+for (const [codec, { tag }] of Object.entries(CODECS)) BY_TAG[tag] = codec as Codec;
 
 /**
  * The payload of a value: codec tag and value bytes.
@@ -82,23 +90,18 @@ const BY_TAG = new Map(Object.entries(CODECS).map(([codec, { tag }]) => [tag, co
 export function encode(codec: Codec, value: unknown, names: Names, limit = MAX_VALUE_BYTES): Uint8Array {
   if (sizeAtLeast(value) > limit) throw tooLong(names, limit);
   const { tag, encode: encodeValue } = CODECS[codec];
-  const body = encodeValue(value, names);
-  if (body.length > limit) throw tooLong(names, limit);
-  return concat(Uint8Array.of(tag), body);
+  const payload = encodeValue(value, names, tag);
+  if (payload.length > limit + 1) throw tooLong(names, limit);
+  return payload;
 }
 
-/**
- * The value of a payload.
- *
- * @throws {TamperedError} for an unknown tag, or a body its codec does not write
- */
-export function decode(payload: Uint8Array, names: Names = {}): Decoded {
-  const codec = BY_TAG.get(payload[0] ?? 0);
-  const body = payload.slice(1);
-  if (codec === 'bytes') return { codec, bytes: asBuffer(body) };
-  const text = codec && attempt(() => CODECS[codec].decode(body));
-  if (codec === undefined || text === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
-  return { codec, text };
+/** The value of a payload that stands from `start` to `end`. Undefined, or any error, for one that `encode` does not write. */
+export function decode(memory: Buffer, start: number, end: number): Decoded | undefined {
+  const codec = BY_TAG[memory[start] as number];
+  if (codec === undefined || end <= start) return undefined;
+  if (codec === 'bytes') return { codec, bytes: Buffer.from(memory.subarray(start + 1, end)) };
+  const text = CODECS[codec].decode(memory, start + 1, end);
+  return text === undefined ? undefined : { codec, text };
 }
 
 /** A cheap bound, so that a huge text is refused before it is copied: UTF-8 is never shorter than UTF-16 counts. */
@@ -110,53 +113,44 @@ function tooLong(names: Names, limit: number): InvalidValueError {
   return new InvalidValueError('VALUE_TOO_LONG', { ...names, limit });
 }
 
-function attempt(decodeBody: () => string | undefined): string | undefined {
-  try {
-    return decodeBody();
-  } catch {
-    return undefined;
-  }
-}
-
-function bytesFrom(value: unknown, names: Names): Uint8Array {
+function bytesFrom(value: unknown, names: Names, tag: number): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new InvalidValueError('VALUE_NOT_BYTES', names);
-  return value;
+  return concat(Uint8Array.of(tag), value);
 }
 
-function decodeNumeric(body: Uint8Array): string | undefined {
-  const text = decodeText(body);
+function decodeNumeric(memory: Buffer, start: number, end: number): string | undefined {
+  const text = decodeText(memory, start, end);
   return isNumericText(text) ? text : undefined;
 }
 
-function encodeBoolean(value: unknown, names: Names): Uint8Array {
-  if (value === true || value === 't' || value === 'true') return Uint8Array.of(1);
-  if (value === false || value === 'f' || value === 'false') return Uint8Array.of(0);
+function encodeBoolean(value: unknown, names: Names, tag: number): Uint8Array {
+  if (value === true || value === 't' || value === 'true') return Uint8Array.of(tag, 1);
+  if (value === false || value === 'f' || value === 'false') return Uint8Array.of(tag, 0);
   throw new InvalidValueError('VALUE_NOT_BOOLEAN', names);
 }
 
-function decodeBoolean(body: Uint8Array): string | undefined {
-  if (body.length !== 1) return undefined;
-  return ['f', 't'][body[0] ?? -1];
+function decodeBoolean(memory: Buffer, start: number, end: number): string | undefined {
+  return end - start === 1 ? ['f', 't'][memory[start] as number] : undefined;
 }
 
-function int64(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(8);
-  viewOf(bytes).setBigInt64(0, value);
+function int64(value: bigint, tag: number): Uint8Array {
+  const bytes = Uint8Array.of(tag, 0, 0, 0, 0, 0, 0, 0, 0);
+  viewOf(bytes).setBigInt64(1, value);
   return bytes;
 }
 
-function int32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  viewOf(bytes).setInt32(0, value);
+function int32(value: number, tag: number): Uint8Array {
+  const bytes = Uint8Array.of(tag, 0, 0, 0, 0);
+  viewOf(bytes).setInt32(1, value);
   return bytes;
 }
 
-function readInt64(body: Uint8Array): bigint {
-  if (body.length !== 8) throw new RangeError('not 8 bytes');
-  return viewOf(body).getBigInt64(0);
+function readInt64(memory: Buffer, start: number, end: number): bigint {
+  if (end - start !== 8) throw new RangeError('not 8 bytes');
+  return memory.readBigInt64BE(start);
 }
 
-function readInt32(body: Uint8Array): number {
-  if (body.length !== 4) throw new RangeError('not 4 bytes');
-  return viewOf(body).getInt32(0);
+function readInt32(memory: Buffer, start: number, end: number): number {
+  if (end - start !== 4) throw new RangeError('not 4 bytes');
+  return memory.readInt32BE(start);
 }

@@ -35,8 +35,11 @@ export interface Engine {
    */
   sealFrame(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout, plain: Uint8Array): void;
 
-  /** What `sealFrame` wrote. @throws any error when authentication fails */
-  openFrame(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout): Uint8Array;
+  /**
+   * Hands what `sealFrame` encrypted to a reader, where it lies.
+   * @throws any error when authentication fails
+   */
+  openFrame<T>(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout, read: Reader<T>): T;
 
   /**
    * Keyed BLAKE2b. The output length is part of the hash (RFC 7693 §2.5): a shorter one is no prefix of a longer one.
@@ -46,6 +49,9 @@ export interface Engine {
    */
   hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array;
 }
+
+/** Reads a plaintext from `start` to `end` of a memory in which it is overwritten as soon as the reader returns: it keeps no view. */
+export type Reader<T> = (memory: Buffer, start: number, end: number) => T;
 
 /** Where in a frame its parts lie. */
 export interface FrameLayout {

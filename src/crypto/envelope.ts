@@ -6,7 +6,7 @@
  * is a new suite byte.
  */
 import { type Names, TamperedError } from '../errors';
-import { concatPublic, equal, readU32, u32, writeU32 } from './bytes';
+import { concatPublic, equal, put, readU32, u32, writeU32 } from './bytes';
 import {
   COMMITMENT_BYTES,
   ELEMENT_OFFSET,
@@ -107,13 +107,13 @@ export function assembleHeader(header: Header, room = 0): Buffer {
   bytes[SUITE_OFFSET] = SUITE;
   bytes[FLAGS_OFFSET] = flags;
   writeU32(bytes, ELEMENT_OFFSET, element);
-  if (index) bytes.set(index, INDEX_OFFSET);
-  bytes.set(keyId, keyIdAt);
-  bytes.set(salt, nonceAt);
-  bytes.set(commitment, commitmentAt);
+  if (index) put(bytes, INDEX_OFFSET, index);
+  put(bytes, keyIdAt, keyId);
+  put(bytes, nonceAt, salt);
+  put(bytes, commitmentAt, commitment);
   if (tokens) {
     bytes.writeUInt16BE(tokens.length / SEARCH_TOKEN_BYTES, commitmentAt + COMMITMENT_BYTES);
-    bytes.set(tokens, commitmentAt + COMMITMENT_BYTES + TOKEN_COUNT_BYTES);
+    put(bytes, commitmentAt + COMMITMENT_BYTES + TOKEN_COUNT_BYTES, tokens);
   }
   return bytes;
 }
@@ -141,8 +141,13 @@ export function isTombstone({ bytes, layout: { keyIdAt } }: Envelope): boolean {
 
 /** The subject key id of a sealed value, without parsing the rest: for collecting the keys a result needs. */
 export function keyIdOf(bytes: Uint8Array): Uint8Array {
-  const start = layout(hasFlag(bytes, FLAG_INDEX)).keyIdAt;
+  const start = keyIdAt(bytes);
   return bytes.subarray(start, start + KEY_ID_BYTES);
+}
+
+/** Where it stands. */
+export function keyIdAt(bytes: Uint8Array): number {
+  return layout(hasFlag(bytes, FLAG_INDEX)).keyIdAt;
 }
 
 /** The element that a sealed value names; 0, which none has, for anything else. */

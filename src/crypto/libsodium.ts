@@ -7,8 +7,8 @@
  * freed still holds the keys. Here they are overwritten as soon as the call is over.
  */
 import sodium from 'libsodium-wrappers';
-import { mustHaveLength } from './bytes';
-import { type Engine, type FrameLayout, refuseUnkeyed } from './engine';
+import { mustHaveLength, put } from './bytes';
+import { type Engine, type FrameLayout, type Reader, refuseUnkeyed } from './engine';
 
 export async function libsodiumEngine(): Promise<Engine> {
   await sodium.ready;
@@ -18,7 +18,7 @@ export async function libsodiumEngine(): Promise<Engine> {
     seal: (key, nonce, aad, plain) => workspace.seal(key, nonce, aad, plain),
     open: (key, nonce, aad, sealed) => workspace.open(key, nonce, aad, sealed),
     sealFrame: (key, prefix, frame, layout, plain) => workspace.sealFrame(key, prefix, frame, layout, plain),
-    openFrame: (key, prefix, frame, layout) => workspace.openFrame(key, prefix, frame, layout),
+    openFrame: (key, prefix, frame, layout, read) => workspace.openFrame(key, prefix, frame, layout, read),
     hash: (bytes, key, message) => workspace.hash(bytes, key, message),
   };
 }
@@ -44,6 +44,8 @@ const FIRST_WORKSPACE = 4096;
 /** Key, nonce, then associated data, input and output, one after the other. */
 class Workspace {
   readonly #library: Library;
+  /** All its memory as a Buffer. */
+  #heap = Buffer.alloc(0);
   #base = 0;
   #size = 0;
 
@@ -85,7 +87,7 @@ class Workspace {
     heap.fill(0, this.#base, plainAt + plain.length);
   }
 
-  openFrame(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout): Uint8Array {
+  openFrame<T>(key: Uint8Array, prefix: Uint8Array, frame: Uint8Array, layout: FrameLayout, read: Reader<T>): T {
     const { headerLength, nonceAt } = layout;
     const sealedLength = frame.length - headerLength;
     if (sealedLength < TAG_BYTES) throw new RangeError('shorter than its tag');
@@ -95,9 +97,13 @@ class Workspace {
     const decrypt = this.#library._crypto_aead_xchacha20poly1305_ietf_decrypt;
     const nonce = frameAt + nonceAt;
     const refused = decrypt(outAt, 0, 0, sealedAt, sealedLength, 0, aadAt, aadLength, 0, nonce, this.#base);
-    const plain = this.#take(outAt, sealedLength - TAG_BYTES);
-    if (refused !== 0) throw new RangeError('not authentic');
-    return plain;
+    const end = outAt + sealedLength - TAG_BYTES;
+    try {
+      if (refused !== 0) throw new RangeError('not authentic');
+      return read(this.#memory(), outAt, end);
+    } finally {
+      this.#library.HEAPU8.fill(0, this.#base, end);
+    }
   }
 
   hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array {
@@ -114,6 +120,12 @@ class Workspace {
     const hashed = this.#take(out, bytes);
     if (refused !== 0) throw new RangeError('BLAKE2b refused its arguments');
     return hashed;
+  }
+
+  #memory(): Buffer {
+    const buffer = this.#library.HEAPU8.buffer as ArrayBuffer;
+    if (this.#heap.buffer !== buffer) this.#heap = Buffer.from(buffer);
+    return this.#heap;
   }
 
   get #nonceAt(): number {
@@ -141,8 +153,8 @@ class Workspace {
     this.#makeRoom(KEY_BYTES + prefix.length + frame.length + room);
     const heap = this.#library.HEAPU8;
     const aadAt = this.#base + KEY_BYTES;
-    heap.set(key, this.#base);
-    heap.set(prefix, aadAt);
+    put(heap, this.#base, key);
+    put(heap, aadAt, prefix);
     heap.set(frame, aadAt + prefix.length);
     return aadAt;
   }

@@ -4,7 +4,7 @@
  */
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { blake2b } from '@noble/hashes/blake2.js';
-import { concatPublic } from './bytes';
+import { asBuffer, concatPublic, wipe } from './bytes';
 import { type Engine, type FrameLayout, refuseUnkeyed } from './engine';
 
 const NONCE_BYTES = 24;
@@ -23,8 +23,14 @@ export function nobleEngine(): Engine {
     sealFrame: (key, prefix, frame, layout, plain) => {
       frame.set(cipher(key, prefix, frame, layout).encrypt(plain), layout.headerLength);
     },
-    openFrame: (key, prefix, frame, layout) =>
-      cipher(key, prefix, frame, layout).decrypt(frame.subarray(layout.headerLength)),
+    openFrame: (key, prefix, frame, layout, read) => {
+      const plain = asBuffer(cipher(key, prefix, frame, layout).decrypt(frame.subarray(layout.headerLength)));
+      try {
+        return read(plain, 0, plain.length);
+      } finally {
+        wipe(plain);
+      }
+    },
     hash: (bytes, key, message) => {
       refuseUnkeyed(key);
       return blake2b(message, { key, dkLen: bytes });

@@ -6,9 +6,10 @@
  */
 import { type Names, TamperedError } from '../errors';
 import { copyOf, equalInConstantTime, stands } from './bytes';
+import type { Reader } from './engine';
 import type { Envelope } from './envelope';
 import { ROW_SALT_BYTES } from './layout';
-import { unpad } from './padding';
+import { payloadEnd } from './padding';
 import { deriveRowKey, framePrefix, type Place, type RowKey, refuseUnusableKey, wipeRowKey } from './row-key';
 
 /** Opens values, deriving once for neighbours of one row. */
@@ -24,14 +25,27 @@ export class Opener {
    * @param dek 32 bytes, the key that `envelope.keyId` names
    * @param expectedElement the element of the column it was read from, when that is known (ENVELOPE.md E4)
    * @param names table and column, for the error
-   * @returns the payload: codec tag and value, for `decode`
+   * @param read what to make of the payload, codec tag and value; undefined, or any error, where it is none
    * @throws {TamperedError} when it is not what was sealed, or not where it was sealed
    * @throws {KeyUnavailableError} when the key was wiped meanwhile
    */
+  read<T>(
+    envelope: Envelope,
+    dek: Uint8Array,
+    expectedElement: number | undefined,
+    names: Names,
+    read: Reader<T | undefined>,
+  ): T {
+    const opened = this.#isElsewhere(envelope, expectedElement) ? undefined : this.#tryOpen(envelope, dek, read);
+    if (opened === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
+    return opened;
+  }
+
+  /** A copy of the payload, for `RowSealer.seal`. */
   open(envelope: Envelope, dek: Uint8Array, expectedElement?: number, names: Names = {}): Uint8Array {
-    const payload = this.#isElsewhere(envelope, expectedElement) ? undefined : this.#tryOpen(envelope, dek);
-    if (payload === undefined) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
-    return payload;
+    return this.read(envelope, dek, expectedElement, names, (memory, start, end) =>
+      copyOf(memory.subarray(start, end)),
+    );
   }
 
   /** Forgets the last row's key. */
@@ -44,18 +58,17 @@ export class Opener {
     return expectedElement !== undefined && envelope.element !== expectedElement;
   }
 
-  #tryOpen(envelope: Envelope, dek: Uint8Array): Uint8Array | undefined {
+  /** RFC 8439 §2.8: authenticated before anything is decrypted. The engine's own error, or the reader's, would only tell them apart. */
+  #tryOpen<T>(envelope: Envelope, dek: Uint8Array, read: Reader<T | undefined>): T | undefined {
     const { cipherKey, commitment } = this.#rowKey(envelope, dek);
-    if (!equalInConstantTime(commitment, envelope.bytes, envelope.layout.commitmentAt)) return undefined;
-    const padded = this.#decrypt(cipherKey, envelope);
-    return padded && unpad(envelope.padding, padded);
-  }
-
-  /** RFC 8439 §2.8: authenticated before anything is decrypted. The engine's own error would only tell them apart. */
-  #decrypt(cipherKey: Uint8Array, { bytes, layout }: Envelope): Uint8Array | undefined {
+    const { bytes, layout, padding } = envelope;
+    if (!equalInConstantTime(commitment, bytes, layout.commitmentAt)) return undefined;
     const { engine, instance } = this.#place;
     try {
-      return engine.openFrame(cipherKey, framePrefix(instance, layout), bytes, layout);
+      return engine.openFrame(cipherKey, framePrefix(instance, layout), bytes, layout, (memory, start, padded) => {
+        const end = payloadEnd(padding, memory, start, padded);
+        return end === undefined ? undefined : read(memory, start, end);
+      });
     } catch {
       return undefined;
     }

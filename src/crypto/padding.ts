@@ -12,20 +12,21 @@ export type Padding = (typeof PADDINGS)[number];
 
 const MARK = 0x80;
 
-/** The payload filled up to a length of its class. A fresh array in every case, for the caller to wipe. */
+/** The payload filled up to a length of its class; itself where the class is none, an array for the caller to wipe otherwise. */
 export function pad(padding: Padding, payload: Uint8Array): Uint8Array {
+  if (padding === 'none') return payload;
   const padded = new Uint8Array(paddedLength(padding, payload.length));
   padded.set(payload);
-  if (padding !== 'none') padded[payload.length] = MARK;
+  padded[payload.length] = MARK;
   return padded;
 }
 
-/** The payload without its padding, or undefined when these bytes are not what `pad` would have made. */
-export function unpad(padding: Padding, padded: Uint8Array): Uint8Array | undefined {
-  if (padding === 'none') return padded;
-  const end = lastNonZero(padded);
-  if (padded[end] !== MARK || paddedLength(padding, end) !== padded.length) return undefined;
-  return padded.slice(0, end); // a copy is cheaper than a view: see `utf8`
+/** Where the payload ends of what is padded from `start` to `end`; undefined when it is not what `pad` would have made. */
+export function payloadEnd(padding: Padding, memory: Uint8Array, start: number, end: number): number | undefined {
+  if (padding === 'none') return end;
+  let mark = end - 1;
+  while (mark > start && memory[mark] === 0) mark--;
+  return memory[mark] === MARK && paddedLength(padding, mark - start) === end - start ? mark : undefined;
 }
 
 export function paddedLength(padding: Padding, length: number): number {
@@ -52,10 +53,4 @@ function bitLength(n: number): number {
 
 function roundUp(length: number, step: number): number {
   return Math.ceil(length / step) * step;
-}
-
-function lastNonZero(bytes: Uint8Array): number {
-  let i = bytes.length - 1;
-  while (i > 0 && bytes[i] === 0) i--;
-  return i;
 }

@@ -2,7 +2,7 @@
  * Seals the values of one row write. The write path makes one `RowSealer` per row and subject, seals each protected
  * column with it, and wipes it. One derivation serves the whole row; its values differ by counter (ENVELOPE.md E5).
  */
-import { copyOf, isAllZero, wipe, writeU32 } from './bytes';
+import { copyOf, isAllZero, put, wipe, writeU32 } from './bytes';
 import { assembleHeader } from './envelope';
 import { layoutFor, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './layout';
 import { type Padding, pad } from './padding';
@@ -22,7 +22,8 @@ export interface SealTarget {
 export class RowSealer {
   readonly #place: Place;
   readonly #keyId: Uint8Array;
-  readonly #rowSalt: Uint8Array;
+  /** Row salt and counter: the nonce of the next value. */
+  readonly #salt: Uint8Array;
   #rowKey: RowKey | undefined;
   #counter = 0;
 
@@ -37,7 +38,8 @@ export class RowSealer {
     if (isAllZero(keyId)) throw new RangeError('key id zero names nobody');
     this.#place = place;
     this.#keyId = copyOf(keyId);
-    this.#rowSalt = copyOf(rowSalt);
+    this.#salt = new Uint8Array(SALT_BYTES);
+    put(this.#salt, 0, rowSalt);
     this.#rowKey = deriveRowKey(place.engine, dek, keyId, rowSalt);
   }
 
@@ -47,15 +49,15 @@ export class RowSealer {
    */
   seal(target: SealTarget, payload: Uint8Array): Buffer {
     const { cipherKey, commitment } = this.#liveKey();
-    const salt = this.#nextSalt();
     const { element, padding, index, tokens } = target;
     const plain = pad(padding, payload);
-    const header = { element, padding, index, keyId: this.#keyId, salt, commitment, tokens };
+    const header = { element, padding, index, keyId: this.#keyId, salt: this.#salt, commitment, tokens };
     const value = assembleHeader(header, plain.length + TAG_BYTES);
     const frame = layoutFor(target);
     const { instance, engine } = this.#place;
     engine.sealFrame(cipherKey, framePrefix(instance, frame), value, frame, plain);
-    wipe(plain);
+    if (plain !== payload) wipe(plain);
+    this.#count();
     return value;
   }
 
@@ -70,13 +72,10 @@ export class RowSealer {
     return this.#rowKey;
   }
 
-  /** Row salt and counter: the nonce. The counter only grows; no row has 2^53 values. */
-  #nextSalt(): Uint8Array {
-    const count = this.#counter++;
-    const salt = new Uint8Array(SALT_BYTES);
-    salt.set(this.#rowSalt);
-    writeU32(salt, ROW_SALT_BYTES, Math.floor(count / 2 ** 32));
-    writeU32(salt, ROW_SALT_BYTES + 4, count % 2 ** 32);
-    return salt;
+  /** The counter only grows; no row has 2^53 values. */
+  #count(): void {
+    const count = ++this.#counter;
+    writeU32(this.#salt, ROW_SALT_BYTES, Math.floor(count / 2 ** 32));
+    writeU32(this.#salt, ROW_SALT_BYTES + 4, count % 2 ** 32);
   }
 }

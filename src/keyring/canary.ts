@@ -27,7 +27,7 @@ export async function verifyCanaries(
 
 async function verifyWritten(store: Queryable, engine: Engine, keys: KeyMaterial, provider: string): Promise<void> {
   const { rows } = await store.query('select id, canary from oubli.epoch where destroyed_at is null order by id');
-  for (const row of rows) verifyEpoch(Number(row.id), row.canary as Uint8Array, keys, provider);
+  for (const row of rows) verifyEpoch(engine, Number(row.id), row.canary as Uint8Array, keys, provider);
   const [roots] = (await store.query('select index_canary, ledger_canary from oubli.instance')).rows;
   verifyRoot('index', keys.index, roots?.index_canary, engine, provider);
   verifyRoot('ledger', keys.ledger, roots?.ledger_canary, engine, provider);
@@ -39,7 +39,7 @@ async function writeMissing(store: Queryable, engine: Engine, keys: KeyMaterial)
   await store.query(
     `insert into oubli.epoch (id, canary)
      select $1::integer, $2 where not exists (select from oubli.epoch where id = $1::integer) on conflict do nothing`,
-    [epoch, Buffer.from(wrapKey(kek, CANARY_DEK, NOBODY, epoch))],
+    [epoch, Buffer.from(wrapKey(engine, kek, CANARY_DEK, NOBODY, epoch))],
   );
   await store.query(`update oubli.instance set index_canary = $1, ledger_canary = $2 where index_canary is null`, [
     rootCanary(engine, keys.index),
@@ -47,11 +47,11 @@ async function writeMissing(store: Queryable, engine: Engine, keys: KeyMaterial)
   ]);
 }
 
-function verifyEpoch(epoch: number, canary: Uint8Array, keys: KeyMaterial, provider: string): void {
+function verifyEpoch(engine: Engine, epoch: number, canary: Uint8Array, keys: KeyMaterial, provider: string): void {
   const kek = keys.epochs.get(epoch);
   if (!kek) throw new ConfigurationError('UNKNOWN_EPOCH', { epoch, provider });
   try {
-    unwrapKey(kek, canary, NOBODY, epoch);
+    unwrapKey(engine, kek, canary, NOBODY, epoch);
   } catch (error) {
     if (error instanceof TamperedError) throw new ConfigurationError('WRONG_EPOCH_KEY', { epoch, provider });
     throw error;

@@ -2,6 +2,8 @@
  * Subject keys in memory: bounded in number and in time (ENVELOPE.md K4, K10), wiped on close. A key that another process
  * destroyed is evicted by announcement, and at the latest when its time is up.
  */
+import { BoundedMap } from './bounded-map';
+
 export interface SubjectKey {
   readonly keyId: Uint8Array;
   readonly dek: Uint8Array;
@@ -16,9 +18,9 @@ const MAX_KEYS = 20_000;
 const TTL_MS = 60_000;
 
 export class KeyCache {
-  private readonly keys = new Map<string, Entry>();
+  private readonly keys = new BoundedMap<Entry>(MAX_KEYS);
   /** Which key a subject has: `kind NUL id` to the key's name below. */
-  private readonly links = new Map<string, string>();
+  private readonly links = new BoundedMap<string>(MAX_KEYS);
 
   constructor(private readonly clock: () => number = () => performance.now()) {}
 
@@ -37,15 +39,11 @@ export class KeyCache {
   }
 
   add(key: SubjectKey): void {
-    const name = KeyCache.nameOf(key.keyId);
-    this.keys.delete(name);
-    this.keys.set(name, { key, until: this.clock() + TTL_MS });
-    trim(this.keys);
+    this.keys.set(KeyCache.nameOf(key.keyId), { key, until: this.clock() + TTL_MS });
   }
 
   link(kind: string, id: string, key: SubjectKey): void {
     this.links.set(linkName(kind, id), KeyCache.nameOf(key.keyId));
-    trim(this.links);
     this.add(key);
   }
 
@@ -64,7 +62,8 @@ export class KeyCache {
     this.clear();
   }
 
-  private named(name: string): SubjectKey | undefined {
+  /** @param name as `nameOf` gives it */
+  named(name: string): SubjectKey | undefined {
     const entry = this.keys.get(name);
     if (!entry) return undefined;
     if (entry.until > this.clock()) return entry.key;
@@ -75,12 +74,4 @@ export class KeyCache {
 
 function linkName(kind: string, id: string): string {
   return `${kind}\0${id}`;
-}
-
-/** Drops the oldest entries; a Map iterates in the order of insertion. */
-function trim(map: Map<string, unknown>): void {
-  for (const name of map.keys()) {
-    if (map.size <= MAX_KEYS) return;
-    map.delete(name);
-  }
 }

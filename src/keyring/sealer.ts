@@ -11,7 +11,7 @@ import {
   indexInput,
   indexKey,
 } from '../crypto/blind-index';
-import { stands } from '../crypto/bytes';
+import { stands, wipe } from '../crypto/bytes';
 import { type Codec, type Decoded, decode, encode } from '../crypto/codec';
 import { type Envelope, isTombstone, parseEnvelope, token } from '../crypto/envelope';
 import { DEFAULT_BITS, truncateIp } from '../crypto/ip';
@@ -53,7 +53,9 @@ export class Sealer {
     const payload = encode(element.codec as Codec, declared, names);
     const index = element.normaliser === undefined ? undefined : (compound ?? this.index(element, declared, names));
     const tokens = element.tokens && this.tokeniser.stored(element, element.tokens, declared, names);
-    return row.seal({ element: element.id, padding: element.padding as Padding, index, tokens }, payload);
+    const sealed = row.seal({ element: element.id, padding: element.padding as Padding, index, tokens }, payload);
+    wipe(payload);
+    return sealed;
   }
 
   /** The pseudonym of a value for one subject and one element's purpose. Stable, and dead with the subject's key. */
@@ -174,7 +176,7 @@ export class ResultOpener {
     if (element !== undefined && envelope.element !== element) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
     const key = this.keyOf(envelope);
     if (key === 'shredded' || key === undefined) return null;
-    return decode(this.opener.open(envelope, key.dek, element, names), names);
+    return this.opener.read(envelope, key.dek, element, names, decode);
   }
 
   wipe(): void {

@@ -2,6 +2,7 @@
  * The subject keys: found or created for whoever writes about a person, fetched for whoever reads. One data key per data
  * subject (DESIGN.md 6), wrapped by the current epoch key, created key-first on the store's own connection (ENVELOPE.md K3).
  */
+import { byteaArray } from '../bytea-array';
 import type { Engine } from '../crypto/engine';
 import { randomBytes } from '../crypto/random';
 import { fingerprint, keyedReference, unwrapKey, wrapKey } from '../crypto/subject-key';
@@ -12,28 +13,29 @@ import { currentEpoch, type KeyMaterial } from './provider';
 
 export type { SubjectKey } from './key-cache';
 
+// Found, or made where there is none, in one statement; `offset 0` keeps the planner from reading all links to find a few hundred. Of two processes that make the key of one person, the second waits for the
+// first one's link, makes no key, and finds the first one's when it asks again: no key is ever without its link. (The link's foreign
+// key is checked when the statement ends.) Where one of them was erased, none is made for anybody.
 const KEYS_OF_SUBJECTS = `
-select w.id, k.key_id, k.epoch, k.wrapped,
-       l.erased_at is not null
-         or l.subject_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
-from unnest($2::text[], $3::bytea[]) w(id, reference)
-left join oubli.subject_link l on l.kind = $1 and l.subject_id = w.id
-left join oubli.subject_key k on k.key_id = l.key_id`;
-
-// Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the
-// first one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.)
-// A subject whose link is visible gets no key here even if an erasure takes the link away meanwhile, nor does one who was erased.
-const CREATE_KEYS = `
 with wanted as (
-  select * from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
+  select w.*, l.key_id as old_key_id, l.subject_id is null as new,
+    l.erased_at is not null
+      or l.subject_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
+  from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
     w(id, reference, key_id, wrapped, fingerprint)
-  where not exists (select from oubli.subject_link l where l.kind = $1 and l.subject_id = w.id)
-    and not exists (select from oubli.fence f where f.subject_reference = w.reference)),
+  left join lateral (
+    select * from oubli.subject_link s where s.kind = $1 and s.subject_id = w.id offset 0) l on true),
 linked as (
   insert into oubli.subject_link (kind, subject_id, key_id)
-  select $1, id, key_id from wanted order by id on conflict do nothing returning key_id)
-insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id`;
+  select $1, id, key_id from wanted where new and not exists (select from wanted where erased)
+  order by id on conflict do nothing returning key_id),
+made as (
+  insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
+  select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)
+select w.id, w.erased, k.key_id, k.epoch, k.wrapped
+from wanted w left join oubli.subject_key k on k.key_id = w.old_key_id where w.erased or not w.new
+union all
+select w.id, false, null, null, null from made join wanted w using (key_id)`;
 
 const CREATE_UNLINKED = `
 insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
@@ -57,7 +59,7 @@ export class SubjectKeys {
   ) {}
 
   /**
-   * The keys of subjects of one kind, created where they have none. One statement when all exist, two for new ones.
+   * The keys of subjects of one kind, created where they have none; one statement, but where another process creates them as well.
    * @throws SubjectErasedError when one of them was erased
    */
   async forSubjects(kind: string, ids: readonly string[]): Promise<Map<string, SubjectKey>> {
@@ -69,25 +71,28 @@ export class SubjectKeys {
     let missing = [...new Set(ids)].filter((id) => !keys.has(id));
     for (let attempt = 0; missing.length > 0; attempt++) {
       if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
-      if (attempt > 0) await this.create(kind, missing, keys);
-      missing = missing.filter((id) => !keys.has(id));
-      if (missing.length > 0) await this.find(kind, missing, keys);
+      await this.findOrMake(kind, missing, keys);
       missing = missing.filter((id) => !keys.has(id));
     }
     return keys;
   }
 
   /** The keys that sealed values name. Shredded ones are said so; an unknown one is an error, never a silent null (E10). */
-  async byId(keyIds: Iterable<Uint8Array>): Promise<Map<string, KeyState>> {
+  byId(keyIds: Iterable<Uint8Array>): Promise<Map<string, KeyState>> {
+    return this.byName(new Map(Array.from(keyIds, (keyId) => [KeyCache.nameOf(keyId), keyId])));
+  }
+
+  /** The same of ids whose names are known already. */
+  async byName(keyIds: ReadonlyMap<string, Uint8Array>): Promise<Map<string, KeyState>> {
     const found = new Map<string, KeyState>();
-    const missing: Buffer[] = [];
-    for (const keyId of keyIds) {
-      const cached = this.cache.get(keyId);
-      if (cached) found.set(KeyCache.nameOf(keyId), cached);
-      else missing.push(Buffer.from(keyId));
+    const missing: Uint8Array[] = [];
+    for (const [name, keyId] of keyIds) {
+      const cached = this.cache.named(name);
+      if (cached) found.set(name, cached);
+      else missing.push(keyId);
     }
     if (missing.length === 0) return found;
-    const { rows } = await this.store.query(KEYS_BY_ID, [missing]);
+    const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
     for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row));
     return found;
   }
@@ -95,13 +100,13 @@ export class SubjectKeys {
   /** Those of some key ids, by `KeyCache.nameOf`, that are or ever were a key of ours. */
   async among(keyIds: readonly Uint8Array[]): Promise<Set<string>> {
     const known = new Set<string>();
-    const missing: Buffer[] = [];
+    const missing: Uint8Array[] = [];
     for (const keyId of keyIds) {
       if (this.cache.get(keyId)) known.add(KeyCache.nameOf(keyId));
-      else missing.push(Buffer.from(keyId));
+      else missing.push(keyId);
     }
     if (missing.length === 0) return known;
-    const { rows } = await this.store.query(KEYS_BY_ID, [missing]);
+    const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
     for (const row of rows)
       if (row.wrapped !== null || row.shredded) known.add(KeyCache.nameOf(row.key_id as Uint8Array));
     return known;
@@ -115,9 +120,9 @@ export class SubjectKeys {
     if (keepUntil.length === 0) return [];
     const fresh = keepUntil.map(() => this.fresh());
     await this.store.query(CREATE_UNLINKED, [
-      fresh.map(({ key }) => key.keyId),
-      fresh.map(({ wrapped }) => wrapped),
-      fresh.map(({ print }) => print),
+      byteaArray(fresh.map(({ key }) => key.keyId)),
+      byteaArray(fresh.map(({ wrapped }) => wrapped)),
+      byteaArray(fresh.map(({ print }) => print)),
       keepUntil,
       currentEpoch(this.material),
     ]);
@@ -129,43 +134,32 @@ export class SubjectKeys {
     return Buffer.from(keyedReference(this.engine, this.material.ledger, kind, id));
   }
 
-  private async find(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
-    const references = ids.map((id) => this.referenceOf(kind, id));
-    const { rows } = await this.store.query(KEYS_OF_SUBJECTS, [kind, ids, references]);
-    for (const row of rows) {
-      if (row.erased) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
-      if (row.key_id === null) continue;
-      const key = this.unwrap(row);
-      this.cache.link(kind, String(row.id), key);
-      keys.set(String(row.id), key);
-    }
-  }
-
-  /** Notes in `keys` those that were made; who has one meanwhile is asked for again. */
-  private async create(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
-    const fresh = ids.map(() => this.fresh());
-    const { rows } = await this.store.query(CREATE_KEYS, [
+  /** Notes in `keys` those that were found and made; who got one from another process meanwhile is asked for again. */
+  private async findOrMake(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
+    const fresh = new Map(ids.map((id) => [id, this.fresh()]));
+    const each = [...fresh.values()];
+    const { rows } = await this.store.query(KEYS_OF_SUBJECTS, [
       kind,
       ids,
-      ids.map((id) => this.referenceOf(kind, id)),
-      fresh.map(({ key }) => key.keyId),
-      fresh.map(({ wrapped }) => wrapped),
-      fresh.map(({ print }) => print),
+      byteaArray(ids.map((id) => this.referenceOf(kind, id))),
+      byteaArray(each.map(({ key }) => key.keyId)),
+      byteaArray(each.map(({ wrapped }) => wrapped)),
+      byteaArray(each.map(({ print }) => print)),
       currentEpoch(this.material),
     ]);
-    const made = new Set(rows.map((row) => KeyCache.nameOf(row.key_id as Uint8Array)));
-    fresh.forEach(({ key }, place) => {
-      const id = ids[place] as string;
-      if (!made.has(KeyCache.nameOf(key.keyId))) return;
+    if (rows.some(({ erased }) => erased)) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
+    for (const row of rows) {
+      const id = row.id as string;
+      const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
       this.cache.link(kind, id, key);
       keys.set(id, key);
-    });
+    }
   }
 
   private fresh(): { key: SubjectKey; wrapped: Buffer; print: Buffer } {
     const epoch = currentEpoch(this.material);
     const key = { keyId: Buffer.from(randomBytes(16)), dek: Buffer.from(randomBytes(32)) };
-    const wrapped = Buffer.from(wrapKey(this.kek(epoch), key.dek, key.keyId, epoch));
+    const wrapped = Buffer.from(wrapKey(this.engine, this.kek(epoch), key.dek, key.keyId, epoch));
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
 
@@ -182,7 +176,7 @@ export class SubjectKeys {
   private unwrap(row: Row): SubjectKey {
     const epoch = Number(row.epoch);
     const keyId = row.key_id as Uint8Array;
-    return { keyId, dek: unwrapKey(this.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
+    return { keyId, dek: unwrapKey(this.engine, this.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
   }
 
   private kek(epoch: number): Uint8Array {

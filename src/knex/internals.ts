@@ -116,6 +116,7 @@ export interface InternalCompiler {
   _not(statement: Statement, text: string): string;
   _prepInsert(data: unknown): PreparedInsert | string;
   _insertBody(rows: unknown): string;
+  _buildInsertValues(prepared: PreparedInsert): string;
   _prepUpdate(data: Record<string, unknown>): string[] | string;
   _merge(updates: unknown, columns: unknown, insert: unknown): string;
   _onConflictClause(columns: unknown): string;

@@ -164,14 +164,17 @@ function writesItself(value: object): boolean {
 
 const named = new Map<string, Names>();
 const MOST_LABELS = 5000;
+let last: { label: string; names: Names } | undefined;
 
 /** Table and column of a marker's label, where it names them. There are as many labels as columns, and a marker for each value. */
 export function namesOf({ label }: Marker): Names {
+  if (last?.label === label) return last.names;
   let names = named.get(label);
   if (!names) {
     names = label.includes('.') ? { ...namesOfLabel(label), label } : { label };
     if (named.size >= MOST_LABELS) named.clear();
     named.set(label, names);
   }
+  last = { label, names };
   return names;
 }

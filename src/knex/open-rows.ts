@@ -4,16 +4,15 @@
  * check (ENVELOPE.md E4). One key query for all subjects of a result.
  */
 import { type Element, namesOfLabel } from '../catalogue/model';
-import { equal, isAllZero } from '../crypto/bytes';
-import { elementOf, hasEnvelopeShape, isEnvelope, keyIdOf } from '../crypto/envelope';
-import { OVERHEAD } from '../crypto/layout';
-import { ConfigurationError, type Names, NotSealedError, TamperedError, UnsupportedQueryError } from '../errors';
+import { isAllZero } from '../crypto/bytes';
+import { elementOf, hasEnvelopeShape, keyIdOf } from '../crypto/envelope';
+import { ConfigurationError, UnsupportedQueryError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
-import { ResultOpener } from '../keyring/sealer';
-import type { KeyState } from '../keyring/subject-keys';
 import type { Row } from '../queryable';
-import type { Connection, Field, QueryResult } from './internals';
+import type { Field, QueryResult } from './internals';
+import { KeysToFetch } from './keys-to-fetch';
 import { isPlainColumn, type NestedPlace, nestedCells } from './nested-values';
+import { Opening, type TypeParsers } from './opening';
 import type { Seam } from './seam';
 
 /** A field of the result that holds, or may hold, sealed values, or a part of one; of known origin where it comes from a column. */
@@ -24,8 +23,6 @@ interface Cell {
   readonly place: Place;
   readonly bytes: Uint8Array;
 }
-
-export type TypeParsers = Pick<Connection, 'getTypeParser'>;
 
 const BYTEA = 17;
 
@@ -55,14 +52,66 @@ export async function openRows(
   parsers: TypeParsers,
   learn: Learn,
 ): Promise<boolean> {
-  let cells = cellsOf(seam, rows, fields, parsers);
-  const unknown = cells.map(({ bytes }) => elementOf(bytes)).filter((id) => id && !seam.catalogue.element(id));
-  if (unknown.length > 0) {
-    await learn(unknown);
-    cells = cellsOf(seam, rows, fields, parsers);
+  let found = find(seam, rows, fields, parsers);
+  if (found.unknown.size > 0) {
+    await learn([...found.unknown]);
+    found = find(seam, rows, fields, parsers);
   }
-  const ours = cells.filter((cell) => isOurs(seam, cell));
-  return openCells(seam, await withoutStrangers(seam, ours), parsers);
+  const cells = await withoutStrangers(
+    seam,
+    found.cells.filter((cell) => isOurs(seam, cell)),
+  );
+  for (const { bytes, place } of cells) found.keys.note(bytes, place.origin);
+  if (cells.length === 0 && found.values === 0) return false;
+  await openFound(seam, rows, { ...found, cells }, parsers);
+  return true;
+}
+
+/** What there is to open in some rows. */
+interface Found {
+  /** Columns of the result that are sealed columns of tables: nearly all there ever is, and gone through without more ado. */
+  readonly columns: readonly SealedColumn[];
+  /** How many values stand in those. */
+  readonly values: number;
+  /** Everything else. */
+  readonly cells: readonly Cell[];
+  /** The keys of `columns`. */
+  readonly keys: KeysToFetch;
+  /** Elements that the catalogue does not know. */
+  readonly unknown: ReadonlySet<number>;
+}
+
+interface SealedColumn {
+  readonly name: string | number;
+  readonly origin: Element;
+}
+
+function find(seam: Seam, rows: readonly Row[], fields: readonly Field[], parsers: TypeParsers): Found {
+  const places = placesToOpen(seam, rows[0], fields);
+  const columns = places.filter((place): place is SealedColumn => place.origin !== undefined);
+  const cells = cellsOf(
+    seam,
+    rows,
+    fields,
+    parsers,
+    places.filter(({ origin }) => !origin),
+  );
+  const keys = new KeysToFetch();
+  const elements = new Set(cells.map(({ bytes }) => elementOf(bytes)));
+  let values = 0;
+  for (const row of rows) {
+    for (const { name, origin } of columns) {
+      const bytes = sealedBytes(row[name as string], origin);
+      if (!bytes) continue;
+      values++;
+      if (!keys.note(bytes, origin)) elements.add(elementOf(bytes));
+    }
+  }
+  return { columns, values, cells, keys, unknown: unknownOf(seam, elements) };
+}
+
+function unknownOf(seam: Seam, elements: ReadonlySet<number>): Set<number> {
+  return new Set([...elements].filter((id) => id && !seam.catalogue.element(id)));
 }
 
 /** Without texts that look like ours and name no key that there is, or ever was. */
@@ -87,20 +136,31 @@ function isOurs(seam: Seam, { place, bytes }: Cell): boolean {
   return place.origin !== undefined || seam.catalogue.element(elementOf(bytes))?.protect === 'encrypt';
 }
 
-/** Row by row: values of one row share a derived key. */
-function cellsOf(seam: Seam, rows: readonly Row[], fields: readonly Field[], parsers: TypeParsers): Cell[] {
-  const places = placesToOpen(seam, rows[0], fields);
+/** What may be sealed though no column says so. */
+function cellsOf(
+  seam: Seam,
+  rows: readonly Row[],
+  fields: readonly Field[],
+  parsers: TypeParsers,
+  places: readonly Place[],
+): Cell[] {
   const cells: Cell[] = nestedCells(seam.catalogue, rows, fields, parsers);
+  if (places.length === 0) return cells;
   for (const row of rows) {
     for (const place of places) {
-      const value = row[place.name as string];
-      if (value === null || value === undefined) continue;
-      const bytes = bytesOf(value);
-      if (bytes && (place.origin || hasEnvelopeShape(bytes))) cells.push({ row, place, bytes });
-      else if (place.origin) throw new ConfigurationError('BYTEA_PARSER', namesOfLabel(place.origin.label));
+      const bytes = bytesOf(row[place.name as string]);
+      if (bytes && hasEnvelopeShape(bytes)) cells.push({ row, place, bytes });
     }
   }
   return cells;
+}
+
+/** @throws ConfigurationError when the application reads `bytea` as something of its own */
+function sealedBytes(value: unknown, origin: Element): Uint8Array | undefined {
+  if (value === null || value === undefined) return undefined;
+  const bytes = bytesOf(value);
+  if (!bytes) throw new ConfigurationError('BYTEA_PARSER', namesOfLabel(origin.label));
+  return bytes;
 }
 
 /**
@@ -131,79 +191,24 @@ function bytesOf(value: unknown): Uint8Array | undefined {
   return typeof value === 'string' && value.startsWith('\\x') ? Buffer.from(value.slice(2), 'hex') : undefined;
 }
 
-async function openCells(seam: Seam, cells: readonly Cell[], parsers: TypeParsers): Promise<boolean> {
-  if (cells.length === 0) return false;
-  const keys = await seam.keys.byId(distinctKeyIds(cells));
-  const opening = new Opening(seam, keys, parsers);
+/** Row by row: values of one row share a derived key. */
+async function openFound(
+  seam: Seam,
+  rows: readonly Row[],
+  { columns, cells, keys }: Found,
+  parsers: TypeParsers,
+): Promise<void> {
+  const opening = new Opening(seam, await seam.keys.byName(keys.named), parsers);
   try {
-    for (const cell of cells) cell.row[cell.place.name as string] = opening.open(cell);
+    for (const row of rows) {
+      for (const { name, origin } of columns) {
+        const bytes = sealedBytes(row[name as string], origin);
+        if (bytes) row[name as string] = opening.open(bytes, origin);
+      }
+    }
+    for (const { row, place, bytes } of cells)
+      row[place.name as string] = opening.open(bytes, place.origin, place.render);
   } finally {
     opening.wipe();
   }
-  return true;
-}
-
-/** An element, with what is the same for all its values in one result. */
-interface Plan {
-  readonly element: Element;
-  readonly names: Names;
-  /** This connection's type parser of the column's declared type. */
-  readonly parse: (text: string) => unknown;
-}
-
-class Opening {
-  private readonly plans = new Map<number, Plan>();
-  private readonly opener: ResultOpener;
-
-  constructor(
-    private readonly seam: Seam,
-    keys: ReadonlyMap<string, KeyState>,
-    private readonly parsers: TypeParsers,
-  ) {
-    this.opener = new ResultOpener(seam.sealer.place, (keyId) => keys.get(KeyCache.nameOf(keyId)));
-  }
-
-  open({ bytes, place: { origin, render } }: Cell): unknown {
-    if (!isEnvelope(bytes)) return this.notSealed(bytes, origin);
-    const { element, names, parse } = this.planOf(origin?.id ?? elementOf(bytes));
-    const decoded = this.opener.open(bytes, element.id, names);
-    if (render) return decoded && render(decoded);
-    return decoded && parse(decoded.codec === 'bytes' ? `\\x${decoded.bytes.toString('hex')}` : decoded.text);
-  }
-
-  wipe(): void {
-    this.opener.wipe();
-  }
-
-  private planOf(id: number): Plan {
-    const made = this.plans.get(id);
-    if (made) return made;
-    const element = this.seam.catalogue.element(id);
-    if (!element) throw new TamperedError('SEALED_VALUE_TAMPERED', {});
-    const parse = this.parsers.getTypeParser(element.declaredOid, 'text');
-    const plan = { element, names: namesOfLabel(element.label), parse };
-    this.plans.set(id, plan);
-    return plan;
-  }
-
-  /** A row from before the declaration, while its table is in transition; anything else should not be there (E10). */
-  private notSealed(bytes: Uint8Array, origin: Element | undefined): unknown {
-    if (origin?.state !== 'transition') throw new NotSealedError('NOT_SEALED', namesOfLabel(origin?.label ?? ''));
-    return this.planOf(origin.id).parse(Buffer.from(bytes).toString('utf8'));
-  }
-}
-
-function distinctKeyIds(cells: readonly Cell[]): Uint8Array[] {
-  const ids = new Map<string, Uint8Array>();
-  let last: Uint8Array | undefined;
-  for (const { bytes, place } of cells) {
-    // what is malformed, or of another column, is an error when it is opened, and names no key
-    if (!isEnvelope(bytes) || bytes.length < OVERHEAD) continue;
-    if (place.origin && place.origin.id !== elementOf(bytes)) continue;
-    const keyId = keyIdOf(bytes);
-    if (last && equal(last, keyId)) continue;
-    last = keyId;
-    if (!isAllZero(keyId)) ids.set(KeyCache.nameOf(keyId), keyId);
-  }
-  return [...ids.values()];
 }

@@ -34,7 +34,7 @@ import {
 } from './selection';
 import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
-import { unnestedBody, wrapArrays } from './unnested';
+import { canBeUnnested, sentAsBytes, unnestedBody, wrapArrays } from './unnested';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
 import { InsertMarks, markUpdate, refuseTornCompound, sealsAnything } from './writes';
@@ -44,6 +44,8 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     // Declared only: an instance is made by Knex and given this prototype afterwards, so initialisers would not run.
     /** Rows of the insert being compiled; one of them is what a merge with an object speaks of. */
     declare private inserted: InsertMarks | undefined;
+    /** An insert whose rows are marked already. */
+    declare private prepared: PreparedInsert | string | undefined;
     /** While a merge lists the columns of its insert, which must not include an id that was added to it. */
     declare private merging: boolean | undefined;
     /** The row an update is bound to, when its person had to be selected first. */
@@ -67,6 +69,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _prepInsert(data: unknown): PreparedInsert | string {
+      if (this.prepared !== undefined) return this.prepared;
       const table = watchedTarget();
       let prepared = super._prepInsert(data);
       if (this.single.unnest && typeof prepared !== 'string') prepared = wrapArrays(this, prepared);
@@ -79,8 +82,21 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _insertBody(rows: unknown): string {
-      const prepared = this.single.unnest ? this._prepInsert(rows) : '';
-      return typeof prepared === 'string' ? super._insertBody(rows) : unnestedBody(this, prepared);
+      const isMany = Array.isArray(rows) && rows.length > 1 && watchedTarget() !== undefined;
+      if (!isMany && !this.single.unnest) return super._insertBody(rows);
+      const prepared = this._prepInsert(rows);
+      if (typeof prepared !== 'string' && (this.single.unnest || canBeUnnested(prepared)))
+        return unnestedBody(this, prepared);
+      this.prepared = prepared;
+      try {
+        return super._insertBody(rows);
+      } finally {
+        this.prepared = undefined;
+      }
+    }
+
+    override _buildInsertValues(prepared: PreparedInsert): string {
+      return super._buildInsertValues(prepared.values.length > 1 ? sentAsBytes(prepared) : prepared);
     }
 
     override _prepUpdate(data: Record<string, unknown> = {}): string[] | string {

@@ -7,7 +7,35 @@ import { AnnotationError, type ErrorCode, UnsupportedQueryError } from '../error
 import { isExpression, nameOf } from './columns';
 import { currentFrame } from './frame';
 import { Around, type InternalCompiler, type PreparedInsert } from './internals';
-import { AnchorMarker, isMarked, refuseInside } from './marker';
+import { AnchorMarker, isMarked, refuseInside, SealMarker } from './marker';
+
+/**
+ * Whether the rows say the same as arrays as they do as a list of values: each gives the same columns, and what it gives is a value.
+ * Then every insert of several rows is sent so: PostgreSQL sets up the check of a sealed column once, not once for each value.
+ */
+export function canBeUnnested({ columns, values }: PreparedInsert): boolean {
+  const given = columns.map((_, place) => isGivenAnywhere(values, place));
+  return (
+    given.includes(true) && values.every((row) => given.every((isGiven, place) => !isGiven || isPlainValue(row[place])))
+  );
+}
+
+/** An array would have to be wrapped, and only `insertMany` says what becomes of a value that is not there. */
+function isPlainValue(value: unknown): boolean {
+  return value !== undefined && typeof value !== 'function' && !Array.isArray(value) && !isExpression(value);
+}
+
+/**
+ * Rows that do not all give the same, as a list of values. Sealed values are sent as plain bytes, which PostgreSQL checks as they are
+ * stored: parameters of a domain's type would have it set up the domain's check once for each, 8 µs a value.
+ */
+export function sentAsBytes({ columns, values }: PreparedInsert): PreparedInsert {
+  return { columns, values: values.map((row) => row.map(asBytes)) };
+}
+
+function asBytes(value: unknown): unknown {
+  return value instanceof SealMarker && value.element.protect === 'encrypt' ? new Around('?::bytea', value) : value;
+}
 
 /** The columns of an insert, and its rows as a sub-select. */
 export function unnestedBody(compiler: InternalCompiler, { columns, values }: PreparedInsert): string {
@@ -84,7 +112,6 @@ function cells(
   return values.map((row) => {
     const value = row[place];
     if (value === undefined) return missing(table, name, column);
-    if (value instanceof Around) return value.toSQL().bindings[0];
     if (isExpression(value)) throw refusal('ROWS_EXPRESSION', table, name);
     refuseInside(value);
     return value;

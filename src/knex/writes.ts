@@ -10,7 +10,7 @@ import { isEnvelope } from '../crypto/envelope';
 import { OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/layout';
 import { UnsupportedQueryError } from '../errors';
 import { isClearPersonal, isExpression, labelOf, refuse } from './columns';
-import { Around, type PreparedInsert, quoted, verbatim } from './internals';
+import { type PreparedInsert, quoted, verbatim } from './internals';
 import { AddressMarker, AnchorMarker, ClearMarker, CompoundMarker, SealMarker } from './marker';
 import { refuseExpression } from './predicates';
 import { type ConflictColumn, type ConflictTarget, SubjectRow } from './subject-row';
@@ -44,7 +44,7 @@ export class InsertMarks {
       const given = compoundsOf(this.table).length > 0 ? [...values] : values;
       const besides = (name: string): unknown => given[names.indexOf(name)];
       names.forEach((name, place) => {
-        values[place] = this.parameter(markValue(this.table, name, values[place], row, besides));
+        values[place] = markValue(this.table, name, values[place], row, besides);
       });
       if (row) {
         this.rows.push(row);
@@ -52,17 +52,6 @@ export class InsertMarks {
       }
     }
     return this.prepared;
-  }
-
-  /**
-   * Of many rows, sealed values are sent as plain bytes, which PostgreSQL checks as they are stored. Parameters of a domain's type
-   * would have it set up the domain's check once for each: 8 µs a value, more than all else that is done with it.
-   */
-  private parameter(value: unknown): unknown {
-    const isMany = this.prepared.values.length > 1;
-    return isMany && value instanceof SealMarker && value.element.protect === 'encrypt'
-      ? new Around('?::bytea', value)
-      : value;
   }
 
   private holdsSealed(names: readonly string[], values: readonly unknown[]): boolean {

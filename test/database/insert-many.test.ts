@@ -127,20 +127,38 @@ describe('insertMany', () => {
     expect(shown).to.include('[oubli users.email]').and.not.include('Shown').and.not.include('bulk');
   });
 
-  it('takes rows one after the other, and asks for no more than a chunk before it is sent', async () => {
+  it('takes rows one after the other: while one chunk is inserted it asks for the next, and no further', async () => {
     const seen: string[] = [];
     async function* arriving(): AsyncGenerator<object> {
-      for (let i = 0; i < 7; i++) {
+      for (let i = 0; i < 10; i++) {
         seen.push('row');
         yield { name: `thing ${i}` };
       }
     }
-    const listen = ({ sql }: { sql: string }): number => seen.push(sql.split(/\W/)[0] ?? '');
-    world.db.on('query', listen);
-    expect(await world.insertMany('products', arriving(), { chunkSize: 3 })).to.equal(7);
-    world.db.removeListener('query', listen);
-    expect(seen.join(' ')).to.match(/BEGIN row row row insert row row row insert row insert COMMIT/);
+    const listen = (_: unknown, { sql }: { sql: string }): number => seen.push(sql.split(/\W/)[0] ?? '');
+    world.db.on('query-response', listen);
+    expect(await world.insertMany('products', arriving(), { chunkSize: 3 })).to.equal(10);
+    world.db.removeListener('query-response', listen);
+    const rowsBefore = (insert: number): number => {
+      const answers = seen.flatMap((what, place) => (what === 'insert' ? [place] : []));
+      return seen.slice(0, answers[insert]).filter((what) => what === 'row').length;
+    };
+    expect(seen.filter((what) => what === 'insert')).to.have.length(4);
+    expect([0, 1, 2, 3].map(rowsBefore)).to.deep.equal([6, 9, 10, 10]);
     expect(await world.insertMany('products', [])).to.equal(0);
+  });
+
+  it('reports the first failure of two chunks under way, inserts nothing, and leaves nothing unheard', async () => {
+    const unheard: unknown[] = [];
+    const listen = (reason: unknown): number => unheard.push(reason);
+    process.on('unhandledRejection', listen);
+    const before = await count('things');
+    const rows = [{ code: 'a' }, { code: 'much too long' }, { code: 'b', price: 1e9 }];
+    expect(await failureOf(() => world.insertMany('things', rows, { chunkSize: 1 }))).to.include({ code: '22001' });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.removeListener('unhandledRejection', listen);
+    expect(unheard).to.deep.equal([]);
+    expect(await count('things')).to.equal(before);
   });
 
   it('writes what the builder writes, whatever the type, and what the builder refuses it refuses', async () => {

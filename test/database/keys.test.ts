@@ -291,9 +291,20 @@ describe('The cache of subject keys', () => {
     for (let n = 0; n < 20_001; n++) cache.link('user', `${n}`, key(n));
     expect(cache.get(key(0).keyId)).to.equal(undefined);
     expect(cache.ofSubject('user', '0')).to.equal(undefined);
+    expect(cache.ofSubject('user', '10001')).to.deep.equal(key(10_001));
     expect(cache.ofSubject('user', '20000')).to.deep.equal(key(20_000));
     now = 60_000;
     expect(cache.get(key(20_000).keyId)).to.equal(undefined);
+  });
+
+  it('forgets a key that was destroyed from either of its generations', () => {
+    const cache = new KeyCache();
+    for (let n = 0; n < 10_001; n++) cache.link('user', `${n}`, key(n));
+    for (const n of [5, 10_000]) {
+      expect(cache.ofSubject('user', `${n}`)).to.deep.equal(key(n));
+      cache.evict(Buffer.from(key(n).keyId).toString('hex'));
+      expect(cache.ofSubject('user', `${n}`)).to.equal(undefined);
+    }
   });
 
   it('forgets a key that was destroyed, and overwrites all of them when it is wiped', () => {

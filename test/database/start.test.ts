@@ -341,6 +341,7 @@ describe('After close()', () => {
     for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
     await close();
     await reading;
-    expect((keys.cache as unknown as { keys: Map<string, unknown> }).keys.size).to.equal(0);
+    const cached = (keys.cache as unknown as { keys: { values(): Iterable<unknown> } }).keys;
+    expect([...cached.values()]).to.deep.equal([]);
   });
 });

@@ -51,7 +51,13 @@ describe('golden values of version 1, kept for ever', () => {
   it('open in both engines, and read as they were written', async () => {
     for (const engine of await bothEngines()) {
       for (const { sealed, element, codec, reads } of golden.values) {
-        const decoded = decode(new Opener({ engine, instance }).open(parseEnvelope(unhex(sealed)), dek, element));
+        const decoded = new Opener({ engine, instance }).read(
+          parseEnvelope(unhex(sealed)),
+          dek,
+          element,
+          NAMES,
+          decode,
+        );
         expect(decoded.codec, sealed).to.equal(codec);
         expect(decoded.codec === 'bytes' ? hex(decoded.bytes) : decoded.text).to.equal(reads);
       }
@@ -69,8 +75,9 @@ describe('golden values of version 1, kept for ever', () => {
     }
   });
 
-  it('include a subject key wrapped under an epoch key', () => {
+  it('include a subject key wrapped under an epoch key', async () => {
     const { kek, epoch, bytes } = golden.wrapped;
-    expect(hex(unwrapKey(unhex(kek), unhex(bytes), keyId, epoch))).to.equal(golden.dek);
+    for (const engine of await bothEngines())
+      expect(hex(unwrapKey(engine, unhex(kek), unhex(bytes), keyId, epoch))).to.equal(golden.dek);
   });
 });

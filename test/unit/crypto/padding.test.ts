@@ -1,10 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { PADDINGS, pad, paddedLength, unpad } from '../../../src/crypto/padding';
+import { PADDINGS, type Padding, pad, paddedLength, payloadEnd } from '../../../src/crypto/padding';
 import { bytes, hex } from './world';
 
 const payload = fc.uint8Array({ minLength: 1, maxLength: 400 });
 const padding = fc.constantFrom(...PADDINGS);
+/** Where other bytes stand before and behind it. */
+const unpad = (kind: Padding, padded: Uint8Array): string | undefined => {
+  const end = payloadEnd(kind, Buffer.concat([bytes(3, 0x80), padded, bytes(5, 0)]), 3, 3 + padded.length);
+  return end === undefined ? undefined : hex(padded.subarray(0, end - 3));
+};
 
 describe('E7 padding: equal class gives equal length', () => {
   it('takes off exactly what it put on', () => {
@@ -12,7 +17,7 @@ describe('E7 padding: equal class gives equal length', () => {
       fc.property(padding, payload, (kind, given) => {
         const padded = pad(kind, given);
         expect(padded.length).to.equal(paddedLength(kind, given.length));
-        expect(hex(unpad(kind, padded)!)).to.equal(hex(given));
+        expect(unpad(kind, padded)).to.equal(hex(given));
       }),
     );
   });
