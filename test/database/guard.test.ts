@@ -86,12 +86,11 @@ describe('The guard of a table with sealed columns', () => {
     expect(await codeOf(() => world.plain('users').where({ id: cleo.id }).update({ email: operand }))).to.equal(
       'OU001',
     );
-    const [source] = await world.plain('users').where({ id: dora.id }).select();
-    const fresh = [1, 2].map((n) => ({ ...source, id: 900 + n, email: null, crm_id: null }));
-    for (const copies of [fresh.slice(0, 1), fresh])
-      expect(
-        await codeOf(() => world.plain('users').insert(copies.map((row) => ({ ...row, name: ada.name })))),
-      ).to.equal('OU004');
+    const [{ signatory }] = await world.plain('contracts').where({ user_id: cleo.id }).select('signatory');
+    for (const copies of [1, 2]) {
+      const moved = Array.from({ length: copies }, () => ({ user_id: dora.id, signatory }));
+      expect(await codeOf(() => world.plain('contracts').insert(moved)), `${copies} rows`).to.equal('OU004');
+    }
   });
 
   it('refuses to give a destroyed key back, even under another id', async () => {
