@@ -28,6 +28,8 @@ create table oubli.element (
   -- { as, version, prefix: { min, max }, words }: of what there are search tokens in its values, and how it is normalised
   tokens             jsonb,
   padding            text not null default 'none',
+  -- of a value, before it is sealed
+  max_bytes          integer not null default 1048576,
   v4                 integer,
   v6                 integer,
   -- the column's own statistics target, while 0 stands in its place: no sample is taken of a column in transition

@@ -355,11 +355,11 @@ begin
   end if;
   perform oubli.refuse_other_group(definition) where definition ->> 'searchGroup' is not null;
   execute format('create domain oubli.%I as %s', domain_name, base);
-  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, search_group, compound, tokens, padding, v4, v6, state)
+  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, search_group, compound, tokens, padding, max_bytes, v4, v6, state)
   values (format('oubli.%I', domain_name)::regtype, definition ->> 'protect', definition ->> 'codec',
     definition ->> 'declaredType', definition ->> 'normaliser', (definition ->> 'normaliserVersion')::integer,
     definition ->> 'searchGroup', definition -> 'compound', definition -> 'tokens',
-    coalesce(definition ->> 'padding', 'none'), (definition ->> 'v4')::integer, (definition ->> 'v6')::integer,
+    coalesce(definition ->> 'padding', 'none'), coalesce((definition ->> 'maxBytes')::integer, 1048576), (definition ->> 'v4')::integer, (definition ->> 'v6')::integer,
     case when deferred then 'transition' else 'sealed' end)
   returning id into element;
   if not deferred then

@@ -305,7 +305,8 @@ export const texts = {
   },
   VALUE_TOO_LONG: {
     says: (n) => `${value(n)} is longer than ${n.limit} bytes, the most one sealed value may have`,
-    fix: (n) => `keep files outside the table, and in ${n.column ?? 'the column'} only their name`,
+    fix: (n) =>
+      `keep files outside the table, and in ${n.column ?? 'the column'} only their name; or declare it with { maxBytes: ${Math.min(2 * Number(n.limit), 16_777_216)} }`,
   },
   VALUE_NOT_EMAIL: {
     says: (n) => `${value(n)} is searched as an e-mail address, and this has no local part or no domain`,

@@ -24,7 +24,7 @@ type Protect = PersonalSpec['protect'];
 
 const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'protect'] as const;
 const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
-  encrypt: ['search', 'unique', 'tokens', 'pad', 'acknowledgeLeak'],
+  encrypt: ['search', 'unique', 'tokens', 'pad', 'maxBytes', 'acknowledgeLeak'],
   pseudonymise: [],
   'truncate-ip': ['v4', 'v6'],
   clear: ['because', 'replaceWith'],
@@ -35,6 +35,7 @@ const ALL_OPTIONS = [...COMMON, ...Object.values(OPTIONS_OF).flat()];
 const PADS: readonly Pad[] = ['16', 'none', '32', '64', 'padme'];
 const EXAMPLE = { category: 'identity.name', protect: 'encrypt' };
 const REASON = 'say why';
+const MOST_BYTES = 16_777_216;
 
 /**
  * Checks one `.personal()` declaration and writes its defaults in.
@@ -69,6 +70,7 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
     if (draft.has('search')) checkSearch(draft);
     else refuseWithoutSearch(draft);
     if (draft.has('tokens')) checkTokens(draft);
+    if (draft.has('maxBytes')) checkMaxBytes(draft);
     return { pad: draft.oneOf('pad', PADS, '16') };
   },
   pseudonymise: () => ({}),
@@ -86,6 +88,14 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
     return {};
   },
 };
+
+/** A value is held in memory whole, several times over, by whoever seals it and by whoever opens it. */
+function checkMaxBytes(draft: Draft): void {
+  const { maxBytes } = draft.given;
+  if (typeof maxBytes === 'number' && Number.isInteger(maxBytes) && maxBytes >= 1 && maxBytes <= MOST_BYTES) return;
+  const choices = `a whole number of bytes, from 1 to ${MOST_BYTES}`;
+  draft.refuse('BAD_OPTION', { option: 'maxBytes', given: shown(maxBytes), choices }, { maxBytes: 4_194_304 });
+}
 
 function checkSearch(draft: Draft): void {
   if (isFields(draft.given.search)) checkSearchObject(draft.nested('search', { as: 'exact' }));

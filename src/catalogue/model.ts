@@ -43,6 +43,8 @@ export interface Element {
   /** The search tokens that stand in its values. */
   readonly tokens: ElementTokens | undefined;
   readonly padding: string;
+  /** The most bytes that a value may have before it is sealed. */
+  readonly maxBytes: number;
   readonly v4: number | undefined;
   readonly v6: number | undefined;
   readonly state: 'sealed' | 'transition';

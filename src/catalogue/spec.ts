@@ -41,6 +41,8 @@ interface Encrypted {
   readonly protect: 'encrypt';
   /** `'16'` unless said otherwise: it hides the length of most names and costs 8 bytes a value on average. */
   readonly pad?: Pad;
+  /** The most bytes one value may have: 1 MiB (1,048,576) unless said otherwise, and 16 MiB at most. Files do not belong here. */
+  readonly maxBytes?: number;
 }
 
 /** Lengths of a beginning, in characters of the normalised text: from 2, for of one letter there are too few, to 32. */

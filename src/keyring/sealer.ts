@@ -50,7 +50,7 @@ export class Sealer {
   /** @param compound the index of a value that carries one over several columns */
   seal(row: RowSealer, element: Element, value: unknown, names: Names, compound?: Uint8Array): Buffer {
     const declared = declaredValue(value, element.limits, names);
-    const payload = encode(element.codec as Codec, declared, names);
+    const payload = encode(element.codec as Codec, declared, names, element.maxBytes);
     const index = element.normaliser === undefined ? undefined : (compound ?? this.index(element, declared, names));
     const tokens = element.tokens && this.tokeniser.stored(element, element.tokens, declared, names);
     const sealed = row.seal({ element: element.id, padding: element.padding as Padding, index, tokens }, payload);

@@ -22,6 +22,7 @@ export interface ElementDefinition {
   readonly compound?: readonly CompoundMember[] | undefined;
   readonly tokens?: (ElementTokens & { readonly version: number }) | undefined;
   readonly padding?: string;
+  readonly maxBytes?: number | undefined;
   readonly v4?: number;
   readonly v6?: number;
 }
@@ -87,7 +88,14 @@ function sealed(
   refuseLeakySearch(table, column, spec, codec);
   if (spec.tokens && codec !== 'text') throw new AnnotationError('TOKENS_NEED_TEXT', { table, column, codec });
   const tokens = spec.tokens && versioned(spec.tokens);
-  const definition = { protect: spec.protect, codec, declaredType: type, padding: spec.pad, tokens };
+  const definition = {
+    protect: spec.protect,
+    codec,
+    declaredType: type,
+    padding: spec.pad,
+    maxBytes: spec.maxBytes,
+    tokens,
+  };
   if (spec.search === undefined) return definition;
   const { as, group, with: beside } = searchOf(spec.search);
   if (as !== 'exact' && codec !== 'text') {

@@ -144,6 +144,9 @@ export function createTable(knex: Knex): unknown {
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', because: 'we like it' });
     // @ts-expect-error a replacement for what is sealed
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', replaceWith: 'x' });
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', maxBytes: 4_194_304 });
+    // @ts-expect-error a limit of what is not sealed
+    t.text('x').personal({ category: 'account.id', protect: 'pseudonymise', maxBytes: 10 });
     // @ts-expect-error a padding class as a number
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', pad: 16 });
     // @ts-expect-error bits no authority names

@@ -221,6 +221,20 @@ describe('A personal column', () => {
       { ...email, search: { as: 'email', group: 'contact' } },
     ],
     ['an unknown search', { ...email, search: 'emial' }, 'BAD_OPTION', /mean 'email'/, { ...email, search: 'email' }],
+    [
+      'a limit as a text',
+      { ...email, maxBytes: '4 MB' },
+      'BAD_OPTION',
+      /a whole number of bytes, from 1 to 16777216/,
+      { ...email, maxBytes: 4_194_304 },
+    ],
+    [
+      'a limit beyond what is held in memory',
+      { ...email, maxBytes: 16_777_217 },
+      'BAD_OPTION',
+      /'maxBytes'/,
+      { ...email, maxBytes: 4_194_304 },
+    ],
     ['an unknown padding', { ...email, pad: 16 }, 'BAD_OPTION', /'16', 'none'/, { ...email, pad: '16' }],
     [
       'tokens without a reason',
