@@ -25,7 +25,11 @@ create table oubli.element (
   search_group       text,
   -- [{ column, as }]: the other columns of the index that stands in this one's values, and how each is normalised
   compound           jsonb,
+  -- { as, version, prefix: { min, max }, words }: of what there are search tokens in its values, and how it is normalised
+  tokens             jsonb,
   padding            text not null default 'none',
+  -- of a value, before it is sealed
+  max_bytes          integer not null default 1048576,
   v4                 integer,
   v6                 integer,
   -- the column's own statistics target, while 0 stands in its place: no sample is taken of a column in transition
@@ -80,7 +84,7 @@ create function oubli.say(spec jsonb) returns text
 language sql immutable
 return case when spec ? 'notPersonal' then 'not personal: ' || (spec ->> 'notPersonal')
   else (select string_agg(key || '=' || (value #>> '{}'), ' ' order by key) from jsonb_each(spec)
-        where key in ('category', 'protect', 'search', 'origin', 'purpose', 'basis', 'because')) end;
+        where key in ('category', 'protect', 'search', 'tokens', 'origin', 'purpose', 'basis', 'because')) end;
 
 create function oubli.annotate_column(target regclass, col name, declaration jsonb) returns void
 language plpgsql as $$

@@ -27,6 +27,43 @@ return case when octet_length(value) >= 80 and substring(value from 1 for 3) = '
   nullif(substring(value from case when get_byte(value, 3) & 1 = 1 then 25 else 9 end for 16),
          '\x00000000000000000000000000000000'::bytea) end;
 
+-- How many search tokens a value says that it has, behind its commitment.
+create function oubli.token_count(value bytea) returns integer
+language sql immutable parallel safe
+return case when get_byte(value, 3) & 1 = 1 then get_byte(value, 80) * 256 + get_byte(value, 81)
+  else get_byte(value, 64) * 256 + get_byte(value, 65) end;
+
+-- The same with search tokens behind the commitment: flag bit 5, their number in two bytes, 8 bytes each. Without them is only
+-- what an erasure left, and a query token.
+create function oubli.is_tokenised(value bytea, element integer, searchable boolean) returns boolean
+language sql immutable parallel safe
+return case
+  when octet_length(value) < 91 or get_byte(value, 3) & 32 = 0
+    then oubli.is_sealed(value, element, searchable) and oubli.key_id(value) is null
+  when not oubli.is_sealed(set_byte(value, 3, get_byte(value, 3) & 223), element, searchable) then false
+  else oubli.token_count(value) between 1 and 1024
+    and octet_length(value) > case when searchable then 98 else 82 end + 8 * oubli.token_count(value)
+end;
+
+-- The search tokens of a sealed value, by which its beginning or its words are found; NULL where there are none. It is indexed, so
+-- it must do for a writer who may not even look into this schema: no name of ours stands in it. As one SELECT it would take ten
+-- times as long for a few tokens.
+create function oubli.search_tokens(value bytea) returns bigint[]
+language plpgsql immutable strict parallel safe as $$
+declare
+  counted integer;
+  tokens bigint[] := '{}';
+begin
+  if octet_length(value) < 91 or substring(value from 1 for 3) <> '\xa70b01'::bytea or get_byte(value, 3) & 32 = 0 then
+    return null;
+  end if;
+  counted := case when get_byte(value, 3) & 1 = 1 then 80 else 64 end;
+  for i in 1 .. get_byte(value, counted) * 256 + get_byte(value, counted + 1) loop
+    tokens[i] := ('x' || encode(substring(value from counted + 8 * i - 5 for 8), 'hex'))::bit(64)::bigint;
+  end loop;
+  return tokens;
+end $$;
+
 -- What an erasure leaves in a NOT NULL sealed column: a well-shaped value whose key id names nobody. It reads as null.
 -- Its blind index is unique by construction, so a unique column stays valid (ERASURE.md A6).
 create function oubli.tombstone(element integer, searchable boolean, row_mark text) returns bytea
@@ -71,6 +108,15 @@ begin
     using errcode = 'OU003', hint = 'compare with = or = any(…), through the protected instance';
 end $$;
 
+create function oubli.refuse_pattern(a bytea, b bytea, domain regtype) returns boolean
+language plpgsql immutable as $$
+declare
+  named name := (select t.typname from pg_catalog.pg_type t where t.oid = domain);
+begin
+  raise exception 'oubli: the beginning or the words of % are looked for by the query builder only', named
+    using errcode = 'OU021', datatype = named, hint = $re$.whereILike(column, 'abc%'), .where(column, '@@', 'two words')$re$;
+end $$;
+
 create function oubli.create_operator(operator text, a text, b text, operator_schema name, body text) returns void
 language plpgsql as $$
 begin
@@ -81,11 +127,12 @@ begin
     case operator when '=' then ', restrict = eqsel, join = eqjoinsel' when '<>' then ', restrict = neqsel' else '' end);
 end $$;
 
-create function oubli.create_operators(domain text, searchable boolean, operator_schema name) returns void
+create function oubli.create_operators(domain text, searchable boolean, tokenised boolean, operator_schema name) returns void
 language plpgsql as $$
 declare
   operator text;
   refused constant text := 'oubli.refuse_operator(a::bytea, b::bytea)';
+  pattern constant text := case when tokenised then format('oubli.refuse_pattern(a::bytea, b::bytea, %L::regtype)', domain) else refused end;
   index constant text := 'substring(%s::bytea from 9 for 16)';
   checked constant text := $re$case when substring(%1$s from 1 for 3) = '\xa70b01'::bytea then substring(%1$s from 9 for 16)
     else oubli.refuse_operand(%1$s) end$re$;
@@ -96,8 +143,11 @@ begin
     from (values (domain, domain, index, index), (domain, 'bytea', index, checked), ('bytea', domain, checked, index))
       sides(a, b, x, y);
   end loop;
-  foreach operator in array array['<', '<=', '>', '>=', '~~', '!~~'] loop
+  foreach operator in array array['<', '<=', '>', '>='] loop
     perform oubli.create_operator(operator, domain, domain, operator_schema, refused);
+  end loop;
+  foreach operator in array array['~~', '!~~'] || case when tokenised then array['~~*', '!~~*', '@@'] end loop
+    perform oubli.create_operator(operator, domain, domain, operator_schema, pattern);
   end loop;
 end $$;
 
@@ -283,7 +333,8 @@ create function oubli.domain_check(definition jsonb, element integer) returns te
 language sql stable
 return case definition ->> 'protect'
   when 'encrypt' then
-    format('oubli.is_sealed(value, %s, %L)', element, definition ->> 'normaliser' is not null)
+    format('oubli.%I(value, %s, %L)', case when definition ->> 'tokens' is null then 'is_sealed' else 'is_tokenised' end,
+      element, definition ->> 'normaliser' is not null)
   else oubli.plain_check(definition, 'value') end;
 
 -- Creates the domain of an element before its column exists. `deferred` leaves the CHECK to oubli.enforce_domain, for a
@@ -304,11 +355,11 @@ begin
   end if;
   perform oubli.refuse_other_group(definition) where definition ->> 'searchGroup' is not null;
   execute format('create domain oubli.%I as %s', domain_name, base);
-  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, search_group, compound, padding, v4, v6, state)
+  insert into oubli.element (domain, protect, codec, declared_type, normaliser, normaliser_version, search_group, compound, tokens, padding, max_bytes, v4, v6, state)
   values (format('oubli.%I', domain_name)::regtype, definition ->> 'protect', definition ->> 'codec',
     definition ->> 'declaredType', definition ->> 'normaliser', (definition ->> 'normaliserVersion')::integer,
-    definition ->> 'searchGroup', definition -> 'compound',
-    coalesce(definition ->> 'padding', 'none'), (definition ->> 'v4')::integer, (definition ->> 'v6')::integer,
+    definition ->> 'searchGroup', definition -> 'compound', definition -> 'tokens',
+    coalesce(definition ->> 'padding', 'none'), coalesce((definition ->> 'maxBytes')::integer, 1048576), (definition ->> 'v4')::integer, (definition ->> 'v6')::integer,
     case when deferred then 'transition' else 'sealed' end)
   returning id into element;
   if not deferred then
@@ -317,7 +368,7 @@ begin
   end if;
   if definition ->> 'protect' = 'encrypt' then
     perform oubli.create_operators(format('oubli.%I', domain_name),
-      definition ->> 'normaliser' is not null, operator_schema);
+      definition ->> 'normaliser' is not null, definition ->> 'tokens' is not null, operator_schema);
     perform oubli.create_group_operators(format('oubli.%I', domain_name)::regtype, operator_schema);
   else
     perform oubli.create_plain_operators(format('oubli.%I', domain_name), base, definition, operator_schema);

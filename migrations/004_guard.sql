@@ -256,16 +256,65 @@ begin atomic
   order by d.rel::text, (station).place;
 end;
 
+-- The same for one row, which is what most statements write: PostgreSQL takes longer to set up the statements over many rows than
+-- to update one. Of an update nothing is to be done where the row's sealed values are what they were, and where one of the `steady`
+-- columns changed (those that lead to people, and pseudonyms) it is left to the statements over many rows.
+create function oubli.guard_of_one_row(target regclass, event text, kind text, owner text, steady name[]) returns text
+language sql stable
+return (select format($sql$
+  living := (select count(*) from (select from written limit 2) w);
+  if living = 0 then
+    return null;
+  end if;
+  if living = 1 then
+    select * into one from written;%1$s
+    if %2$s then
+      raise exception 'oubli: a query operand was offered for storage in %3$s' using errcode = 'OU001';
+    end if;
+    low := least(%4$s);
+    if low is null then
+      return null;
+    end if;
+    if low = greatest(%4$s) then
+      perform from oubli.subject_key s where s.key_id = low%5$s for key share of s;
+      if not found then
+        perform oubli.refuse_keys(%6$L, array[low], array[%7$s], %8$L);
+      end if;
+      return null;
+    end if;%9$s
+  end if;$sql$,
+  case event when 'update' then format($sql$
+    select * into was from former;
+    if not (%s) then
+      if not (%s) then
+        return null;
+      end if;$sql$,
+    coalesce((select string_agg(format('one.%1$I::text is distinct from was.%1$I::text', s), ' or ') from unnest(steady) s), 'false'),
+    string_agg(format('one.%1$I::bytea is distinct from was.%1$I::bytea', c), ' or ')) end,
+  string_agg(format('coalesce(oubli.is_token(one.%I), false)', c), ' or '),
+  replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''),
+  string_agg(format('oubli.key_id(one.%I::bytea)', c), ', '),
+  case when kind is not null then format($sql$ and not exists (
+        select from oubli.subject_link l where l.key_id = low and (l.kind <> %L or l.subject_id is distinct from %s::text))$sql$,
+    kind, owner) end,
+  kind, coalesce(owner, 'null') || '::text', oubli.display_name(target),
+  case event when 'update' then $sql$
+    end if;$sql$ end)
+  from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
+
 -- What the guard of a table does, as the body of its function; NULL where it has nothing to do.
 create function oubli.guard_source(target regclass, event text) returns text
 language plpgsql stable as $$
 declare
   protected name[] := oubli.columns_protected(target, 'encrypt') || oubli.columns_protected(target, 'pseudonymise');
+  steady name[] := oubli.columns_protected(target, 'pseudonymise');
   parts text;
   way record;
+  own record;
   source text;
 begin
   for way in select w.*, (w.station).place, (w.station).referred, (w.station).onward from oubli.ways_through(target) w loop
+    steady := steady || way.referred || way.onward;
     if way.place = 0 then
       source := oubli.from_written(way.tables, 0, oubli.written_source(oubli.sorted(protected || way.onward), event));
       parts := concat(parts, oubli.guard_of_keys(target, way.kind, way.owner, source),
@@ -281,8 +330,14 @@ begin
     parts := concat(parts,
       oubli.guard_of_keys(target, null, null, oubli.written_source(oubli.sorted(protected), event) || ' t0'));
   end if;
+  -- whose way leads over other tables is looked for there
+  select w.kind, 'one.' || substr(w.owner, 4) as owner, cardinality(w.tables) as stations into own
+  from oubli.ways_through(target) w where (w.station).place = 0;
+  if coalesce(own.stations, 1) = 1 and (event = 'update' or oubli.columns_protected(target, 'pseudonymise') = '{}') then
+    parts := concat(oubli.guard_of_one_row(target, event, own.kind, own.owner, oubli.sorted(steady)), parts);
+  end if;
   return case when parts <> '' then
-    format(E'\ndeclare\n  token boolean;\n  mixed boolean;\n  keys bytea[];\n  people text[];\n  living integer;\nbegin%s\n  return null;\nend ', parts) end;
+    format(E'\ndeclare\n  token boolean;\n  mixed boolean;\n  keys bytea[];\n  people text[];\n  living integer;\n  one record;\n  was record;\n  low bytea;\nbegin%s\n  return null;\nend ', parts) end;
 end $$;
 
 -- A guard is numbered, not named after its table: names and OIDs change with renames, dumps and restores.

@@ -1,15 +1,15 @@
 -- What migrations do to columns that exist: the index by which a searchable one is found, and the way of one that has rows.
 
--- The blind index of a searchable column is a fixed prefix of the value itself, so it needs no column of its own.
-create function oubli.index_column(target regclass, col name, is_unique boolean) returns void
-language plpgsql as $$
+-- A name that no relation beside the table has: `users_email_blind`.
+create function oubli.free_index_name(target regclass, col name, suffix text) returns name
+language plpgsql stable as $$
 declare
-  stem text := left((select relname from pg_catalog.pg_class where oid = target), 24) || '_' || left(col, 24) || '_blind';
+  stem text := left((select relname from pg_catalog.pg_class where oid = target), 24) || '_' || left(col, 24) || '_' || suffix;
   index_name name;
   taken integer := 0;
 begin
   if octet_length(stem) > 56 then
-    stem := 'blind_' || left(md5(stem), 16);
+    stem := suffix || '_' || left(md5(stem), 16);
   end if;
   index_name := stem;
   while exists (select from pg_catalog.pg_class c join pg_catalog.pg_class t on t.relnamespace = c.relnamespace
@@ -17,9 +17,24 @@ begin
     taken := taken + 1;
     index_name := stem || taken;
   end loop;
+  return index_name;
+end $$;
+
+-- The blind index of a searchable column is a fixed prefix of the value itself, so it needs no column of its own.
+create function oubli.index_column(target regclass, col name, is_unique boolean) returns void
+language plpgsql as $$
+begin
   perform oubli.tie_compound(target, col);
   execute format('create %s index %I on %s (substring(%I::bytea from 9 for 16))',
-    case when is_unique then 'unique' else '' end, index_name, target, col);
+    case when is_unique then 'unique' else '' end, oubli.free_index_name(target, col, 'blind'), target, col);
+end $$;
+
+-- Nor do its search tokens. What has some of them is found by all it was asked for: `tokens @> array[…]`.
+create function oubli.index_tokens(target regclass, col name) returns void
+language plpgsql as $$
+begin
+  execute format('create index %I on %s using gin (oubli.search_tokens(%I::bytea))',
+    oubli.free_index_name(target, col, 'tokens'), target, col);
 end $$;
 
 -- A compound index stands in the values of one column, over the values of others. Whoever changes another one alone, past
@@ -203,7 +218,7 @@ language plpgsql as $$
 begin
   execute format('alter domain %s add constraint %I check (%s) %s', waiting.domain, waiting.protect,
     oubli.domain_check(jsonb_build_object('protect', waiting.protect, 'declaredType', waiting.declared_type,
-      'normaliser', waiting.normaliser, 'v4', waiting.v4, 'v6', waiting.v6), waiting.id), validity);
+      'normaliser', waiting.normaliser, 'tokens', waiting.tokens, 'v4', waiting.v4, 'v6', waiting.v6), waiting.id), validity);
 end $$;
 
 create function oubli.element_of(target regclass, col name) returns oubli.element
@@ -233,6 +248,9 @@ begin
   end if;
   if waiting.normaliser is not null then
     perform oubli.index_column(target, col, coalesce((spec ->> 'unique')::boolean, false));
+  end if;
+  if waiting.tokens is not null then
+    perform oubli.index_tokens(target, col);
   end if;
   execute format('alter table %s alter column %I set statistics %s', target, col, coalesce(waiting.statistics, -1));
 end $$;
@@ -314,7 +332,7 @@ begin
     end if;
     if each.spec is not null then
       perform oubli.annotate_column(target, each.col, each.spec
-        - array['search', 'unique', 'pad', 'acknowledgeLeak', 'v4', 'v6'] || jsonb_build_object('protect', 'clear', 'because', because));
+        - array['search', 'unique', 'tokens', 'pad', 'acknowledgeLeak', 'v4', 'v6'] || jsonb_build_object('protect', 'clear', 'because', because));
     end if;
   end loop;
   insert into oubli.ledger (act, because, details)

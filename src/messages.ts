@@ -86,6 +86,11 @@ export const texts = {
       `${place(n)} is ${n.leaky}: with 'search', whoever reads the database counts its values and knows who has which`,
     fix: (n) => `${n.corrected}, or keep 'search' and add acknowledgeLeak: 'say why'`,
   },
+  LEAKY_TOKENS: {
+    says: (n) =>
+      `${place(n)}: with 'tokens', whoever reads the database sees which rows share a beginning or a word, and how often each occurs; nothing says why that is acceptable`,
+    fix: corrected,
+  },
   CLEAR_WITHOUT_BECAUSE: {
     says: (n) => `${place(n)} would be readable to whoever reads the database, and nothing says why`,
     fix: corrected,
@@ -310,7 +315,8 @@ export const texts = {
   },
   VALUE_TOO_LONG: {
     says: (n) => `${value(n)} is longer than ${n.limit} bytes, the most one sealed value may have`,
-    fix: (n) => `keep files outside the table, and in ${n.column ?? 'the column'} only their name`,
+    fix: (n) =>
+      `keep files outside the table, and in ${n.column ?? 'the column'} only their name; or declare it with { maxBytes: ${Math.min(2 * Number(n.limit), 16_777_216)} }`,
   },
   VALUE_NOT_EMAIL: {
     says: (n) => `${value(n)} is searched as an e-mail address, and this has no local part or no domain`,
@@ -324,6 +330,10 @@ export const texts = {
     says: (n) => `${value(n)}: this connection's type parser makes something of it that has no order`,
     fix: () => 'sort in the application, which knows what its parser makes',
   },
+  VALUE_HAS_MANY_WORDS: {
+    says: (n) => `${value(n)} has more than ${n.most} different words, the most that one value can be found by`,
+    fix: (n) => `split ${n.column ?? 'the text'} into several rows, or declare the column without words: true`,
+  },
   VALUE_HAS_NO_DIGITS: {
     says: (n) => `${value(n)} is searched by its digits, and this has none: all such values would be equal`,
     fix: (n) => `{ ${field(n)}: null } where there is no number, or search: 'exact' for what is none`,
@@ -335,6 +345,10 @@ export const texts = {
   NORMALISER_NEEDS_TEXT: {
     says: (n) => `${place(n)}: search: '${n.normaliser}' compares texts, and the type is ${n.codec}`,
     fix: () => `.personal({ …, search: 'exact' })`,
+  },
+  TOKENS_NEED_TEXT: {
+    says: (n) => `${place(n)}: 'tokens' are of the beginning or the words of a text, and the type is ${n.codec}`,
+    fix: () => `.personal({ … }) without 'tokens', or t.text(…)`,
   },
   JSON_NOT_SEARCHABLE: {
     says: (n) => `${place(n)}: JSON cannot be searched: one value has many texts, and a blind index knows only one`,
@@ -519,7 +533,37 @@ export const texts = {
   // --- queries -----------------------------------------------------------------------------------------------------
   OPERATOR: {
     says: (n) => `${value(n)} is sealed: '${n.operator}' cannot work over ciphertext`,
-    fix: (n) => `.where('${n.column ?? 'email'}', value)  // equality, on a column declared with search`,
+    fix: (n) =>
+      `.where('${n.column ?? 'email'}', value)  // equality, on a column declared with search${/like|@@/i.test(`${n.operator}`) ? "; ilike 'abc%' and @@ on one with tokens, which show more" : ''}`,
+  },
+  TOKENS_MISSING: {
+    says: (n) => `${place(n)} is sealed, and was declared without tokens for its ${n.kind}`,
+    fix: (n) =>
+      n.kind === 'words'
+        ? `tokens: { …, words: true }  // ${place(n)}`
+        : `tokens: { …, prefix: { min: 3, max: 8 } }  // ${place(n)}`,
+  },
+  TOKENS_CASE: {
+    says: (n) => `${place(n)} is sealed, and its tokens tell no case apart: '${n.operator}' would find too much`,
+    fix: (n) => `.whereILike('${n.column}', 'abc%')  // and compare the case of what it finds`,
+  },
+  TOKENS_PATTERN: {
+    says: (n) =>
+      `${place(n)} is sealed: only its beginning can be looked for, as a text with one % at its end and no other %, _ or \\`,
+    fix: (n) => `.whereILike('${n.column}', 'abc%')`,
+  },
+  TOKENS_LENGTH: {
+    says: (n) => `${place(n)} is found by beginnings of ${n.min} to ${n.max} characters, and by no others`,
+    fix: (n) =>
+      `.whereILike('${n.column}', \`\${text.slice(0, ${n.max})}%\`)  // of ${n.min} at least; look at the rest in the rows it finds`,
+  },
+  TOKENS_NO_WORD: {
+    says: (n) => `${place(n)} is found by words, as a text with at least one of letters or digits`,
+    fix: (n) => `.where('${n.column}', '@@', 'two words')  // rows with all of these words`,
+  },
+  TOKENS_IN_RAW: {
+    says: (n) => `${place(n)} is sealed: raw SQL compares no beginnings and no words of it`,
+    fix: (n) => `.whereILike('${n.column}', 'abc%'), .where('${n.column}', '@@', 'two words')  // by the builder`,
   },
   NOT_SEARCHABLE: {
     says: (n) => `${place(n)} is sealed and was declared without search`,
@@ -762,7 +806,8 @@ export const texts = {
   REFUSED_BY_DOMAIN: {
     says: (n) =>
       `${place(n)}: PostgreSQL refused a value that is not sealed, or not for this column; nothing was written`,
-    fix: (n) => `db('${n.table}').insert(…)  // through the protected instance; once more, if a migration ran just now`,
+    fix: (n) =>
+      `db('${n.table}').insert(…)  // through the protected instance; once more, if a migration ran just now${n.tokens ? `; to search, .whereILike('${n.column}', 'abc%')` : ''}`,
   },
   SUBJECT_ERASED: {
     says: (n) => (n.kind ? `this ${n.kind} was erased` : `a value for ${n.table} belongs to somebody who was erased`),

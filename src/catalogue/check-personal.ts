@@ -4,6 +4,7 @@
  * keeps the meaning its migration had, whatever a later version's defaults are.
  */
 import { checkCategory } from './check-category';
+import { checkTokens } from './check-tokens';
 import { Draft, shown } from './draft';
 import { SEARCHES } from './search';
 import type { NotPersonalSpec, Pad, PersonalSpec } from './spec';
@@ -23,7 +24,7 @@ type Protect = PersonalSpec['protect'];
 
 const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'protect'] as const;
 const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
-  encrypt: ['search', 'unique', 'pad', 'acknowledgeLeak'],
+  encrypt: ['search', 'unique', 'tokens', 'pad', 'maxBytes', 'acknowledgeLeak'],
   pseudonymise: [],
   'truncate-ip': ['v4', 'v6'],
   clear: ['because', 'replaceWith'],
@@ -34,6 +35,7 @@ const ALL_OPTIONS = [...COMMON, ...Object.values(OPTIONS_OF).flat()];
 const PADS: readonly Pad[] = ['16', 'none', '32', '64', 'padme'];
 const EXAMPLE = { category: 'identity.name', protect: 'encrypt' };
 const REASON = 'say why';
+const MOST_BYTES = 16_777_216;
 
 /**
  * Checks one `.personal()` declaration and writes its defaults in.
@@ -67,6 +69,8 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
   encrypt(draft) {
     if (draft.has('search')) checkSearch(draft);
     else refuseWithoutSearch(draft);
+    if (draft.has('tokens')) checkTokens(draft);
+    if (draft.has('maxBytes')) checkMaxBytes(draft);
     return { pad: draft.oneOf('pad', PADS, '16') };
   },
   pseudonymise: () => ({}),
@@ -84,6 +88,14 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
     return {};
   },
 };
+
+/** A value is held in memory whole, several times over, by whoever seals it and by whoever opens it. */
+function checkMaxBytes(draft: Draft): void {
+  const { maxBytes } = draft.given;
+  if (typeof maxBytes === 'number' && Number.isInteger(maxBytes) && maxBytes >= 1 && maxBytes <= MOST_BYTES) return;
+  const choices = `a whole number of bytes, from 1 to ${MOST_BYTES}`;
+  draft.refuse('BAD_OPTION', { option: 'maxBytes', given: shown(maxBytes), choices }, { maxBytes: 4_194_304 });
+}
 
 function checkSearch(draft: Draft): void {
   if (isFields(draft.given.search)) checkSearchObject(draft.nested('search', { as: 'exact' }));
@@ -112,7 +124,9 @@ function checkCompound(search: Draft): void {
 }
 
 function refuseWithoutSearch(draft: Draft): void {
-  const option = ['unique', 'acknowledgeLeak'].find((one) => draft.has(one));
+  const option = ['unique', 'acknowledgeLeak'].find(
+    (one) => draft.has(one) && !(one !== 'unique' && draft.has('tokens')),
+  );
   if (option !== undefined) draft.refuse('NEEDS_SEARCH', { option }, { search: 'exact' });
 }
 
@@ -122,7 +136,7 @@ function refuseMisplacedOptions(draft: Draft, protect: Protect): void {
   const [option] = misplaced;
   if (option === undefined) return;
   const home = PROTECTS.find((one) => OPTIONS_OF[one].includes(option));
-  const wanted = draft.has('search') || draft.has('unique') ? 'encrypt' : protect;
+  const wanted = ['search', 'unique', 'tokens'].some((one) => draft.has(one)) ? 'encrypt' : protect;
   const dropped = ALL_OPTIONS.filter((one) => !belongs(one, wanted)).map((one) => [one, undefined] as const);
   const search = wanted === 'encrypt' && !draft.has('search') && draft.has('unique') ? { search: 'exact' } : {};
   draft.refuse(

@@ -20,7 +20,7 @@ const INSTANCE = `select replace(id::text, '-', '') as id from oubli.instance`;
 
 const ELEMENTS = `
 select e.id, e.domain::oid::int8 as "domainOid", t.typarray::int8 as "domainArrayOid", t.typname as label, e.protect, e.codec,
-       to_regtype(e.declared_type)::oid::int8 as "declaredOid", e.declared_type as "declaredType", e.normaliser, e.search_group as "group", e.compound, e.padding, e.v4, e.v6, e.state
+       to_regtype(e.declared_type)::oid::int8 as "declaredOid", e.declared_type as "declaredType", e.normaliser, e.search_group as "group", e.compound, e.tokens, e.padding, e.max_bytes as "maxBytes", e.v4, e.v6, e.state
 from oubli.element e join pg_catalog.pg_type t on t.oid = e.domain`;
 
 const TABLES = `
@@ -77,7 +77,9 @@ function toElement(row: Row): Element {
     normaliser: orUndefined(row.normaliser),
     group: orUndefined(row.group),
     compound: orUndefined(row.compound),
+    tokens: orUndefined(row.tokens),
     padding: String(row.padding),
+    maxBytes: Number(row.maxBytes),
     v4: orUndefined(row.v4),
     v6: orUndefined(row.v6),
     state: row.state as Element['state'],

@@ -15,6 +15,13 @@ export interface CompoundMember {
   readonly as: string;
 }
 
+/** How a text is found by its beginning or its words. */
+export interface ElementTokens {
+  readonly as: string;
+  readonly prefix?: { readonly min: number; readonly max: number } | undefined;
+  readonly words?: boolean | undefined;
+}
+
 /** What a protected column's domain stands for: the logical identity that is written into every sealed value. */
 export interface Element {
   readonly id: number;
@@ -33,7 +40,11 @@ export interface Element {
   readonly group: string | undefined;
   /** The other columns of its compound index, which stands in this element's values. */
   readonly compound: readonly CompoundMember[] | undefined;
+  /** The search tokens that stand in its values. */
+  readonly tokens: ElementTokens | undefined;
   readonly padding: string;
+  /** The most bytes that a value may have before it is sealed. */
+  readonly maxBytes: number;
   readonly v4: number | undefined;
   readonly v6: number | undefined;
   readonly state: 'sealed' | 'transition';
@@ -126,6 +137,10 @@ export class Catalogue {
 
   element(id: number): Element | undefined {
     return this.byElement.get(id);
+  }
+
+  elementLabelled(label: string): Element | undefined {
+    return [...this.byElement.values()].find((element) => element.label === label);
   }
 
   /** The element a parameter or a result column of this type OID belongs to. */

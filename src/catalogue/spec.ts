@@ -41,12 +41,28 @@ interface Encrypted {
   readonly protect: 'encrypt';
   /** `'16'` unless said otherwise: it hides the length of most names and costs 8 bytes a value on average. */
   readonly pad?: Pad;
+  /** The most bytes one value may have: 1 MiB (1,048,576) unless said otherwise, and 16 MiB at most. Files do not belong here. */
+  readonly maxBytes?: number;
 }
+
+/** Lengths of a beginning, in characters of the normalised text: from 2, for of one letter there are too few, to 32. */
+export interface Prefix {
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * By what else than its whole a text can be found: `whereILike(column, 'dup%')` needs `prefix`, `where(column, '@@', 'two words')`
+ * needs `words`. Both compare without case, and `'unaccented'` also without accents.
+ */
+export type Tokens = { readonly as: 'lowercase' | 'unaccented' } & (
+  | { readonly prefix: Prefix; readonly words?: true }
+  | { readonly prefix?: never; readonly words: true }
+);
 
 interface NotSearched {
   readonly search?: never;
   readonly unique?: never;
-  readonly acknowledgeLeak?: never;
 }
 
 interface Searched {
@@ -54,8 +70,26 @@ interface Searched {
   readonly search: Search;
   /** No two rows may hold an equal value; equal as `search` compares. */
   readonly unique?: true;
+}
+
+interface NotTokenised {
+  readonly tokens?: never;
+}
+
+interface Unacknowledged extends NotTokenised {
+  readonly acknowledgeLeak?: never;
+}
+
+interface Acknowledgeable extends NotTokenised {
   /** Why the leak is acceptable on a column of few values, where `search` is refused otherwise. */
   readonly acknowledgeLeak?: string;
+}
+
+interface Tokenised {
+  /** Beginnings or words can be found, and be seen to be shared: see examples/searching.md. */
+  readonly tokens: Tokens;
+  /** Why that is acceptable. */
+  readonly acknowledgeLeak: string;
 }
 
 interface Pseudonymised {
@@ -78,7 +112,9 @@ interface Clear {
   readonly replaceWith?: string | number | boolean;
 }
 
-type Protection = (Encrypted & (NotSearched | Searched)) | Pseudonymised | TruncatedIp | Clear;
+type Searches = (NotSearched & Unacknowledged) | (Searched & Acknowledgeable) | ((NotSearched | Searched) & Tokenised);
+
+type Protection = (Encrypted & Searches) | Pseudonymised | TruncatedIp | Clear;
 
 /** One personal column: what it is about, and how it is protected. */
 export type PersonalSpec = Common & Categorised & Protection;

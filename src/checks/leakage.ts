@@ -25,6 +25,7 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobji
   and d.classid = 'pg_class'::regclass
 join pg_catalog.pg_index x on x.indexrelid = d.objid and x.indkey[0] = 0
 join pg_catalog.pg_class i on i.oid = x.indexrelid
+join pg_catalog.pg_am m on m.oid = i.relam and m.amname = 'btree' -- search tokens have a GIN
 join pg_catalog.pg_namespace n on n.oid = i.relnamespace
 left join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = i.relname
 where e.normaliser is not null
@@ -45,7 +46,7 @@ export function sayLeak({ table, column, rows, values, most }: Leak): string {
 }
 
 /** Where there are many values each is below the smallest share that is worth a number. */
-function percent(share: number): string {
+export function percent(share: number): string {
   return share < 0.001 ? 'less than 0.1 %' : `${Math.round(share * 1000) / 10} %`;
 }
 

@@ -1,12 +1,13 @@
 /**
- * `oubli check`: what the declarations leave open, as findings with a fix each; and what the blind indexes show. Reads the schema and
+ * `oubli check`: what the declarations leave open, as findings with a fix each; and what blind indexes and search tokens show. Reads the schema and
  * its statistics, never a row of a table.
  */
 import { Command } from 'commander';
 import { loadCatalogue } from '../catalogue/load';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
-import { type Leak, leaksOf, sayLeak } from '../checks/leakage';
+import { leaksOf, sayLeak } from '../checks/leakage';
+import { sayTokenLeak, tokenLeaksOf } from '../checks/token-leakage';
 import type { Queryable } from '../queryable';
 import { verifySchema } from '../schema/install';
 import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } from './database';
@@ -19,8 +20,7 @@ export function checkVerb(): Command {
 
 async function check(options: DatabaseOptions): Promise<void> {
   const { findings, leaks } = await withConnection(await configOf(options, 'check'), read);
-  if (leaks.length > 0)
-    console.log(['what search shows to whoever reads the database:', ...leaks.map(sayLeak)].join('\n  '));
+  if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -28,9 +28,10 @@ async function check(options: DatabaseOptions): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: Leak[] }> {
+async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[] }> {
   await verifySchema(connection);
-  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks: await leaksOf(connection) };
+  const leaks = [...(await leaksOf(connection)).map(sayLeak), ...(await tokenLeaksOf(connection)).map(sayTokenLeak)];
+  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks };
 }
 
 function written({ says, fix }: Finding): string {

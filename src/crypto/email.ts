@@ -18,9 +18,17 @@ const DOMAIN_ALPHABET = /^[a-zA-Z0-9._\u0080-\u{10ffff}-]+$/u;
 /** Labels that are not empty, the last no number: `127.1` would be read as an IPv4 address. */
 const ASCII_DOMAIN = /^(?:[a-z0-9_-]+\.)*(?!\d+$)[a-z0-9_-]+$/;
 
+/**
+ * What nearly every address is: visible ASCII with one `@`, before a domain of letters, digits and single hyphens under a top-level
+ * domain of letters. Of all that follows, lower case alone changes it, and takes a tenth of the time.
+ */
+const PLAIN = /^[!-?A-~]+@(?:[a-z\d](?:-?[a-z\d])*\.)+[a-z]+$/i;
+
 /** @throws {InvalidValueError} when it has no local part or domain, or something in it cannot be seen */
 export function normaliseEmail(text: string, names: Names = {}): string {
-  const address = lower(storableText(text, names).replace(OUTER_WHITE_SPACE, ''));
+  const stored = storableText(text, names);
+  if (PLAIN.test(stored)) return stored.toLowerCase();
+  const address = lower(stored.replace(OUTER_WHITE_SPACE, ''));
   if (INVISIBLE.test(address)) throw new InvalidValueError('EMAIL_HAS_INVISIBLES', names);
   const at = address.lastIndexOf('@');
   const local = address.slice(0, Math.max(0, at));

@@ -11,6 +11,7 @@ import {
   COMMITMENT_BYTES,
   ELEMENT_OFFSET,
   FLAG_INDEX,
+  FLAG_SEARCH_TOKENS,
   FLAG_TOKEN,
   FLAGS_OFFSET,
   INDEX_BYTES,
@@ -18,14 +19,19 @@ import {
   KEY_ID_BYTES,
   type Layout,
   layout,
+  layoutFor,
   MAGIC,
   OVERHEAD,
   PADDING_MASK,
   PADDING_SHIFT,
   RESERVED_FLAGS,
   SALT_BYTES,
+  SEARCH_TOKEN_BYTES,
   SUITE,
   SUITE_OFFSET,
+  TAG_BYTES,
+  TOKEN_COUNT_BYTES,
+  tokenCountIn,
 } from './layout';
 import { PADDINGS, type Padding } from './padding';
 
@@ -41,6 +47,8 @@ export interface Header {
   readonly salt: Uint8Array;
   /** 16 bytes that only the right key derives. */
   readonly commitment: Uint8Array;
+  /** 8 bytes for each token by which beginnings or words are found; undefined where there is none. */
+  readonly tokens?: Uint8Array | undefined;
 }
 
 /** A parsed sealed value. All byte fields are views of the bytes that were parsed, made when they are asked for. */
@@ -89,9 +97,10 @@ export function parseEnvelope(bytes: Uint8Array, names: Names = {}): Envelope {
  * @param room how many bytes to leave after it, for the ciphertext
  */
 export function assembleHeader(header: Header, room = 0): Buffer {
-  const { element, padding, index, keyId, salt, commitment } = header;
-  const flags = (index ? FLAG_INDEX : 0) | (PADDINGS.indexOf(padding) << PADDING_SHIFT);
-  const { keyIdAt, nonceAt, commitmentAt, headerLength } = layout(index !== undefined);
+  const { element, padding, index, keyId, salt, commitment, tokens } = header;
+  const flags =
+    (index ? FLAG_INDEX : 0) | (tokens ? FLAG_SEARCH_TOKENS : 0) | (PADDINGS.indexOf(padding) << PADDING_SHIFT);
+  const { keyIdAt, nonceAt, commitmentAt, headerLength } = layoutFor(header);
   const bytes = Buffer.allocUnsafe(headerLength + room);
   bytes[0] = MAGIC[0] as number;
   bytes[1] = MAGIC[1] as number;
@@ -102,6 +111,10 @@ export function assembleHeader(header: Header, room = 0): Buffer {
   put(bytes, keyIdAt, keyId);
   put(bytes, nonceAt, salt);
   put(bytes, commitmentAt, commitment);
+  if (tokens) {
+    bytes.writeUInt16BE(tokens.length / SEARCH_TOKEN_BYTES, commitmentAt + COMMITMENT_BYTES);
+    put(bytes, commitmentAt + COMMITMENT_BYTES + TOKEN_COUNT_BYTES, tokens);
+  }
   return bytes;
 }
 
@@ -159,8 +172,9 @@ function readEnvelope(bytes: Uint8Array): Envelope | undefined {
   const padding = paddingOf(bytes);
   if (hasFlag(bytes, RESERVED_FLAGS | FLAG_TOKEN) || padding === undefined) return undefined;
   const hasIndex = hasFlag(bytes, FLAG_INDEX);
-  if (bytes.length < (hasIndex ? OVERHEAD + INDEX_BYTES : OVERHEAD)) return undefined;
-  const envelope = new ParsedEnvelope(bytes, hasIndex, padding);
+  const tokens = hasFlag(bytes, FLAG_SEARCH_TOKENS) ? tokenCountIn(bytes, hasIndex) : 0;
+  if (tokens === undefined || bytes.length < layout(hasIndex, tokens).headerLength + TAG_BYTES) return undefined;
+  const envelope = new ParsedEnvelope(bytes, hasIndex, padding, tokens);
   return isWhole(envelope, bytes) ? envelope : undefined;
 }
 
@@ -174,8 +188,9 @@ class ParsedEnvelope implements Envelope {
     readonly bytes: Uint8Array,
     readonly hasIndex: boolean,
     readonly padding: Padding,
+    tokens: number,
   ) {
-    this.layout = layout(hasIndex);
+    this.layout = layout(hasIndex, tokens);
   }
 
   get element(): number {
@@ -198,6 +213,12 @@ class ParsedEnvelope implements Envelope {
     return this.#view(this.layout.commitmentAt, COMMITMENT_BYTES);
   }
 
+  get tokens(): Uint8Array | undefined {
+    const start = this.layout.commitmentAt + COMMITMENT_BYTES + TOKEN_COUNT_BYTES;
+    const length = this.layout.headerLength - start;
+    return length > 0 ? this.#view(start, length) : undefined;
+  }
+
   get header(): Uint8Array {
     return this.#view(0, this.layout.headerLength);
   }
@@ -218,5 +239,5 @@ function paddingOf(bytes: Uint8Array): Padding | undefined {
 /** A payload is never empty, for it holds its codec's tag: only the tombstone has no ciphertext, and only it no key. */
 function isWhole(envelope: Envelope, bytes: Uint8Array): boolean {
   if (isTombstone(envelope)) return equal(bytes, tombstone(envelope.element, envelope.index));
-  return bytes.length > OVERHEAD + (envelope.hasIndex ? INDEX_BYTES : 0);
+  return bytes.length > envelope.layout.headerLength + TAG_BYTES;
 }

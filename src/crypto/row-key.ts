@@ -23,14 +23,14 @@ export interface RowKey {
 
 export const DEK_BYTES = 32;
 const CIPHER_KEY_BYTES = 32;
-const LABEL = utf8('oubli/v1');
+const LABEL_AND_SUITE = concatPublic(utf8('oubli/v1'), Uint8Array.of(SUITE));
 
 /** @throws {KeyUnavailableError} for a key of wrong length or all zero, such as one a cache has wiped (K9, K10) */
 export function deriveRowKey(engine: Engine, dek: Uint8Array, keyId: Uint8Array, rowSalt: Uint8Array): RowKey {
   refuseUnusableKey(dek);
   mustHaveLength(keyId, KEY_ID_BYTES, 'a subject key id');
   mustHaveLength(rowSalt, ROW_SALT_BYTES, 'a row salt');
-  const derived = engine.hash(64, dek, concatPublic(LABEL, Uint8Array.of(SUITE), keyId, rowSalt));
+  const derived = engine.hash(64, dek, concatPublic(LABEL_AND_SUITE, keyId, rowSalt));
   const key = {
     cipherKey: derived.slice(0, CIPHER_KEY_BYTES),
     commitment: derived.slice(CIPHER_KEY_BYTES, CIPHER_KEY_BYTES + COMMITMENT_BYTES),

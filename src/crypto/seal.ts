@@ -4,7 +4,7 @@
  */
 import { copyOf, isAllZero, put, wipe, writeU32 } from './bytes';
 import { assembleHeader } from './envelope';
-import { layout, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './layout';
+import { layoutFor, ROW_SALT_BYTES, SALT_BYTES, TAG_BYTES } from './layout';
 import { type Padding, pad } from './padding';
 import { randomBytes } from './random';
 import { deriveRowKey, framePrefix, type Place, type RowKey, wipeRowKey } from './row-key';
@@ -15,6 +15,8 @@ export interface SealTarget {
   readonly padding: Padding;
   /** The blind index, 16 bytes, when the element is searchable. */
   readonly index?: Uint8Array | undefined;
+  /** What `assembleTokens` gave, where beginnings or words of it are looked for. */
+  readonly tokens?: Uint8Array | undefined;
 }
 
 export class RowSealer {
@@ -43,15 +45,15 @@ export class RowSealer {
 
   /**
    * @param payload codec tag and value, as `encode` gives them
-   * @returns the sealed value, 80 or 96 bytes longer than the padded payload
+   * @returns the sealed value, 80 or 96 bytes longer than the padded payload, and 2 + 8 for each search token
    */
   seal(target: SealTarget, payload: Uint8Array): Buffer {
     const { cipherKey, commitment } = this.#liveKey();
-    const { element, padding, index } = target;
+    const { element, padding, index, tokens } = target;
     const plain = pad(padding, payload);
-    const header = { element, padding, index, keyId: this.#keyId, salt: this.#salt, commitment };
+    const header = { element, padding, index, keyId: this.#keyId, salt: this.#salt, commitment, tokens };
     const value = assembleHeader(header, plain.length + TAG_BYTES);
-    const frame = layout(index !== undefined);
+    const frame = layoutFor(target);
     const { instance, engine } = this.#place;
     engine.sealFrame(cipherKey, framePrefix(instance, frame), value, frame, plain);
     if (plain !== payload) wipe(plain);

@@ -27,16 +27,20 @@ import { AnnotationError, InvalidValueError, type Names, TamperedError, Unsuppor
 import { comparedValue, declaredValue } from './declared-value';
 import type { SubjectKey } from './key-cache';
 import type { KeyState } from './subject-keys';
+import { Tokeniser } from './tokeniser';
 
 const INDEX_EPOCH = 1;
 
 export class Sealer {
+  readonly tokeniser: Tokeniser;
   private readonly indexKeys = new Map<number, Uint8Array>();
 
   constructor(
     readonly place: Place,
     private readonly indexRoot: Uint8Array,
-  ) {}
+  ) {
+    this.tokeniser = new Tokeniser(place.engine, indexRoot);
+  }
 
   /** Everything sealed by one row write: one derivation, wiped when done. */
   row(key: SubjectKey): RowSealer {
@@ -46,9 +50,10 @@ export class Sealer {
   /** @param compound the index of a value that carries one over several columns */
   seal(row: RowSealer, element: Element, value: unknown, names: Names, compound?: Uint8Array): Buffer {
     const declared = declaredValue(value, element.limits, names);
-    const payload = encode(element.codec as Codec, declared, names);
+    const payload = encode(element.codec as Codec, declared, names, element.maxBytes);
     const index = element.normaliser === undefined ? undefined : (compound ?? this.index(element, declared, names));
-    const sealed = row.seal({ element: element.id, padding: element.padding as Padding, index }, payload);
+    const tokens = element.tokens && this.tokeniser.stored(element, element.tokens, declared, names);
+    const sealed = row.seal({ element: element.id, padding: element.padding as Padding, index, tokens }, payload);
     wipe(payload);
     return sealed;
   }
@@ -116,6 +121,7 @@ export class Sealer {
   wipe(): void {
     for (const key of this.indexKeys.values()) key.fill(0);
     this.indexKeys.clear();
+    this.tokeniser.wipe();
   }
 
   private reseal(
@@ -129,10 +135,8 @@ export class Sealer {
     const key = isTombstone(envelope) ? undefined : stateOf(envelope.keyId);
     if (key === undefined || key === 'shredded') return bytes;
     const payload = opener.open(envelope, key.dek, element);
-    return row.seal(
-      { element: envelope.element, padding: envelope.padding, ...(envelope.index ? { index: envelope.index } : {}) },
-      payload,
-    );
+    const { padding, index, tokens } = envelope;
+    return row.seal({ element: envelope.element, padding, index, tokens }, payload);
   }
 
   private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {

@@ -5,7 +5,7 @@
 import { type Catalogue, type Element, namesOfLabel, needsKey } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
 import { refuseForBytes } from './bare-bytes';
-import { refuseForCast } from './cast-comparisons';
+import { looksForTokens, refuseForCast } from './cast-comparisons';
 import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
 import { mentionsTable } from './watched-names';
@@ -31,9 +31,8 @@ export function classifyParameters(
     if (value instanceof PinnedValue) return sealPinned(value, element, place + 1);
     const list = catalogue.elementOfDomainArray(type);
     if ((list && Array.isArray(value)) || element) refuseUnguarded(catalogue, watched);
-    const unsearched = isStored(watched) ? 'RAW_UNPINNED' : 'NOT_SEARCHABLE';
-    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1, unsearched));
-    if (element) return operand(element, value, place + 1, unsearched);
+    if (list && Array.isArray(value)) return value.map((each) => each && operand(list, each, place + 1, watched));
+    if (element) return operand(element, value, place + 1, watched);
     if (watched === undefined) return value;
     refuseForCast(catalogue, watched, type);
     refuseForBytes(catalogue, watched, type, value, place + 1);
@@ -59,20 +58,19 @@ function refuseUnguarded(catalogue: Catalogue, sql: string | undefined): void {
   if (table) throw new UnsupportedQueryError('UNGUARDED', { table: table.displayName });
 }
 
-function operand(
-  element: Element,
-  value: unknown,
-  parameter: number,
-  unsearched: 'RAW_UNPINNED' | 'NOT_SEARCHABLE',
-): Marker {
+function operand(element: Element, value: unknown, parameter: number, sql: string | undefined): Marker {
   if (element.protect === 'truncate-ip') return new AddressMarker(element, element.label, value);
   if (value instanceof Uint8Array && element.codec !== 'bytes') throw refusal('ALREADY_SEALED', element, parameter);
-  // a pseudonym can be looked for by whoever says whose it is
-  if (element.normaliser === undefined)
-    throw refusal(element.protect === 'pseudonymise' ? 'RAW_UNPINNED' : unsearched, element, parameter);
+  if (element.normaliser === undefined) throw refusal(unsearched(element, sql), element, parameter);
   if (element.compound) throw refusal('COMPOUND_ALONE', element, parameter);
   if (element.state === 'transition') throw refusal('IN_TRANSITION', element, parameter);
   return new TokenMarker(element, element.label, value);
+}
+
+/** A pseudonym can be looked for by whoever says whose it is. */
+function unsearched(element: Element, sql: string | undefined): 'TOKENS_IN_RAW' | 'RAW_UNPINNED' | 'NOT_SEARCHABLE' {
+  if (looksForTokens(element, sql ?? '')) return 'TOKENS_IN_RAW';
+  return element.protect === 'pseudonymise' || isStored(sql) ? 'RAW_UNPINNED' : 'NOT_SEARCHABLE';
 }
 
 function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter: number): Marker {
@@ -82,7 +80,7 @@ function sealPinned(pinned: PinnedValue, element: Element | undefined, parameter
 }
 
 function refusal(
-  code: 'ALREADY_SEALED' | 'NOT_SEARCHABLE' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE',
+  code: 'ALREADY_SEALED' | 'NOT_SEARCHABLE' | 'RAW_UNPINNED' | 'IN_TRANSITION' | 'COMPOUND_ALONE' | 'TOKENS_IN_RAW',
   element: Element,
   parameter: number,
 ): UnsupportedQueryError {

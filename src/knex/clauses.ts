@@ -10,6 +10,7 @@ import type { Class, InternalCompiler, Statement } from './internals';
 import { ClearMarker, Marker, refuseInside, UndescribedMarker } from './marker';
 import { compareColumns, compareWithList, compareWithTuples, compareWithValue } from './predicates';
 import { compareWithSubquery } from './sub-queries';
+import { compareWithPattern } from './token-predicates';
 
 type Clause = (statement: Statement) => string;
 type Answer = (compiler: InternalCompiler, statement: Statement) => string | Statement | undefined;
@@ -19,8 +20,6 @@ const REFUSED_CLAUSES: Record<string, ErrorCode> = {
   whereBetween: 'OPERATOR',
   havingBetween: 'OPERATOR',
   onBetween: 'OPERATOR',
-  whereLike: 'OPERATOR',
-  whereILike: 'OPERATOR',
   whereJsonObject: 'JSON',
   whereJsonPath: 'JSON',
   whereJsonSupersetOf: 'JSON',
@@ -48,6 +47,7 @@ export function overrideClauses(target: Class<InternalCompiler>): void {
     if (compound === undefined) refuseSealed(compiler, statement.column, 'TUPLE');
     return compound;
   });
+  override(target, ['whereLike', 'whereILike'], compareWithPattern);
   override(target, ['onBasic'], (compiler, { column, operator, value }) =>
     compareColumns(compiler, column, operator ?? '=', value),
   );

@@ -29,7 +29,7 @@ export function translated(error: unknown, seam: Seam, holdsPersonal: boolean): 
   const failure = error as DatabaseError;
   // Perhaps another process declared the column since: the next statement shall know.
   if (isDomainViolation(failure)) seam.schemaChanged();
-  return ours(failure) ?? scrubbed(failure, seam.catalogue, holdsPersonal);
+  return ours(failure, seam.catalogue) ?? scrubbed(failure, seam.catalogue, holdsPersonal);
 }
 
 const WRITES = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE']);
@@ -43,7 +43,7 @@ export function written(error: unknown, response: QueryResult | QueryResult[], c
   return error;
 }
 
-function ours(error: DatabaseError): OubliError | undefined {
+function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefined {
   const table = tableIn(error.message);
   switch (error.code) {
     case 'OU001':
@@ -56,11 +56,13 @@ function ours(error: DatabaseError): OubliError | undefined {
       return new UnsupportedQueryError('OTHER_SUBJECT', { table });
     case 'OU019':
       return new UnsupportedQueryError('COMPOUND_TOGETHER', { table, column: error.column });
+    case 'OU021':
+      return new UnsupportedQueryError('TOKENS_IN_RAW', namesOfLabel(error.dataType ?? ''));
     case UNDEFINED_TABLE:
     case UNDEFINED_COLUMN:
       return IN_GUARD.test(error.where ?? '') ? outdated(error) : undefined;
     default:
-      return isDomainViolation(error) ? refusedByDomain(error) : undefined;
+      return isDomainViolation(error) ? refusedByDomain(error, catalogue) : undefined;
   }
 }
 
@@ -77,9 +79,11 @@ function isDomainViolation(error: DatabaseError): boolean {
   return error.code === '23514' && error.schema === 'oubli' && error.dataType !== undefined;
 }
 
-function refusedByDomain(error: DatabaseError): NotSealedError {
-  const { table, column } = namesOfLabel(error.dataType ?? '');
-  return new NotSealedError('REFUSED_BY_DOMAIN', { table, column });
+/** Also a literal that is compared with the column: it is read as a value of the column's type. */
+function refusedByDomain({ dataType = '' }: DatabaseError, catalogue: Catalogue): NotSealedError {
+  const { table, column } = namesOfLabel(dataType);
+  const tokens = catalogue.elementLabelled(dataType)?.tokens && 'tokens';
+  return new NotSealedError('REFUSED_BY_DOMAIN', { table, column, tokens });
 }
 
 /** Our guards name the table at the end of their message. */

@@ -4,7 +4,14 @@
  */
 import { AnnotationError } from '../errors';
 import { changesType, defineElement, domainName } from '../schema/element-definition';
-import { annotateColumn, type Bound, defineDomain, indexColumn, refuseConstraint } from '../schema/statements';
+import {
+  annotateColumn,
+  type Bound,
+  defineDomain,
+  indexColumn,
+  indexTokens,
+  refuseConstraint,
+} from '../schema/statements';
 import { type ColumnDeclaration, columnDeclarations } from './annotation-methods';
 import type { ColumnCompiler, TableCompiler, TableStatement } from './schema-internals';
 
@@ -42,7 +49,7 @@ export function beforeColumn(table: TableCompiler, { name, compiler, declaration
   return [defineDomain(domain, definition, path.at(-2) ?? null)];
 }
 
-/** What records the declaration, and the blind index. */
+/** What records the declaration, and the indexes by which its values are found. */
 export function afterColumn(table: TableCompiler, { name, declaration }: DeclaredColumn): Bound[] {
   const { personal, notPersonal } = declaration;
   const spec = personal ?? notPersonal;
@@ -50,6 +57,7 @@ export function afterColumn(table: TableCompiler, { name, declaration }: Declare
   if (personal?.protect === 'encrypt' && personal.search) {
     statements.push(indexColumn(table.tableName(), name, personal.unique === true));
   }
+  if (personal?.protect === 'encrypt' && personal.tokens) statements.push(indexTokens(table.tableName(), name));
   return statements;
 }
 

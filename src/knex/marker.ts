@@ -5,6 +5,7 @@
  */
 import { inspect } from 'node:util';
 import { type Element, namesOfLabel } from '../catalogue/model';
+import type { TokenKind } from '../crypto/search-tokens';
 import { UnsupportedQueryError } from '../errors';
 import type { Names } from '../messages';
 import type { SubjectRow } from './subject-row';
@@ -89,6 +90,18 @@ export class IndexMarker extends ValueMarker {
 
 /** To be compared by the domain's own operators: a query token (ENVELOPE.md I5). */
 export class TokenMarker extends IndexMarker {}
+
+/** A beginning, or words, to be compared by search tokens: an `int8[]`. */
+export class SearchTokensMarker extends ValueMarker {
+  constructor(
+    readonly element: Element,
+    label: string,
+    value: string,
+    readonly kind: TokenKind,
+  ) {
+    super(label, value);
+  }
+}
 
 /** An address to be truncated, written or compared. */
 export class AddressMarker extends ValueMarker {

@@ -52,16 +52,15 @@ export function nestedCells(
   fields: readonly Field[],
   parsers: Parsers,
 ): NestedCell[] {
-  const byPosition = Array.isArray(rows[0]);
   const cells: NestedCell[] = [];
+  if (!fields.some((field) => mayHoldSealed(catalogue, field))) return cells;
+  const byPosition = Array.isArray(rows[0]);
   // of several fields with one name the last counts
   const named = new Map(fields.map((field, position) => [String(byPosition ? position : field.name), field]));
   named.forEach((field, name) => {
+    if (!mayHoldSealed(catalogue, field)) return;
     const element = catalogue.elementOfDomainArray(field.dataTypeID);
     const origin = element?.protect === 'encrypt' ? element : undefined;
-    const column = catalogue.columnOfField(field.tableID, field.columnID);
-    if (!element && (column?.element || isPlainColumn(catalogue, field))) return;
-    if (field.dataTypeID === BYTEA) return;
     const nested = new NestedIn(cells, origin, JSON_TYPES.has(field.dataTypeID) ? asJson : asText);
     for (const row of rows) {
       if (element && typeof row[name] === 'string') {
@@ -71,6 +70,14 @@ export function nestedCells(
     }
   });
   return cells;
+}
+
+/** Neither a column's own value nor bytes, which are looked at by themselves. */
+function mayHoldSealed(catalogue: Catalogue, field: Field): boolean {
+  if (field.dataTypeID === BYTEA) return false;
+  if (catalogue.elementOfDomainArray(field.dataTypeID)) return true;
+  const column = catalogue.columnOfField(field.tableID, field.columnID);
+  return !column?.element && !isPlainColumn(catalogue, field);
 }
 
 const TEXT_ARRAY = 1009;

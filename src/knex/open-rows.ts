@@ -57,6 +57,7 @@ export async function openRows(
     await learn([...found.unknown]);
     found = find(seam, rows, fields, parsers);
   }
+  if (found.cells.length === 0 && found.values === 0) return false;
   const cells = await withoutStrangers(
     seam,
     found.cells.filter((cell) => isOurs(seam, cell)),

@@ -11,6 +11,18 @@ import type { Seam } from './seam';
 
 export type TypeParsers = Pick<Connection, 'getTypeParser'>;
 
+const named = new WeakMap<Element, Names>();
+
+/** A look-up of one row opens no more than a handful of values: what is the same for every result is kept. */
+function namesOf(element: Element): Names {
+  let names = named.get(element);
+  if (!names) {
+    names = namesOfLabel(element.label);
+    named.set(element, names);
+  }
+  return names;
+}
+
 /** An element, with what is the same for all its values in one result. */
 interface Plan {
   readonly element: Element;
@@ -49,7 +61,7 @@ export class Opening {
     const element = this.seam.catalogue.element(id);
     if (!element) throw new TamperedError('SEALED_VALUE_TAMPERED', {});
     const parse = this.parsers.getTypeParser(element.declaredOid, 'text');
-    const plan = { element, names: namesOfLabel(element.label), parse };
+    const plan = { element, names: namesOf(element), parse };
     this.plans.set(id, plan);
     return plan;
   }

@@ -32,9 +32,10 @@ export class PersonalResults {
  * comes from, an expression over a watched table may be anything.
  */
 export function showsPersonal(seam: Seam, sql: string, result: QueryResult | QueryResult[]): boolean {
-  const fields = [result].flat().flatMap((each) => (each?.rows?.length ? each.fields : []));
-  if (fields.length === 0) return false;
-  return fields.some((field) => isPersonalField(seam.catalogue, field, sql));
+  for (const each of Array.isArray(result) ? result : [result]) {
+    if (each?.rows?.length && each.fields.some((field) => isPersonalField(seam.catalogue, field, sql))) return true;
+  }
+  return false;
 }
 
 function isPersonalField(catalogue: Catalogue, field: Field, sql: string): boolean {

@@ -16,6 +16,7 @@ import { compareCompound, refuseAlone, storedIndex } from './compound-predicates
 import { type InternalCompiler, type Statement, verbatim } from './internals';
 import { AddressMarker, ClearMarker, IndexMarker } from './marker';
 import type { Resolved } from './scope';
+import { compareByTokens } from './token-predicates';
 
 export const EQUALITY = new Set(['=', '!=', '<>']);
 
@@ -30,6 +31,8 @@ export function compareWithValue(compiler: InternalCompiler, statement: Statemen
   if (compound !== undefined) return compound;
   const operator = (statement.operator ?? '=').toLowerCase();
   if (element.protect === 'truncate-ip') return compareAddress(column, statement, operator);
+  const byTokens = compareByTokens(compiler, statement, column, operator);
+  if (byTokens !== undefined) return byTokens;
   if (!EQUALITY.has(operator)) refuse('OPERATOR', column, { operator });
   if (statement.value === null || statement.value === undefined) return undefined;
   if (isReference(statement.value)) {

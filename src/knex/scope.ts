@@ -144,7 +144,8 @@ class SourceReader {
   sources(): Source[] {
     const { table, schema, updateFrom, using } = this.builder._single;
     const found = table === undefined ? [] : this.read(table, schema);
-    for (const each of [updateFrom, using].flat()) if (each !== undefined) found.push(...this.read(each));
+    if (updateFrom !== undefined || using !== undefined)
+      for (const each of [updateFrom, using].flat()) if (each !== undefined) found.push(...this.read(each));
     for (const each of this.builder._statements) if (each.grouping === 'join') found.push(...this.readJoin(each));
     return found;
   }

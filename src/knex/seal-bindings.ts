@@ -4,6 +4,7 @@
  */
 
 import { byteaArray } from '../bytea-array';
+import type { ElementTokens } from '../catalogue/model';
 import type { RowSealer } from '../crypto/seal';
 import { type Names, UnsupportedQueryError } from '../errors';
 import type { SubjectKey } from '../keyring/subject-keys';
@@ -19,6 +20,7 @@ import {
   namesOf,
   refuseInside,
   SealMarker,
+  SearchTokensMarker,
   TokenMarker,
   type ValueMarker,
 } from './marker';
@@ -121,6 +123,7 @@ class Sealing {
     if (marker instanceof CompoundMarker) return hex(this.compoundIndex(marker));
     if (marker instanceof AddressMarker) return sealer.truncate(marker.element, marker.value, names);
     if (marker instanceof SealMarker) return this.seal(marker, names);
+    if (marker instanceof SearchTokensMarker) return this.searchTokens(marker, names);
     // of raw SQL it became something else when the server had said what it belongs to
     if (marker instanceof PinnedValue) throw new UnsupportedQueryError('PLACEHOLDER_AS_VALUE', names);
     return (marker as ValueMarker).value;
@@ -140,6 +143,10 @@ class Sealing {
 
   private compoundIndex({ parts, value }: CompoundMarker): Uint8Array {
     return this.seam.sealer.compoundIndex(parts, value as readonly unknown[]);
+  }
+
+  private searchTokens({ element, kind, value }: SearchTokensMarker, names: Names): string {
+    return this.seam.sealer.tokeniser.asked(element, element.tokens as ElementTokens, kind, value, names);
   }
 
   private seal(marker: SealMarker, names: Names): string {

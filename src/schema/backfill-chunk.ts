@@ -1,4 +1,5 @@
 /** A few blocks of a table that is being sealed: their waiting rows are read and locked, sealed for whom they lead to, and written. */
+import { byteaArray } from '../bytea-array';
 import type { Catalogue, Column } from '../catalogue/model';
 import { isEnvelope } from '../crypto/envelope';
 import { isPseudonym } from '../crypto/pseudonym';
@@ -30,7 +31,12 @@ export class BackfillChunk {
     const sealed = rows.map((row) => this.sealRow(row, keys));
     await connection.query(this.update(file), [
       rows.map((row) => row.at),
-      ...this.columns.map((_, i) => sealed.map((row) => row[i])),
+      ...this.columns.map((column, i) =>
+        arrayOf(
+          column,
+          sealed.map((row) => row[i]),
+        ),
+      ),
     ]);
     return rows.length;
   }
@@ -67,6 +73,11 @@ export class BackfillChunk {
     rowSealer?.wipe();
     return values;
   }
+}
+
+/** Bytes travel as they are; what else there is is short. */
+function arrayOf({ element }: Column, values: readonly unknown[]): unknown {
+  return element?.protect === 'encrypt' ? byteaArray(values as (Uint8Array | null)[]) : values;
 }
 
 /** What `begin_transition` made of the old value: the bytes of its text. */

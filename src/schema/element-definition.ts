@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import type { SettledPersonalSpec } from '../catalogue/check-personal';
 import { refuseLeakySearch } from '../catalogue/leaky-search';
-import type { CompoundMember } from '../catalogue/model';
+import type { CompoundMember, ElementTokens } from '../catalogue/model';
 import { searchOf } from '../catalogue/search';
+import type { Tokens } from '../catalogue/spec';
 import { NORMALISERS } from '../crypto/normaliser';
 import { AnnotationError } from '../errors';
 
@@ -19,7 +20,9 @@ export interface ElementDefinition {
   readonly normaliserVersion?: number;
   readonly searchGroup?: string | undefined;
   readonly compound?: readonly CompoundMember[] | undefined;
+  readonly tokens?: (ElementTokens & { readonly version: number }) | undefined;
   readonly padding?: string;
+  readonly maxBytes?: number | undefined;
   readonly v4?: number;
   readonly v6?: number;
 }
@@ -83,7 +86,16 @@ function sealed(
   if (!codec)
     throw badType(table, column, type, 'text, bytea, json, integer, numeric, date, timestamp or boolean', spec.protect);
   refuseLeakySearch(table, column, spec, codec);
-  const definition = { protect: spec.protect, codec, declaredType: type, padding: spec.pad };
+  if (spec.tokens && codec !== 'text') throw new AnnotationError('TOKENS_NEED_TEXT', { table, column, codec });
+  const tokens = spec.tokens && versioned(spec.tokens);
+  const definition = {
+    protect: spec.protect,
+    codec,
+    declaredType: type,
+    padding: spec.pad,
+    maxBytes: spec.maxBytes,
+    tokens,
+  };
   if (spec.search === undefined) return definition;
   const { as, group, with: beside } = searchOf(spec.search);
   if (as !== 'exact' && codec !== 'text') {
@@ -93,6 +105,11 @@ function sealed(
   const compound = beside && Object.entries(beside).map(([member, how]) => ({ column: member, as: how }));
   const { version } = NORMALISERS[as];
   return { ...definition, normaliser: as, normaliserVersion: version, searchGroup: group, compound };
+}
+
+/** Tokens already written are found as long as their normaliser gives the same answers. */
+function versioned(tokens: Tokens): ElementTokens & { readonly version: number } {
+  return { ...tokens, version: NORMALISERS[tokens.as].version };
 }
 
 function codecOf(type: string): string | undefined {

@@ -1,4 +1,5 @@
 /** A few blocks of a table on its way out: their sealed values are read and locked, opened, and written as the bytes of their text. */
+import { byteaArray } from '../bytea-array';
 import type { Column, Table } from '../catalogue/model';
 import type { Decoded } from '../crypto/codec';
 import { isEnvelope, keyIdOf } from '../crypto/envelope';
@@ -25,7 +26,7 @@ export class ReleaseChunk {
     const opened = await this.openRows(rows);
     await connection.query(this.update(file), [
       rows.map((row) => row.at),
-      ...this.columns.map((_, i) => opened.map((row) => row[i])),
+      ...this.columns.map((_, i) => byteaArray(opened.map((row) => row[i] ?? null))),
     ]);
     return rows.length;
   }

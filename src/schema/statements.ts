@@ -56,6 +56,10 @@ export function indexColumn(table: string, column: string, unique: boolean): Bou
   return { sql: 'select oubli.index_column(?::regclass, ?, ?::boolean)', bindings: [table, column, unique] };
 }
 
+export function indexTokens(table: string, column: string): Bound {
+  return { sql: 'select oubli.index_tokens(?::regclass, ?)', bindings: [table, column] };
+}
+
 export function annotateSubjects(table: string, kind: string, spec: SettledSubjectSpec): Bound {
   return {
     sql: 'select oubli.annotate_table(?::regclass, ?, coalesce(?, oubli.only_primary_key(?::regclass)), ?::jsonb)',

@@ -74,7 +74,7 @@ function isDone(column: Column): string {
   const { element } = column;
   switch (element?.protect) {
     case 'encrypt':
-      return `oubli.is_sealed(${value}, ${element.id}, ${element.normaliser !== undefined})`;
+      return `oubli.${element.tokens ? 'is_tokenised' : 'is_sealed'}(${value}, ${element.id}, ${element.normaliser !== undefined})`;
     case 'pseudonymise':
       return `${value} ~ '^psn1\\.[A-Za-z0-9_-]{43}$'`;
     default: {

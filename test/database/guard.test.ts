@@ -56,6 +56,43 @@ describe('The guard of a table with sealed columns', () => {
     expect(await codeOf(() => world.plain('users').where({ id: bob.id }).update({ name: invented }))).to.equal('OU002');
   });
 
+  it('refuses the same of one row and of several, which are looked at in two ways', async () => {
+    const [cleo, dora] = await world
+      .db('users')
+      .insert([
+        { name: 'Cleo', email: 'cleo@example.org' },
+        { name: 'Dora', email: 'dora@example.org' },
+      ])
+      .returning(['id']);
+    const rows = [[cleo], [cleo, dora]].map((people) => people.map(({ id }) => id));
+    const operand = Buffer.concat([Buffer.from('a70b0103', 'hex'), ada.email.subarray(4, 8), randomBytes(16)]);
+    const dead = Buffer.from(bob.name);
+    dead.fill(7, 8, 24);
+    await world.db('contracts').insert([
+      { user_id: cleo.id, signatory: 'Cleo' },
+      { user_id: dora.id, signatory: 'Dora' },
+    ]);
+    for (const ids of rows) {
+      const users = () => world.plain('users').whereIn('id', ids);
+      const what = `${ids.length} rows`;
+      expect(await codeOf(() => users().update({ email: operand })), what).to.be.oneOf(['OU001', '23505']);
+      expect(await codeOf(() => users().update({ name: dead })), what).to.equal('OU002');
+      expect(await codeOf(() => users().update({ name: ada.name })), what).to.equal('OU004');
+      const contracts = world.plain('contracts').whereIn('user_id', ids).update({ user_id: ada.id });
+      expect(await codeOf(() => contracts), what).to.equal('OU004');
+      expect(await users().update({ name: null }), what).to.equal(ids.length);
+      expect(await users().update({ id: world.plain.ref('id') }), what).to.equal(ids.length);
+    }
+    expect(await codeOf(() => world.plain('users').where({ id: cleo.id }).update({ email: operand }))).to.equal(
+      'OU001',
+    );
+    const [{ signatory }] = await world.plain('contracts').where({ user_id: cleo.id }).select('signatory');
+    for (const copies of [1, 2]) {
+      const moved = Array.from({ length: copies }, () => ({ user_id: dora.id, signatory }));
+      expect(await codeOf(() => world.plain('contracts').insert(moved)), `${copies} rows`).to.equal('OU004');
+    }
+  });
+
   it('refuses to give a destroyed key back, even under another id', async () => {
     const [key] = await world
       .plain('oubli.subject_key')

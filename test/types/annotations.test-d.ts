@@ -73,6 +73,14 @@ export function createTable(knex: Knex): unknown {
       mapsTo: { fideslang: 'user.demographic.profile', dpv: 'pd:Profile' },
       protect: 'encrypt',
     });
+    t.text('bio').personal({ ...name, tokens: { words: true, as: 'unaccented' }, acknowledgeLeak: 'we look' });
+    t.text('last_name').personal({
+      ...name,
+      search: 'unaccented',
+      unique: true,
+      tokens: { prefix: { min: 3, max: 8 }, words: true, as: 'unaccented' },
+      acknowledgeLeak: 'we look',
+    });
     t.text('locale').notPersonal('a language tag singles nobody out');
     t.dataSubject('user', { ...service, retention }).personalData(service);
 
@@ -118,12 +126,27 @@ export function createTable(knex: Knex): unknown {
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', search: 'exact', unique: false });
     // @ts-expect-error a leak acknowledged where nothing leaks
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', acknowledgeLeak: 'so be it' });
+    // @ts-expect-error tokens without a reason
+    t.text('x').personal({ ...name, tokens: { words: true, as: 'lowercase' } });
+    // @ts-expect-error tokens without a reason, beside a search
+    t.text('x').personal({ ...name, search: 'exact', tokens: { words: true, as: 'lowercase' } });
+    // @ts-expect-error tokens of nothing
+    t.text('x').personal({ ...name, tokens: { as: 'lowercase' }, acknowledgeLeak: 'we look' });
+    // @ts-expect-error tokens that tell case apart
+    t.text('x').personal({ ...name, tokens: { words: true, as: 'exact' }, acknowledgeLeak: 'we look' });
+    // @ts-expect-error a beginning without an end
+    t.text('x').personal({ ...name, tokens: { prefix: { min: 3 }, as: 'lowercase' }, acknowledgeLeak: 'we look' });
+    // @ts-expect-error tokens of a pseudonym
+    t.text('x').personal({ category: 'account.id', protect: 'pseudonymise', tokens: { words: true, as: 'lowercase' } });
     // @ts-expect-error clear text without a reason
     t.text('x').personal({ category: 'identity.name', protect: 'clear' });
     // @ts-expect-error a reason for what is sealed
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', because: 'we like it' });
     // @ts-expect-error a replacement for what is sealed
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', replaceWith: 'x' });
+    t.text('x').personal({ category: 'identity.name', protect: 'encrypt', maxBytes: 4_194_304 });
+    // @ts-expect-error a limit of what is not sealed
+    t.text('x').personal({ category: 'account.id', protect: 'pseudonymise', maxBytes: 10 });
     // @ts-expect-error a padding class as a number
     t.text('x').personal({ category: 'identity.name', protect: 'encrypt', pad: 16 });
     // @ts-expect-error bits no authority names

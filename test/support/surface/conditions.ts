@@ -129,6 +129,35 @@ export const conditions: Chapter = {
     refused('whereILike', 'OPERATOR', (db) => db('users').whereILike('email', 'a%')),
     refused('andWhereILike', 'OPERATOR', (db) => db('users').where({ id: 1 }).andWhereILike('email', 'a%')),
     refused('orWhereILike', 'OPERATOR', (db) => db('users').where({ id: 1 }).orWhereILike('email', 'a%')),
+    works('whereILike of a beginning, with tokens', (db) =>
+      db('profiles').whereILike('bio', 'ENG%').orderBy('id').pluck('id'),
+    ),
+    works('andWhereILike, with tokens', (db) =>
+      db('profiles').where('id', '>', 1).andWhereILike('bio', 'eng%').pluck('id'),
+    ),
+    works('orWhereILike, with tokens', (db) =>
+      db('profiles').where({ id: 3 }).orWhereILike('bio', 'engl%').orderBy('id').pluck('id'),
+    ),
+    works('where with ilike, with tokens', (db) => db('profiles').where('bio', 'ilike', 'engi%').pluck('id')),
+    works('whereNot with ilike, with tokens', (db) => db('profiles').whereNot('bio', 'ilike', 'engi%').pluck('id')),
+    works(
+      'where with @@ of words, with tokens',
+      (db) => db('profiles').where('bio', '@@', 'poetry engines').pluck('id'),
+      'whole words, without stemming',
+    ),
+    works('orWhere with @@ of words, with tokens', (db) =>
+      db('profiles').where({ id: 3 }).orWhere('bio', '@@', 'gardens').orderBy('id').pluck('id'),
+    ),
+    works('having with ilike, with tokens', (db) =>
+      db('profiles').select('id').groupBy('id').having('bio', 'ilike', 'engi%'),
+    ),
+    refused('whereLike, with tokens', 'TOKENS_CASE', (db) => db('profiles').whereLike('bio', 'Eng%')),
+    refused('whereILike of anything but a beginning, with tokens', 'TOKENS_PATTERN', (db) =>
+      db('profiles').whereILike('bio', '%poetry'),
+    ),
+    refused('whereILike of too short or too long a beginning, with tokens', 'TOKENS_LENGTH', (db) =>
+      db('profiles').whereILike('bio', 'e%'),
+    ),
     works('whereRaw', (db) => db('users').whereRaw('email = ?', [ADA]).pluck('name')),
     works('andWhereRaw', (db) => db('users').where({ id: 1 }).andWhereRaw('email = ?', [ADA]).pluck('name')),
     works('orWhereRaw', (db) =>

@@ -219,6 +219,11 @@ export const joins: Chapter = {
         .orderBy('c.id')
         .pluck('c.signatory'),
     ),
+    works('join with onVal and ilike, with tokens', (db) =>
+      db('users as u')
+        .join('profiles as p', (on) => any(on.on('p.user_id', 'u.id')).andOnVal('p.bio', 'ilike', 'engl%'))
+        .pluck('u.name'),
+    ),
     works('join with on, andOn, orOn, onVal, andOnVal, orOnVal, onIn, onNotIn, orOnIn, orOnNotIn', (db) =>
       db('contracts as c')
         .join('users as u', (on) =>

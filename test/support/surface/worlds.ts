@@ -11,6 +11,12 @@ export async function migrateSurface(knex: Knex): Promise<void> {
     t.integer('user_id').references('users.id');
     t.jsonb('profile').personal({ category: 'activity.content', protect: 'encrypt' });
     t.integer('points').personal({ category: 'activity.content', protect: 'encrypt' });
+    t.text('bio').personal({
+      category: 'activity.content',
+      protect: 'encrypt',
+      tokens: { prefix: { min: 2, max: 6 }, words: true, as: 'lowercase' },
+      acknowledgeLeak: 'searched by everybody',
+    });
     t.personalData({ purpose: 'tests', basis: 'contract' });
   });
 }
@@ -19,7 +25,7 @@ const PLAIN = `
 create table users (id serial primary key, name text, email text not null unique, birth_date date, last_ip inet, crm_id text,
   nickname text, locale text, service_ended_on date);
 create table contracts (id serial primary key, user_id integer not null references users, signatory text, plan text);
-create table profiles (id serial primary key, user_id integer references users, profile jsonb, points integer);
+create table profiles (id serial primary key, user_id integer references users, profile jsonb, points integer, bio text);
 create table products (id serial primary key, name text, email text);`;
 
 const UNIQUE = `
@@ -72,7 +78,11 @@ async function addPeople(db: Knex): Promise<void> {
     { id: 2, user_id: 2, signatory: 'B. Jones', plan: 'tin' },
     { id: 3, user_id: 1, signatory: 'A. L.', plan: 'tin' },
   ]);
-  await db('profiles').insert({ id: 1, user_id: 1, profile: { a: 1 }, points: 5 });
+  await db('profiles').insert([
+    { id: 1, user_id: 1, profile: { a: 1 }, points: 5, bio: 'Engines, and poetry' },
+    { id: 2, user_id: 2, bio: 'English gardens' },
+    { id: 3, user_id: 3, bio: null },
+  ]);
   await db('products').insert([
     { id: 1, name: 'Lamp', email: 'shop@example.org' },
     { id: 2, name: 'Desk', email: ADA },

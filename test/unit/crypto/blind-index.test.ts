@@ -46,6 +46,25 @@ describe('I1 the normaliser email', () => {
     expect(new Set(['a.da@example.org', 'ada@example.org', 'ada+x@example.org'].map(email)).size).to.equal(3);
   });
 
+  it('reads a plain address, which is not looked at twice, as it reads any other', () => {
+    const of = (alphabet: string) => fc.string({ unit: fc.constantFrom(...alphabet), minLength: 1, maxLength: 12 });
+    const domain = fc.array(of('aZ09-x.'), { minLength: 1, maxLength: 3 }).map((labels) => labels.join('.'));
+    const answer = (text: string): string => {
+      try {
+        return email(text);
+      } catch (error) {
+        return (error as InvalidValueError).code;
+      }
+    };
+    fc.assert(
+      fc.property(of('aZ9.+-_!#~"'), domain, of('oRgN1-'), (local, name, top) => {
+        const address = `${local}@${name}.${top}`;
+        expect(answer(address)).to.equal(answer(`${address} `)); // white space is cut off on the long way only
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('gives the same again when asked again', () => {
     const part = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
     fc.assert(
