@@ -26,6 +26,13 @@ describe('A connection that is cut, a statement that fails', () => {
         end if;
         return new;
       end $$;
+      create function cutting(how text) returns boolean language plpgsql immutable as $$
+      begin
+        if how = 'cut' then
+          perform pg_terminate_backend(pg_backend_pid());
+        end if;
+        raise exception 'no';
+      end $$;
       create trigger cut before insert or update on users for each row when (new.id <> 1) execute function cut();`);
   });
   after(() => world.end());
@@ -45,6 +52,11 @@ describe('A connection that is cut, a statement that fails', () => {
   const people = (locale: string): object[] =>
     [10, 11, 12].map((id) => ({ id, email: `p${id}@example.org`, name: `P${id}`, locale: id === 11 ? locale : 'fr' }));
 
+  async function* failing(rows: object[]): AsyncGenerator<object> {
+    yield* rows;
+    throw new Error('no');
+  }
+
   const works: Record<string, (db: Knex, locale: string) => Promise<unknown>> = {
     'an insert of several': async (db, locale) => db('users').insert(people(locale)),
     'batchInsert in chunks': async (db, locale) => db.batchInsert('users', people(locale) as never, 1),
@@ -62,6 +74,18 @@ describe('A connection that is cut, a statement that fails', () => {
         Promise.all([trx('users').where({ id: 1 }).update({ name: 'x' }), trx('users').insert(people(locale))]),
       ),
     'raw SQL': async (db, locale) => db.raw('update users set locale = ? where email = ?', [locale, 'bob@example.org']),
+    'raw SQL that is planned first': async (db, locale) =>
+      db.raw(`select u.name, c.signatory from users u join contracts c on c.user_id = u.id and cutting('${locale}')`),
+    'raw SQL that is planned first, in a transaction': async (db, locale) =>
+      db.transaction(async (trx) => {
+        await trx('users').where({ id: 1 }).update({ name: 'trx' });
+        await trx.raw(
+          `select u.name, c.signatory from users u join contracts c on c.user_id = u.id and cutting('${locale}')`,
+        );
+      }),
+    insertMany: async (_, locale) => world.insertMany('users', people(locale), { chunkSize: 1 }),
+    'insertMany of rows that end in an error': async (_, locale) =>
+      world.insertMany('users', failing(people(locale)), { chunkSize: 1 }),
     'a stream': async (db, locale) => {
       const rows = db('users').where({ id: 2 }).update({ name: 'streamed', locale }).returning('name').stream();
       for await (const row of rows) expect.fail(`a row came: ${row}`);
