@@ -43,13 +43,20 @@ async function insertWithin(
 ): Promise<number> {
   let inserted = 0;
   let underWay = Promise.resolve(0);
-  for await (const chunk of chunksOf(rows, chunkSize)) {
-    const next = insertChunk(knex, trx, table, chunk);
-    next.catch(() => undefined); // thrown below, when its turn comes: until then nobody listens
-    inserted += await underWay;
-    underWay = next;
+  let last = underWay;
+  try {
+    for await (const chunk of chunksOf(rows, chunkSize)) {
+      const next = insertChunk(knex, trx, table, chunk);
+      next.catch(() => undefined); // thrown below, when its turn comes: until then nobody listens
+      last = next;
+      inserted += await underWay;
+      underWay = next;
+    }
+    return inserted + (await underWay);
+  } finally {
+    // also of what failed before it: a rollback beside a statement would count on a queue that pg 9 has no more
+    await last.catch(() => undefined);
   }
-  return inserted + (await underWay);
 }
 
 async function insertChunk(knex: Knex, trx: Knex.Transaction, table: string, chunk: object[]): Promise<number> {
