@@ -58,7 +58,7 @@ export class PlannedComparisons {
 
   private isSuspect(catalogue: Catalogue, sql: string): boolean {
     const suspect =
-      WatchedNames.of(catalogue).mentions(sql) && PLANNED.test(sql) && !SEVERAL.test(sql) && isBlind(catalogue, sql);
+      WatchedNames.of(catalogue).mentions(sql) && PLANNED.test(sql) && !areSeveral(sql) && isBlind(catalogue, sql);
     if (!suspect) this.remember(catalogue, sql);
     return suspect;
   }
@@ -145,8 +145,17 @@ function refusal(catalogue: Catalogue, { table, column, code, operator }: BlindU
   return new UnsupportedQueryError(code, { table, column, operator, method: operator, others });
 }
 
-/** Of several statements the first would be planned and the others carried out. */
 const SEVERAL = /;\s*\S/;
+/** Literals, quoted names, comments. */
+const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\//g;
+/** Quoting that ends elsewhere: escapes, and dollars as in `$$ … $$`. */
+const OTHERWISE_QUOTED = /\\|\$\w*\$/;
+
+/** Of several statements the first would be planned and the others carried out. In doubt they are several. */
+function areSeveral(sql: string): boolean {
+  return SEVERAL.test(sql) && (OTHERWISE_QUOTED.test(sql) || SEVERAL.test(sql.replace(QUOTED, ' ')));
+}
+
 /** A comparison whose other side is no parameter and no literal; `using`, `natural` and `nullif` compare as well. */
 const COMPARED =
   /(?:=|<>|!=|\bdistinct\s+from)\s*\(*\s*(?!(?:any|all|some)\s*\(\s*[?$']|(?:null|true|false|default)\b)["a-z_\u0080-\uffff]|\bin\s*\((?!\s*[?$'\d])|\b(?:using|natural|nullif)\b|\bcase\s+(?!when\b)/i;

@@ -38,6 +38,7 @@ const COMPARED: Record<string, string> = {
   'a star':
     'select 1 from (select * from users offset 0) x(a, b, c) join (select * from backups) y(a, d, f) on x.c = y.f',
   'an update': `update users u set locale = 'x' from backups b where b.email = u.email`,
+  'beside a semicolon': `select 1 /* ; */ from users u join backups b on u.email = b.email and u.locale <> 'a; b''c;' -- ; x`,
   'a pseudonym': 'select 1 from users u join backups b on u.crm_id = b.crm_ref',
 };
 
@@ -208,6 +209,14 @@ describe('Comparisons of ciphertext in raw SQL', () => {
     expect(await planned('select email, name from users where email = ? or id = 1', ['ada@example.org'])).to.equal(0);
     expect(await planned('select u.email from users u join visits v on u.id = v.user_id')).to.equal(0);
     expect(await planned('select p.name from products p join products q on p.name = q.email')).to.equal(0);
+    // a quote that is none, up to one that is in a name
+    const dollars = `select u.id, $$ ' $$ as a from users u join backups b on u.email = b.email; select 1 as "it's"`;
+    expect(await planned(dollars)).to.equal(0);
+    expect(
+      await planned(
+        `select 1 as a, 'x' as b; create table carried_out as select u.id from users u, backups b where u.email = b.email`,
+      ),
+    ).to.equal(0);
     expect(await planned(`select 1 as a; select u.id from users u join backups b on u.email = b.email`)).to.equal(0);
   });
 
