@@ -49,6 +49,25 @@ create table oubli.fence (
 create index on oubli.fence (subject_reference);
 create index on oubli.fence (fingerprint);
 
+-- What a foreign key would do from this side: an epoch stays, and stays open, while a subject key is wrapped under it (K6). Whoever
+-- is inserting keys ends first, and whoever begins waits, and sees what became of the epoch.
+create function oubli.keep_epoch() returns trigger
+language plpgsql as $$
+begin
+  if tg_op = 'UPDATE' and new.id = old.id and (new.destroyed_at is null or old.destroyed_at is not null) then
+    return new;
+  end if;
+  lock table oubli.subject_key in share mode;
+  if tg_op = 'TRUNCATE' and exists (select from oubli.subject_key)
+    or tg_op <> 'TRUNCATE' and exists (select from oubli.subject_key k where k.epoch = old.id) then
+    raise exception 'oubli: subject keys are wrapped under this epoch key' using errcode = 'foreign_key_violation';
+  end if;
+  return case tg_op when 'DELETE' then old when 'UPDATE' then new end;
+end $$;
+create trigger kept before delete or update on oubli.epoch for each row execute function oubli.keep_epoch();
+create trigger kept_all before truncate on oubli.epoch for each statement execute function oubli.keep_epoch();
+alter table oubli.epoch enable always trigger kept, enable always trigger kept_all;
+
 create function oubli.refuse_fenced_keys() returns trigger
 language plpgsql as $$
 begin

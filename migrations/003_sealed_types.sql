@@ -39,10 +39,12 @@ create function oubli.is_tokenised(value bytea, element integer, searchable bool
 language sql immutable parallel safe
 return case
   when octet_length(value) < 91 or get_byte(value, 3) & 32 = 0
-    then oubli.is_sealed(value, element, searchable) and oubli.key_id(value) is null
+    then oubli.is_sealed(value, element, searchable) and (oubli.is_token(value)
+      or octet_length(value) = case when searchable then 96 else 80 end and oubli.key_id(value) is null)
   when not oubli.is_sealed(set_byte(value, 3, get_byte(value, 3) & 223), element, searchable) then false
   else oubli.token_count(value) between 1 and 1024
     and octet_length(value) > case when searchable then 98 else 82 end + 8 * oubli.token_count(value)
+    and oubli.key_id(value) is not null
 end;
 
 -- The search tokens of a sealed value, by which its beginning or its words are found; NULL where there are none. It is indexed, so
@@ -95,6 +97,14 @@ language plpgsql immutable as $$
 begin
   raise exception 'oubli: this operator cannot work over a sealed column'
     using errcode = 'OU003', hint = 'compare with = where the column was declared with search, or decrypt in the application';
+end $$;
+
+-- The value that a text is for a column's type, as its input function reads it. Its length, or precision, is the column's own
+-- affair: an assignment keeps to that, where a cast would cut. `model` is of that type; what it is does not matter.
+create function oubli.typed(model anyelement, written text) returns anyelement
+language plpgsql stable parallel safe as $$
+begin
+  return written;
 end $$;
 
 -- Both sides of a comparison past the type, as `in ('a', 'b')` makes of a list: what is not stored like this matches nothing.

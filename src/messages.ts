@@ -661,10 +661,6 @@ export const texts = {
     says: (n) => `${n.table} has protected columns: rows of a sub-query would not be sealed for their subjects`,
     fix: (n) => `await db('${n.table}').insert(await db('…').select(…))`,
   },
-  ROWS_EXPRESSION: {
-    says: (n) => `insertMany(): ${place(n)} was given an expression; its rows travel as arrays of values`,
-    fix: (n) => `await db.batchInsert('${n.table}', rows)  // or compute the value in the application`,
-  },
   ROWS_EMPTY: {
     says: (n) => `insertMany(): rows for ${n.table} without a single value`,
     fix: (n) => `await db.batchInsert('${n.table}', rows)  // where every column is to have its default`,

@@ -52,14 +52,13 @@ export interface Oubli<K extends Knex = Knex> {
   backfill(table: string, options?: PassOptions): Promise<BackfillReport>;
   /**
    * Loads many rows, sealed, in few statements: one array for each column instead of one parameter for each value. Rows may come
-   * one after the other, as of a stream; no more than a chunk of them is held. All arrive, or none.
+   * one after the other, as of a stream; no more than two chunks of them are held. All arrive, or none.
    *
    * @param table its name as for `db(table)`, protected or not
    * @param rows a column that a row leaves out gets its default there, as with `batchInsert`; where none is given nothing is done
    * @returns how many rows were inserted; for what they were given, `returning`, there is `batchInsert`
    * @throws ConfigurationError BAD_CHUNK_SIZE, UNKNOWN_INSERT_OPTION
-   * @throws UnsupportedQueryError ROWS_EXPRESSION, ROWS_EMPTY, FOREIGN_TRX, and what an insert of the builder throws
-   * @throws AnnotationError NO_SUCH_TABLE
+   * @throws UnsupportedQueryError ROWS_EMPTY, FOREIGN_TRX, and what an insert of the builder throws
    * @example await insertMany('users', people, { chunkSize: 1_000 });
    */
   insertMany(table: string, rows: Rows, options?: InsertManyOptions): Promise<number>;

@@ -117,7 +117,8 @@ class Workspace {
     heap.set(key, this.#base);
     heap.set(message, text);
     const refused = this.#library._crypto_generichash(out, bytes, text, message.length, 0, this.#base, key.length);
-    const hashed = this.#take(out, bytes);
+    const hashed = heap.slice(out, out + bytes);
+    heap.fill(0, this.#base, text + message.length);
     if (refused !== 0) throw new RangeError('BLAKE2b refused its arguments');
     return hashed;
   }

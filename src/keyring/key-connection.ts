@@ -88,7 +88,10 @@ export class KeyConnection implements Queryable {
     connection.on('end', lost);
     connection.on('notification', ({ channel, payload }) => this.hear(channel, payload));
     try {
-      await connection.query(`listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}`);
+      // where the database's default is stricter, two writers about the same new person would fail to serialise here
+      await connection.query(
+        `set default_transaction_isolation = 'read committed'; listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}`,
+      );
     } catch (error) {
       this.giveBack(connection);
       throw error;

@@ -51,11 +51,13 @@ export class Sealer {
   seal(row: RowSealer, element: Element, value: unknown, names: Names, compound?: Uint8Array): Buffer {
     const declared = declaredValue(value, element.limits, names);
     const payload = encode(element.codec as Codec, declared, names, element.maxBytes);
-    const index = element.normaliser === undefined ? undefined : (compound ?? this.index(element, declared, names));
-    const tokens = element.tokens && this.tokeniser.stored(element, element.tokens, declared, names);
-    const sealed = row.seal({ element: element.id, padding: element.padding as Padding, index, tokens }, payload);
-    wipe(payload);
-    return sealed;
+    try {
+      const index = element.normaliser === undefined ? undefined : (compound ?? this.index(element, declared, names));
+      const tokens = element.tokens && this.tokeniser.stored(element, element.tokens, declared, names);
+      return row.seal({ element: element.id, padding: element.padding as Padding, index, tokens }, payload);
+    } finally {
+      wipe(payload);
+    }
   }
 
   /** The pseudonym of a value for one subject and one element's purpose. Stable, and dead with the subject's key. */
@@ -136,7 +138,11 @@ export class Sealer {
     if (key === undefined || key === 'shredded') return bytes;
     const payload = opener.open(envelope, key.dek, element);
     const { padding, index, tokens } = envelope;
-    return row.seal({ element: envelope.element, padding, index, tokens }, payload);
+    try {
+      return row.seal({ element: envelope.element, padding, index, tokens }, payload);
+    } finally {
+      wipe(payload);
+    }
   }
 
   private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {

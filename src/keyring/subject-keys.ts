@@ -158,7 +158,7 @@ export class SubjectKeys {
 
   private fresh(): { key: SubjectKey; wrapped: Buffer; print: Buffer } {
     const epoch = currentEpoch(this.material);
-    const key = { keyId: Buffer.from(randomBytes(16)), dek: Buffer.from(randomBytes(32)) };
+    const key = { keyId: randomBytes(16), dek: randomBytes(32) };
     const wrapped = Buffer.from(wrapKey(this.engine, this.kek(epoch), key.dek, key.keyId, epoch));
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }

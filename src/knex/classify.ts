@@ -6,6 +6,7 @@ import { type Catalogue, type Element, namesOfLabel, needsKey } from '../catalog
 import { UnsupportedQueryError } from '../errors';
 import { refuseForBytes } from './bare-bytes';
 import { looksForTokens, refuseForCast } from './cast-comparisons';
+import { CellArray } from './cell-array';
 import { AddressMarker, ClearMarker, Marker, SealMarker, TokenMarker, UndescribedMarker } from './marker';
 import { PinnedValue } from './pinned-value';
 import { mentionsTable } from './watched-names';
@@ -22,6 +23,7 @@ export function classifyParameters(
   watched: string | undefined,
 ): unknown[] {
   return bindings.map((given, place) => {
+    if (given instanceof CellArray) return given;
     if (given instanceof Marker && !(given instanceof UndescribedMarker) && !(given instanceof PinnedValue))
       return given;
     const value = given instanceof UndescribedMarker ? given.value : given;

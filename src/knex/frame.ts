@@ -13,6 +13,8 @@ export interface StatementFacts {
   describe: boolean;
   /** Raw text without parameters, a sub-select, a CTE, an unknown table: asked as well, if a watched table is mentioned. */
   opaque: boolean;
+  /** What it is sent after, though it is sealed before: the chunk in front of it, of a bulk load. */
+  after?: Promise<unknown> | undefined;
   /** What its rows are sorted by once they are opened. */
   sorted?: DecryptedOrder | undefined;
   /** An update whose person the statement does not name: who its rows belong to is selected first. */

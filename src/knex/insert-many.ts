@@ -4,7 +4,7 @@
  */
 import type { Knex } from 'knex';
 import { refuseUnknownKeys } from '../catalogue/suggest';
-import { ConfigurationError } from '../errors';
+import { ConfigurationError, UnsupportedQueryError } from '../errors';
 import type { InternalBuilder, QueryResult } from './internals';
 
 export interface InsertManyOptions {
@@ -18,6 +18,8 @@ export interface InsertManyOptions {
 export type Rows = Iterable<object> | AsyncIterable<object>;
 
 const CHUNK = 1_000;
+/** Of one statement (PostgreSQL manual, 53.7 Bind): what uneven rows need one of for each value. */
+const MOST_PARAMETERS = 65_535;
 
 /** @returns how many rows were inserted */
 export async function insertMany(knex: Knex, table: string, rows: Rows, options: InsertManyOptions): Promise<number> {
@@ -33,7 +35,10 @@ export async function insertMany(knex: Knex, table: string, rows: Rows, options:
   return knex.transaction((own) => insertWithin(knex, own, table, rows, chunkSize));
 }
 
-/** While PostgreSQL is at one chunk, the next one is sealed: the two take about as long, and neither waits for the other. */
+/**
+ * While PostgreSQL is at one chunk, the next one is sealed: the two take about as long. It is sent when the one before it is in, so
+ * that the rows arrive in their order, and nothing arrives after an error.
+ */
 async function insertWithin(
   knex: Knex,
   trx: Knex.Transaction,
@@ -43,33 +48,40 @@ async function insertWithin(
 ): Promise<number> {
   let inserted = 0;
   let underWay = Promise.resolve(0);
-  let last = underWay;
   try {
     for await (const chunk of chunksOf(rows, chunkSize)) {
-      const next = insertChunk(knex, trx, table, chunk);
-      next.catch(() => undefined); // thrown below, when its turn comes: until then nobody listens
-      last = next;
-      inserted += await underWay;
-      underWay = next;
+      const before = underWay;
+      underWay = insertChunk(knex, trx, table, chunk, before);
+      underWay.catch(() => undefined); // heard of below, when its turn comes
+      inserted += await before;
     }
     return inserted + (await underWay);
-  } finally {
-    // also of what failed before it: a rollback beside a statement would count on a queue that pg 9 has no more
-    await last.catch(() => undefined);
+  } catch (error) {
+    await underWay.catch(() => undefined); // it failed with this error, or with another one after it
+    throw error;
   }
 }
 
-async function insertChunk(knex: Knex, trx: Knex.Transaction, table: string, chunk: object[]): Promise<number> {
+async function insertChunk(
+  knex: Knex,
+  trx: Knex.Transaction,
+  table: string,
+  chunk: object[],
+  before: Promise<number>,
+): Promise<number> {
+  if (chunk.every((row) => Object.keys(row).length === 0)) throw new UnsupportedQueryError('ROWS_EMPTY', { table });
   const insert = knex(table).transacting(trx).insert(chunk);
-  (insert as unknown as InternalBuilder)._single.unnest = true;
+  (insert as unknown as InternalBuilder)._single.after = before;
   return ((await insert) as unknown as QueryResult).rowCount ?? 0;
 }
 
 async function* chunksOf(rows: Rows, size: number): AsyncGenerator<object[]> {
   let chunk: object[] = [];
+  let most = size;
   for await (const row of rows) {
+    if (chunk.length === 0) most = Math.min(size, Math.floor(MOST_PARAMETERS / (Object.keys(row).length + 1)));
     chunk.push(row);
-    if (chunk.length < size) continue;
+    if (chunk.length < most) continue;
     yield chunk;
     chunk = [];
   }

@@ -77,8 +77,8 @@ export interface SingleClauses {
   limit?: unknown;
   offset?: unknown;
   skipBinding?: object;
-  /** Ours: the rows of the insert travel as one array for each column. */
-  unnest?: boolean;
+  /** Ours: what the statement is sent after, though it is sealed before. */
+  after?: Promise<unknown> | undefined;
 }
 
 export interface InternalBuilder {

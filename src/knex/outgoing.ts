@@ -24,19 +24,26 @@ export class Outgoing {
   private readonly comparisons = new PlannedComparisons();
   /** What is really sent, by statement: once, or once for each person of an update. */
   private readonly sealed = new WeakMap<CompiledQuery, unknown[][]>();
+  private readonly prepared = new WeakSet<CompiledQuery>();
 
   constructor(private readonly seam: Seam) {}
 
-  /** Whether `prepare` has anything to do for a statement. */
-  concerns(query: CompiledQuery): boolean {
+  /** Whether a statement has to be prepared before it is sent; asked again after it was, it has not. */
+  mustPrepare(query: CompiledQuery): boolean {
+    if (this.prepared.delete(query)) return false;
     if (query.sql?.includes(PRINTED) || holdsMarkers(query.bindings)) return true;
     const facts = factsOf(query);
-    return facts !== undefined && (facts.describe || facts.opaque || facts.narrowed !== undefined);
+    return facts !== undefined && (facts.describe || facts.opaque || [facts.narrowed, facts.after].some(Boolean));
   }
 
-  /** Everything that can refuse a statement. Does nothing when done already. */
+  /** Everything that can refuse a statement, and that it has to wait for. */
   async prepare(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
-    if (this.sealed.has(query)) return;
+    await this.seal(client, connection, query);
+    await factsOf(query)?.after;
+    this.prepared.add(query);
+  }
+
+  private async seal(client: InternalClient, connection: Connection, query: CompiledQuery): Promise<void> {
     if (query.sql?.includes(PRINTED)) throw new UnsupportedQueryError('PRINTED_SQL');
     const narrowed = factsOf(query)?.narrowed;
     await this.classify(client, connection, query);

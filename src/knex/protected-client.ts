@@ -5,6 +5,7 @@
 // Not among Knex's public exports, but the path by which knexfiles and dialect packages import the class.
 import PostgresClient from 'knex/lib/dialects/postgres';
 import type { Catalogue } from '../catalogue/model';
+import { CellArray } from './cell-array';
 import { translated, written } from './database-errors';
 import { refuseBeyondCap, refuseSortedStream, sortDecrypted } from './decrypted-order';
 import type {
@@ -74,11 +75,17 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     }
 
     override _escapeBinding(binding: unknown, context?: object): string {
+      if (binding instanceof CellArray)
+        return `array[${Array.from(binding, (cell) => this._escapeBinding(cell, context)).join(', ')}]`;
       return printed(binding) ?? super._escapeBinding(binding, context);
     }
 
     override async query(connection: Connection, query: CompiledQuery | string): Promise<CompiledQuery> {
-      if (typeof query !== 'string' && outgoing.concerns(query)) await outgoing.prepare(this, connection, query);
+      if (typeof query !== 'string' && outgoing.mustPrepare(query)) {
+        await outgoing.prepare(this, connection, query);
+        // anew: a transaction that ended meanwhile refuses it, and whoever has the connection by then never sees it
+        return this.query(connection, query);
+      }
       const answer = await super.query(connection, query);
       schema.ran(connection, typeof query === 'string' ? query : query.sql);
       return answer;
@@ -110,17 +117,19 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       stream: NodeJS.WritableStream,
       options: object,
     ): Promise<void> {
+      if (typeof query === 'string') return super.stream(connection, query, stream, options);
+      const mustPrepare = outgoing.mustPrepare(query);
       try {
-        if (typeof query !== 'string') {
-          refuseStreamed(query);
-          refuseSortedStream(query);
-          await outgoing.prepare(this, connection, query);
-        }
+        refuseStreamed(query);
+        refuseSortedStream(query);
+        if (mustPrepare) await outgoing.prepare(this, connection, query);
       } catch (error) {
         stream.emit('error', error);
         throw error;
       }
-      return super.stream(connection, query, stream, options);
+      return mustPrepare
+        ? this.stream(connection, query, stream, options) // anew, as above
+        : super.stream(connection, query, stream, options);
     }
 
     override async _stream(

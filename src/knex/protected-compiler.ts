@@ -34,7 +34,7 @@ import {
 } from './selection';
 import { SubjectRow, UnnamedRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
-import { canBeUnnested, sentAsBytes, unnestedBody, wrapArrays } from './unnested';
+import { canBeUnnested, sentAsBytes, unnestedBody } from './unnested';
 import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
 import { isWatched } from './watched-names';
 import { InsertMarks, markUpdate, refuseTornCompound, sealsAnything } from './writes';
@@ -59,7 +59,10 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
           compileDecryptedOrder(this, method ?? this.method);
           return super.toSQL(method, tz);
         },
-        (query, facts) => concealUndescribed(query, facts, catalogue),
+        (query, facts) => {
+          facts.after = this.single.after;
+          concealUndescribed(query, facts, catalogue);
+        },
       );
     }
 
@@ -71,8 +74,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     override _prepInsert(data: unknown): PreparedInsert | string {
       if (this.prepared !== undefined) return this.prepared;
       const table = watchedTarget();
-      let prepared = super._prepInsert(data);
-      if (this.single.unnest && typeof prepared !== 'string') prepared = wrapArrays(this, prepared);
+      const prepared = super._prepInsert(data);
       if (!table || this.merging) return prepared;
       if (typeof prepared === 'string') return refuseTable('INSERT_SELECT', table);
       const conflict = conflictColumns(this, catalogue(), table);
@@ -82,11 +84,10 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _insertBody(rows: unknown): string {
-      const isMany = Array.isArray(rows) && rows.length > 1 && watchedTarget() !== undefined;
-      if (!isMany && !this.single.unnest) return super._insertBody(rows);
+      const table = Array.isArray(rows) && rows.length > 1 ? watchedTarget() : undefined;
+      if (!table) return super._insertBody(rows);
       const prepared = this._prepInsert(rows);
-      if (typeof prepared !== 'string' && (this.single.unnest || canBeUnnested(prepared)))
-        return unnestedBody(this, prepared);
+      if (typeof prepared !== 'string' && canBeUnnested(prepared)) return unnestedBody(this, table, prepared);
       this.prepared = prepared;
       try {
         return super._insertBody(rows);

@@ -10,6 +10,7 @@ import { type Names, UnsupportedQueryError } from '../errors';
 import type { SubjectKey } from '../keyring/subject-keys';
 import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
+import { CellArray } from './cell-array';
 import { refuseTable } from './columns';
 import {
   AddressMarker,
@@ -79,7 +80,8 @@ function sealed(seam: Seam, bindings: readonly unknown[], subjects: RowSubjects,
   const sealing = new Sealing(seam, subjects, keys);
   const replace = (binding: unknown): unknown => {
     if (binding instanceof Marker) return sealing.replace(binding);
-    if (Array.isArray(binding)) return sealing.column(binding) ?? binding.map(replace);
+    if (binding instanceof CellArray) return sealing.column(binding);
+    if (Array.isArray(binding)) return binding.map(replace);
     refuseInside(binding);
     return binding;
   };
@@ -129,12 +131,10 @@ class Sealing {
     return (marker as ValueMarker).value;
   }
 
-  /** A column of many rows, where all that stands in it is to be sealed, or NULL. */
-  column(cells: readonly unknown[]): Buffer | undefined {
-    const isSealed = cells.every((cell) => cell === null || (cell instanceof SealMarker && isEncrypted(cell)));
-    return isSealed && cells.length > 0
-      ? byteaArray((cells as (SealMarker | null)[]).map((cell) => cell && this.sealed(cell, namesOf(cell))))
-      : undefined;
+  /** A column of many rows: sealed values as bytes, anything else one by one. */
+  column(cells: CellArray): unknown {
+    if (!cells.isSealed) return Array.from(cells, (cell) => (cell instanceof Marker ? this.replace(cell) : cell));
+    return byteaArray(Array.from(cells, (cell) => (cell === null ? null : this.sealedCell(cell))));
   }
 
   wipe(): void {
@@ -153,6 +153,11 @@ class Sealing {
     if (isEncrypted(marker)) return hex(this.sealed(marker, names));
     const { element, value, row } = marker;
     return this.seam.sealer.pseudonym(this.keyOf(row), element, value, names);
+  }
+
+  private sealedCell(cell: unknown): Buffer {
+    const marker = cell as SealMarker;
+    return this.sealed(marker, namesOf(marker));
   }
 
   private sealed({ element, value, row, compound }: SealMarker, names: Names): Buffer {

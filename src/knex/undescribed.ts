@@ -3,6 +3,7 @@
  * none of them meanwhile: neither `toString()` nor a debug log knows which ones are personal.
  */
 import type { Catalogue } from '../catalogue/model';
+import { CellArray } from './cell-array';
 import type { StatementFacts } from './frame';
 import type { CompiledQuery } from './internals';
 import { Marker, UndescribedMarker } from './marker';
@@ -12,7 +13,9 @@ export function concealUndescribed(query: CompiledQuery, facts: StatementFacts, 
   if (query.bindings.length === 0 || !(facts.describe || facts.opaque)) return;
   if (!WatchedNames.of(catalogue()).mentions(query.sql)) return;
   query.bindings = query.bindings.map((binding, place) =>
-    binding === null || binding instanceof Marker ? binding : new UndescribedMarker(`parameter ${place + 1}`, binding),
+    binding === null || binding instanceof Marker || binding instanceof CellArray
+      ? binding
+      : new UndescribedMarker(`parameter ${place + 1}`, binding),
   );
 }
 

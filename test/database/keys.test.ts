@@ -120,6 +120,48 @@ describe('Subject keys', () => {
     ).to.deep.equal([]);
   });
 
+  it('two instances make the keys of the same people also where every transaction is to be serializable', async () => {
+    await world.plain.raw(
+      `do $$ begin execute format('alter database %I set default_transaction_isolation = serializable', current_database()); end $$`,
+    );
+    const [one, two] = [await world.another(), await world.another()];
+    for (let round = 0; round < 5; round++) {
+      const ids = Array.from({ length: 50 }, (_, i) => `${40_000 + 50 * round + i}`);
+      const made = await Promise.all([one, two].map(({ db }) => seamOf(db).keys.forSubjects('user', ids)));
+      const [a, b] = made.map((keys) => ids.map((id) => Buffer.from(keys.get(id)?.keyId ?? []).toString('hex')));
+      expect(a).to.deep.equal(b);
+    }
+    await world.plain.raw(
+      `do $$ begin execute format('alter database %I reset default_transaction_isolation', current_database()); end $$`,
+    );
+  });
+
+  it('K6 an epoch under which keys are wrapped stays, and none is wrapped under one that is not there or was destroyed', async () => {
+    const { plain } = world;
+    const [key] = await plain('oubli.subject_key').limit(1);
+    const another = { ...key, key_id: Buffer.alloc(16, 5), fingerprint: Buffer.alloc(16, 5) };
+    for (const change of [
+      () => plain('oubli.epoch').delete(),
+      () => plain('oubli.epoch').update({ id: 9 }),
+      () => plain('oubli.epoch').update({ destroyed_at: new Date() }),
+      () => plain.raw('truncate oubli.epoch'),
+      () => plain('oubli.subject_key').insert({ ...another, epoch: 8 }),
+      () => plain('oubli.subject_key').where({ key_id: key.key_id }).update({ epoch: 8 }),
+    ])
+      expect((await failureOf(change)).code).to.equal('23503');
+    await plain('oubli.epoch').insert({ id: 7, canary: Buffer.alloc(1) });
+    const writing = await plain.transaction();
+    await writing('oubli.subject_key').insert({ ...another, epoch: 7 });
+    const destroying = failureOf(() => plain('oubli.epoch').where({ id: 7 }).update({ destroyed_at: new Date() }));
+    await untilSomebodyWaits(plain);
+    await writing.commit();
+    expect((await destroying).code).to.equal('23503');
+    await plain('oubli.subject_key').where({ key_id: another.key_id }).delete();
+    await plain('oubli.epoch').where({ id: 7 }).update({ destroyed_at: new Date() });
+    expect((await failureOf(() => plain('oubli.subject_key').insert({ ...another, epoch: 7 }))).code).to.equal('23503');
+    await plain('oubli.epoch').where({ id: 7 }).delete();
+  });
+
   it('a destroyed key reads as null and refuses writes, also in another instance whose cache was warm', async () => {
     const id = await newUser('shred@example.org', 'S');
     const other = await world.another();

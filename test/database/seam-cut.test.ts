@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { failureOf } from '../support/refusals';
+import { until } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 describe('A connection that is cut, a statement that fails', () => {
@@ -37,6 +38,12 @@ describe('A connection that is cut, a statement that fails', () => {
   });
   after(() => world.end());
   const used = (): number => world.db.client.pool.numUsed() + world.db.client.pool.numPendingAcquires();
+
+  /** Until it hears of it, Knex hands a connection out once more that is no longer there. */
+  const cut = (): object[] =>
+    world.db.client.pool.free
+      .map(({ resource }: { resource: object }) => resource)
+      .filter((each: { __knex__disposed?: unknown }) => each.__knex__disposed);
 
   afterEach(async () => {
     expect(used(), 'connections in use').to.equal(0);
@@ -93,7 +100,9 @@ describe('A connection that is cut, a statement that fails', () => {
   };
   for (const [says, work] of Object.entries(works)) {
     it(`${says} leaves nothing when the connection is cut`, async () => {
+      const before = new Set(cut());
       expect((await failureOf(() => work(world.db, 'cut'))).message).to.match(/terminat|Connection/i);
+      await until('the pool hears that it was cut', async () => cut().some((each) => !before.has(each)));
     });
 
     it(`${says} leaves nothing when it fails, and names no value`, async () => {

@@ -197,4 +197,20 @@ describe('Transactions through the seam', () => {
     const [card] = await world.plain('cards').select('holder');
     expect(card.holder.subarray(0, 2).toString('hex')).to.equal('a70b');
   });
+
+  for (const ends of ['commit', 'rollback'] as const) {
+    it(`sends nothing after the ${ends} that came while it was sealed, whoever has the connection by then`, async () => {
+      const before = await world.plain('users').count();
+      const holding = await world.plain.transaction();
+      await holding.raw('lock table oubli.subject_link in share mode'); // nobody gets a key
+      const trx = await world.db.transaction();
+      const late = failureOf(() => trx('users').insert({ name: 'Late', email: 'late@example.org' }));
+      const waits = `select from pg_locks where relation = 'oubli.subject_link'::regclass and not granted`;
+      while ((await world.plain.raw(waits)).rows.length === 0);
+      await trx[ends]();
+      await holding.rollback();
+      expect((await late).message).to.match(/Transaction query already complete/);
+      expect(await world.plain('users').count()).to.deep.equal(before);
+    });
+  }
 });

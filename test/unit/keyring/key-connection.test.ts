@@ -47,7 +47,10 @@ describe('The key store’s own connection', () => {
     made[0]?.emit('notification', { channel: 'oubli_schema', payload: '' });
     made[0]?.emit('notification', { channel: 'another', payload: 'cc' });
     expect(heard).to.deep.equal(['shredded aa and bb', 'schema']);
-    expect(made[0]?.asked).to.deep.equal(['listen oubli_shredded; listen oubli_schema', 'select 1']);
+    expect(made[0]?.asked).to.deep.equal([
+      "set default_transaction_isolation = 'read committed'; listen oubli_shredded; listen oubli_schema",
+      'select 1',
+    ]);
   });
 
   it('is made anew when it was lost, once, and the lost one is given back', async () => {
