@@ -4,8 +4,10 @@ import type { Knex } from 'knex';
 import PostgresClient from 'knex/lib/dialects/postgres';
 import { ConfigurationError } from '../errors';
 import { annotatingClient } from './annotating-client';
+import { sealBatchesAhead } from './batch-ahead';
 import { type Class, type InternalClient, internalsOf } from './internals';
 import { PROTECTED, protectedClient } from './protected-client';
+import { databaseNames } from './scope';
 import type { Seam } from './seam';
 
 /**
@@ -24,6 +26,14 @@ export function protectInPlace(knex: Knex, seam: Seam): void {
   const client = internalsOf(knex);
   const Base = unprotectedPrototype(client).constructor as Class<InternalClient>;
   Object.setPrototypeOf(client, protectedClient(annotatingClient(Base), seam).prototype);
+  sealBatchesAhead(knex, (table) => holdsSealed(seam, client, table));
+}
+
+function holdsSealed(seam: Seam, client: InternalClient, table: unknown): boolean {
+  if (typeof table !== 'string') return false;
+  const { path } = databaseNames(table, client, undefined);
+  const found = seam.catalogue.named(path.at(-1) ?? '', path.at(-2));
+  return found.some(({ columns }) => [...columns.values()].some(({ element }) => element?.protect === 'encrypt'));
 }
 
 /** @throws ConfigurationError when the instance is a transaction or not on PostgreSQL through `pg` */

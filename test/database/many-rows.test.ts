@@ -209,6 +209,31 @@ describe('Several rows in one insert', () => {
       .and.not.include('secret');
   });
 
+  it('of a batch are sealed ahead: their order, results and errors are those of Knex', async () => {
+    const { db } = world;
+    const rows = Array.from({ length: 23 }, (_, i) => ({ body: `b${i}` }));
+    const returned = await db.batchInsert('memos', rows, 5).returning(['id', 'body'] as never);
+    expect(returned.map(({ body }: { body: string }) => body)).to.deep.equal(rows.map(({ body }) => body));
+    expect(await db('memos').orderBy('id').pluck('body')).to.deep.equal(rows.map(({ body }) => body));
+    const sent = await sentDuring(db, () => db.batchInsert('memos', rows, 10));
+    expect(sent.map((sql) => sql.split(/\W/)[0])).to.deep.equal(['BEGIN', 'insert', 'insert', 'insert', 'COMMIT']);
+
+    const before = await world.plain('memos').count();
+    const bad = rows.map((row, i) => ({ ...row, c1: i === 12 ? 'longer' : 'short' }));
+    expect((await failureOf(() => db.batchInsert('memos', bad, 5))).code).to.equal('22001');
+    expect((await failureOf(() => db.batchInsert('memos', [{ body: 'x' }, { body: 'y\0' }], 1))).code).to.equal(
+      'VALUE_HAS_NUL',
+    );
+    await db.transaction(async (trx) => {
+      await trx.batchInsert('memos', rows, 5);
+      await db.batchInsert('memos', rows, 5).transacting(trx);
+      expect(await trx('memos').where({ state: 'new' })).to.have.length(4 * 23);
+      await trx.rollback();
+    });
+    expect(await world.plain('memos').count()).to.deep.equal(before);
+    expect((await failureOf(() => db.batchInsert('memos', 'no rows' as never))).message).to.match(/Expected array/);
+  });
+
   it('are one short statement, whose length does not grow with them', async () => {
     const lengthOf = async (count: number): Promise<number> => {
       const rows = Array.from({ length: count }, (_, i) => ({ body: `${i}`, c0: 'x' }));
