@@ -185,7 +185,7 @@ begin
     from oubli.dependents(target, col) with ordinality d(what, remove, n);
     if found.what is not null then
       raise exception 'oubli: % depends on the type of %.%', found.what, target, col
-        using errcode = 'OU021', table = target::text, column = col, constraint = found.what, hint = found.remove;
+        using errcode = 'OU022', table = target::text, column = col, constraint = found.what, hint = found.remove;
     end if;
   end loop;
 end $$;

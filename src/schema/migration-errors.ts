@@ -39,7 +39,7 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('COMPOUND_MEMBER', { table, column, other: constraint });
     case 'OU020':
       return new AnnotationError('TYPE_SHARED', { table, column, other: constraint });
-    case 'OU021':
+    case 'OU022':
       return new AnnotationError('TYPE_DEPENDED_ON', { table, column, what: constraint, drop: hint });
     case '3F000':
       return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
