@@ -38,6 +38,7 @@ return case when get_byte(value, 3) & 1 = 1 then get_byte(value, 80) * 256 + get
 create function oubli.is_tokenised(value bytea, element integer, searchable boolean) returns boolean
 language sql immutable parallel safe
 return case
+  when value is null then null
   when octet_length(value) < 91 or get_byte(value, 3) & 32 = 0
     then oubli.is_sealed(value, element, searchable) and (oubli.is_token(value)
       or octet_length(value) = case when searchable then 96 else 80 end and oubli.key_id(value) is null)
