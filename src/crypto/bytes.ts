@@ -51,8 +51,9 @@ export function viewOf(bytes: Uint8Array): DataView {
  * the views that `crypto.timingSafeEqual` asks for take ten times as long as the comparison.
  */
 export function equalInConstantTime(secret: Uint8Array, bytes: Uint8Array, at: number): boolean {
-  let difference = bytes.length < at + secret.length ? 1 : 0;
-  for (let i = 0; i < secret.length; i++) difference |= (secret[i] ?? 0) ^ (bytes[at + i] ?? 0);
+  if (bytes.length < at + secret.length) return false;
+  let difference = 0;
+  for (let i = 0; i < secret.length; i++) difference |= (secret[i] as number) ^ (bytes[at + i] as number);
   return difference === 0;
 }
 

@@ -44,8 +44,9 @@ const FIRST_WORKSPACE = 4096;
 /** Key, nonce, then associated data, input and output, one after the other. */
 class Workspace {
   readonly #library: Library;
-  /** All its memory as a Buffer. */
+  /** All its memory as a Buffer, and the array that it was made of. */
   #heap = Buffer.alloc(0);
+  #heapOf: Uint8Array | undefined;
   #base = 0;
   #size = 0;
 
@@ -124,8 +125,11 @@ class Workspace {
   }
 
   #memory(): Buffer {
-    const buffer = this.#library.HEAPU8.buffer as ArrayBuffer;
-    if (this.#heap.buffer !== buffer) this.#heap = Buffer.from(buffer);
+    const { HEAPU8 } = this.#library;
+    if (this.#heapOf !== HEAPU8) {
+      this.#heapOf = HEAPU8;
+      this.#heap = Buffer.from(HEAPU8.buffer as ArrayBuffer);
+    }
     return this.#heap;
   }
 

@@ -49,12 +49,15 @@ export function refuseUnusableKey(key: Uint8Array): void {
 }
 
 const prefixes = new WeakMap<Uint8Array, Map<FrameLayout, Uint8Array>>();
+/** Asked for with each value, and nearly always the same. */
+let last: { instance: Uint8Array; layout: FrameLayout; prefix: Uint8Array } | undefined;
 
 /**
  * What is authenticated before a value's own header: the installation and the header's length (E1). The associated data are
  * both, each behind its length: `u32(16) ‖ instance ‖ u32(header) ‖ header`. Made once for each layout.
  */
 export function framePrefix(instance: Uint8Array, layout: FrameLayout): Uint8Array {
+  if (last?.layout === layout && last.instance === instance) return last.prefix;
   const made = prefixes.get(instance) ?? new Map<FrameLayout, Uint8Array>();
   let prefix = made.get(layout);
   if (!prefix) {
@@ -62,5 +65,6 @@ export function framePrefix(instance: Uint8Array, layout: FrameLayout): Uint8Arr
     prefix = concatPublic(u32(instance.length), instance, u32(layout.headerLength));
     prefixes.set(instance, made.set(layout, prefix));
   }
+  last = { instance, layout, prefix };
   return prefix;
 }
