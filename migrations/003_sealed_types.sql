@@ -104,7 +104,15 @@ end $$;
 -- affair: an assignment keeps to that, where a cast would cut. `model` is of that type; what it is does not matter.
 create function oubli.typed(model anyelement, written text) returns anyelement
 language plpgsql stable parallel safe as $$
+declare
+  cell model%type;
 begin
+  if written ~ '^\s*\(' and exists (
+    select from pg_catalog.pg_type t left join pg_catalog.pg_type b on b.oid = t.typbasetype
+    where t.oid = pg_typeof(model) and 'c' in (t.typtype, b.typtype)) then
+    execute format('select (%L::%s).*', written, pg_typeof(model)) into cell; -- nothing else makes a composite value of a text
+    return cell;
+  end if;
   return written;
 end $$;
 

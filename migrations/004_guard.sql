@@ -256,6 +256,14 @@ begin atomic
   order by d.rel::text, (station).place;
 end;
 
+-- What is looked at of one row, each as a type that never changes: plans of expressions over a record keep its columns' types, and
+-- nothing tells them of a migration.
+create function oubli.of_one_row(target regclass, steady name[]) returns text
+language sql stable
+return (select string_agg(column_list, ', ') from (
+  select format('w.%1$I::bytea as %1$I', c) from unnest(oubli.columns_protected(target, 'encrypt')) c
+  union all select format('w.%1$I::text as %1$I', s) from unnest(steady) s) listed(column_list));
+
 -- The same for one row, which is what most statements write: PostgreSQL takes longer to set up the statements over many rows than
 -- to update one. Of an update nothing is to be done where the row's sealed values are what they were, and where one of the `steady`
 -- columns changed (those that lead to people, and pseudonyms) it is left to the statements over many rows.
@@ -267,7 +275,7 @@ return (select format($sql$
     return null;
   end if;
   if living = 1 then
-    select * into one from written;%1$s
+    select %10$s into one from written w;%1$s
     if %2$s then
       raise exception 'oubli: a query operand was offered for storage in %3$s' using errcode = 'OU001';
     end if;
@@ -284,22 +292,23 @@ return (select format($sql$
     end if;%9$s
   end if;$sql$,
   case event when 'update' then format($sql$
-    select * into was from former;
-    if not (%s) then
-      if not (%s) then
+    select %3$s into was from former w;
+    if not (%1$s) then
+      if not (%2$s) then
         return null;
       end if;$sql$,
-    coalesce((select string_agg(format('one.%1$I::text is distinct from was.%1$I::text', s), ' or ') from unnest(steady) s), 'false'),
-    string_agg(format('one.%1$I::bytea is distinct from was.%1$I::bytea', c), ' or ')) end,
+    coalesce((select string_agg(format('one.%1$I is distinct from was.%1$I', s), ' or ') from unnest(steady) s), 'false'),
+    string_agg(format('one.%1$I is distinct from was.%1$I', c), ' or '), oubli.of_one_row(target, steady)) end,
   string_agg(format('coalesce(oubli.is_token(one.%I), false)', c), ' or '),
   replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''),
-  string_agg(format('oubli.key_id(one.%I::bytea)', c), ', '),
+  string_agg(format('oubli.key_id(one.%I)', c), ', '),
   case when kind is not null then format($sql$ and not exists (
-        select from oubli.subject_link l where l.key_id = low and (l.kind <> %L or l.subject_id is distinct from %s::text))$sql$,
+        select from oubli.subject_link l where l.key_id = low and (l.kind <> %L or l.subject_id is distinct from %s))$sql$,
     kind, owner) end,
-  kind, coalesce(owner, 'null') || '::text', oubli.display_name(target),
+  kind, coalesce(owner, 'null'), oubli.display_name(target),
   case event when 'update' then $sql$
-    end if;$sql$ end)
+    end if;$sql$ end,
+  oubli.of_one_row(target, steady))
   from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
 
 -- What the guard of a table does, as the body of its function; NULL where it has nothing to do.

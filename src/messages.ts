@@ -661,6 +661,10 @@ export const texts = {
     says: (n) => `${n.table} has protected columns: rows of a sub-query would not be sealed for their subjects`,
     fix: (n) => `await db('${n.table}').insert(await db('…').select(…))`,
   },
+  GIVEN_UP: {
+    says: () => 'this statement was given up while it was being sealed, and was not sent',
+    fix: () => "await db('…').timeout(5_000, { cancel: true })  // a longer time, or the statement again",
+  },
   ROWS_EMPTY: {
     says: (n) => `insertMany(): rows for ${n.table} without a single value`,
     fix: (n) => `await db.batchInsert('${n.table}', rows)  // where every column is to have its default`,

@@ -79,11 +79,15 @@ async function* chunksOf(rows: Rows, size: number): AsyncGenerator<object[]> {
   let chunk: object[] = [];
   let most = size;
   for await (const row of rows) {
-    if (chunk.length === 0) most = Math.min(size, Math.floor(MOST_PARAMETERS / (Object.keys(row).length + 1)));
+    most = Math.min(most, Math.floor(MOST_PARAMETERS / (Object.keys(row).length + 1)));
+    if (chunk.length >= most) {
+      yield chunk;
+      chunk = [];
+    }
     chunk.push(row);
     if (chunk.length < most) continue;
     yield chunk;
-    chunk = [];
+    [chunk, most] = [[], size];
   }
   if (chunk.length > 0) yield chunk;
 }

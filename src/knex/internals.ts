@@ -153,6 +153,7 @@ export interface InternalClient {
   customWrapIdentifier(name: string, origin: (name: string) => string, context: unknown): string;
   acquireConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): Promise<void>;
+  cancelQuery(connection: Connection): Promise<void>;
   acquireRawConnection(): Promise<Connection>;
   destroyRawConnection(connection: Connection): Promise<void>;
   destroy(callback?: () => void): Promise<void>;

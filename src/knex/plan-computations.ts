@@ -43,7 +43,7 @@ function bySyntax(
   const end = closeAt(expression, index + length);
   const text = expression.slice(index + length, end);
   if (/ FROM 9 FOR 16$/.test(text) || (/ FROM 1 FOR 3$/.test(text) && expression.startsWith(IS_SEALED, end))) return [];
-  return (withoutCalls(text).match(NAMES) ?? []).flatMap((name) =>
+  return (withoutCalls(text.replace(CASTS, '')).match(NAMES) ?? []).flatMap((name) =>
     refusedSealed(name, meant, 'AGGREGATE', called.toLowerCase()),
   );
 }
@@ -56,6 +56,8 @@ function withoutCalls(text: string): string {
 
 const SYNTAX = /\b(POSITION|OVERLAY|SUBSTRING|TRIM)\(/g;
 const NAMES = new RegExp(COLUMN, 'g');
+/** A type may have the name of a column. */
+const CASTS = /::(?:"[^"]+"|[\w$.]+)/g;
 /** How our operators ask whether bytes are sealed. */
 const IS_SEALED = `) = ${ENVELOPE}'`;
 

@@ -82,7 +82,8 @@ export class PlannedComparisons {
 }
 
 interface Explained {
-  readonly 'QUERY PLAN': readonly [{ readonly Plan: PlanNode }];
+  /** One for each statement that a rule makes of it, without a plan where it makes nothing. */
+  readonly 'QUERY PLAN': readonly { readonly Plan?: PlanNode }[];
 }
 
 /** @throws what PostgreSQL says of the statement; its `position` is that in the statement */
@@ -90,7 +91,9 @@ export async function planOf(connection: Queryable, sql: string, generic: boolea
   const explain = generic ? EXPLAIN_GENERIC : EXPLAIN;
   try {
     const { rows } = await withOwnTypes(connection).query(explain + sql);
-    return (rows[0] as unknown as Explained)['QUERY PLAN'][0].Plan;
+    const plans = (rows[0] as unknown as Explained)['QUERY PLAN'].flatMap(({ Plan }) => Plan ?? []);
+    const [only] = plans;
+    return only && plans.length === 1 ? only : { 'Node Type': 'Result', Plans: plans };
   } catch (error) {
     const failure = error as Error & { position?: string };
     if (failure.position !== undefined) failure.position = String(Number(failure.position) - explain.length);

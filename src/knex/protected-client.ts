@@ -20,6 +20,7 @@ import type {
   Runner,
 } from './internals';
 import { Subclassing, subclassed } from './internals';
+import { Leases } from './leases';
 import { holdsMarkers, printed, refuseInside } from './marker';
 import { refuseStreamed } from './narrowed-update';
 import { openResult, openRows } from './open-rows';
@@ -38,6 +39,7 @@ const Stock = PostgresClient as Class<InternalClient>;
 export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<InternalClient> {
   const results = new PersonalResults();
   const outgoing = new Outgoing(seam);
+  const leases = new Leases();
   const schema = new SchemaWatch(seam);
   const catalogue = (): Catalogue => seam.catalogue;
   const isKnexOwn = (method: keyof InternalClient): boolean => Base.prototype[method] === Stock.prototype[method];
@@ -82,8 +84,8 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
 
     override async query(connection: Connection, query: CompiledQuery | string): Promise<CompiledQuery> {
       if (typeof query !== 'string' && outgoing.mustPrepare(query)) {
-        await outgoing.prepare(this, connection, query);
-        // anew: a transaction that ended meanwhile refuses it, and whoever has the connection by then never sees it
+        await leases.during(connection, () => outgoing.prepare(this, connection, query));
+        // anew: a transaction that ended meanwhile refuses it
         return this.query(connection, query);
       }
       const answer = await super.query(connection, query);
@@ -122,7 +124,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       try {
         refuseStreamed(query);
         refuseSortedStream(query);
-        if (mustPrepare) await outgoing.prepare(this, connection, query);
+        if (mustPrepare) await leases.during(connection, () => outgoing.prepare(this, connection, query));
       } catch (error) {
         stream.emit('error', error);
         throw error;
@@ -149,6 +151,16 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
 
     override emit(event: string, ...args: unknown[]): boolean {
       return super.emit(event, ...results.redacted(event, args));
+    }
+
+    override releaseConnection(connection: Connection): Promise<void> {
+      leases.end(connection);
+      return super.releaseConnection(connection);
+    }
+
+    override cancelQuery(connection: Connection): Promise<void> {
+      leases.end(connection);
+      return super.cancelQuery(connection);
     }
 
     override async destroy(callback?: () => void): Promise<void> {

@@ -93,6 +93,20 @@ describe('The guard of a table with sealed columns', () => {
     }
   });
 
+  it('goes on in a session that it worked in before the type of a column changed', async () => {
+    const { db } = await world.another({ config: { pool: { min: 1, max: 1 } } });
+    const write = async (): Promise<void> => {
+      const [{ id }] = await db('contracts').insert({ user_id: ada.id, signatory: 'Ada' }).returning('id');
+      expect(await db('contracts').where({ id, user_id: ada.id }).update({ signatory: 'A. L.' })).to.equal(1);
+      expect(await codeOf(() => world.plain('contracts').where({ id }).update({ user_id: bob.id }))).to.equal('OU004');
+    };
+    await write();
+    await world.plain.raw('alter table contracts alter column user_id type bigint');
+    await write();
+    await world.plain.raw('alter table users alter column id type bigint');
+    await write();
+  });
+
   it('refuses to give a destroyed key back, even under another id', async () => {
     const [key] = await world
       .plain('oubli.subject_key')

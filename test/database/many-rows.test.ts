@@ -34,7 +34,7 @@ const MORE = [
   'mood',
 ];
 const VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  text: ['', 'NULL', 'a "quoted" {b,\\c}\n', Buffer.from('ab'), { a: [1] }, 7],
+  text: ['', 'NULL', '(no composite', 'a "quoted" {b,\\c}\n', Buffer.from('ab'), { a: [1] }, 7],
   'varchar(5)': ['été', 'abc  '],
   'char(4)': ['ab'],
   integer: [1, '-2'],
@@ -55,11 +55,12 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   'text[]': [['a', null, 'NULL', '"'], '{x,y}', []],
   int4range: ['[1,4)'],
   mood: ['calm'],
+  place: ['("rue, 1",7)', '(,)'],
 };
 
 async function migrate(knex: Knex): Promise<void> {
   await migrateWorld(knex);
-  await knex.raw("create type mood as enum ('calm', 'wild')");
+  await knex.raw("create type mood as enum ('calm', 'wild'); create type place as (street text, number integer)");
   await knex.schema.createTable('memos', (t) => {
     t.increments('id');
     t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });

@@ -209,8 +209,27 @@ describe('Transactions through the seam', () => {
       while ((await world.plain.raw(waits)).rows.length === 0);
       await trx[ends]();
       await holding.rollback();
-      expect((await late).message).to.match(/Transaction query already complete/);
+      expect((await late).message).to.match(/Transaction query already complete|given up while it was being sealed/);
       expect(await world.plain('users').count()).to.deep.equal(before);
     });
   }
+
+  it('sends nothing of what was given up while it was sealed, into nobody’s transaction', async () => {
+    const { db, knex } = await world.another({ config: { pool: { min: 1, max: 1 } } });
+    const holding = await world.plain.transaction();
+    await holding.raw('lock table oubli.subject_link in share mode'); // nobody gets a key
+    const before = await world.plain('users').count();
+    const late = failureOf(() => db('users').insert({ email: 'given@example.org' }).timeout(50, { cancel: true }));
+    expect((await late).name).to.equal('KnexTimeoutError');
+    const stream = db('users').where({ email: 'given@example.org' }).stream();
+    stream.destroy();
+    const trx = await knex.transaction();
+    await holding.rollback();
+    expect((await db('users').insert({ email: 'other@example.org' }).transacting(trx).returning('id')).length).to.equal(
+      1,
+    );
+    expect(await trx('users').where({ email: 'given@example.org' })).to.deep.equal([]);
+    await trx.rollback();
+    expect(await world.plain('users').count()).to.deep.equal(before);
+  });
 });
