@@ -148,6 +148,17 @@ describe('insertMany', () => {
     expect(await world.insertMany('products', [])).to.equal(0);
   });
 
+  it('takes rows of more columns than one statement has parameters for, the widest last', async () => {
+    const names = Array.from({ length: 70 }, (_, i) => `w${i}`);
+    await world.plain.schema.createTable('wide', (t) => {
+      for (const name of names) t.integer(name).defaultTo(7);
+    });
+    const wide = Object.fromEntries(names.map((name, i) => [name, i]));
+    const rows = [{ w0: 1 }, ...Array.from({ length: 999 }, () => wide)];
+    expect(await world.insertMany('wide', rows)).to.equal(1000);
+    expect(await world.plain('wide').where({ w0: 1, w69: 7 }).count()).to.deep.equal([{ count: '1' }]);
+  });
+
   it('keeps the order of the rows, though the keys of a later chunk are there sooner', async () => {
     const known = await world
       .db('users')
