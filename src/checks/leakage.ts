@@ -14,10 +14,17 @@ export interface Leak {
   readonly most: number | undefined;
 }
 
-/** Statistics of an index over an expression are kept under the index's own name. */
-const STATISTICS = `
-select oubli.display_name(c.oid) as table, a.attname as column, greatest(c.reltuples, 0)::float8 as rows,
-       s.n_distinct::float8 as "distinct", s.most_common_freqs[1]::float8 as most
+/** What a column was declared with, that has an index of a method. */
+const DECLARED = { btree: 'normaliser', gin: 'tokens' } as const;
+
+/**
+ * What PostgreSQL has counted of each index over an expression of a sealed column: such statistics are kept under the index's own name.
+ * @param counted SQL over `s`, a row of `pg_stats`
+ * @param method of access: a blind index has a btree, search tokens have a GIN
+ */
+export function indexStatistics(counted: string, method: 'btree' | 'gin'): string {
+  return `
+select oubli.display_name(c.oid) as table, a.attname as column, greatest(c.reltuples, 0)::float8 as rows, ${counted}
 from oubli.element e
 join pg_catalog.pg_attribute a on a.atttypid = e.domain and not a.attisdropped
 join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p')
@@ -25,11 +32,17 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobji
   and d.classid = 'pg_class'::regclass
 join pg_catalog.pg_index x on x.indexrelid = d.objid and x.indkey[0] = 0
 join pg_catalog.pg_class i on i.oid = x.indexrelid
-join pg_catalog.pg_am m on m.oid = i.relam and m.amname = 'btree' -- search tokens have a GIN
+join pg_catalog.pg_am m on m.oid = i.relam and m.amname = '${method}'
 join pg_catalog.pg_namespace n on n.oid = i.relnamespace
 left join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = i.relname
-where e.normaliser is not null
+where e.${DECLARED[method]} is not null
 order by 1, a.attnum`;
+}
+
+const STATISTICS = indexStatistics(
+  's.n_distinct::float8 as "distinct", s.most_common_freqs[1]::float8 as most',
+  'btree',
+);
 
 /** Each column with a blind index. Reads statistics, never a row. */
 export async function leaksOf(connection: Queryable): Promise<Leak[]> {

@@ -3,7 +3,7 @@
  * are frequent, and in how many rows the most frequent one stands. That is what whoever reads the database can count, without a key.
  */
 import type { Queryable, Row } from '../queryable';
-import { percent } from './leakage';
+import { indexStatistics, percent } from './leakage';
 
 export interface TokenLeak {
   readonly table: string;
@@ -16,23 +16,13 @@ export interface TokenLeak {
 }
 
 /** Of elements of arrays `most_common_elem_freqs` tells the share of rows, and then the least and the greatest of them, and of NULL. */
-const STATISTICS = `
-select oubli.display_name(c.oid) as table, a.attname as column, greatest(c.reltuples, 0)::float8 as rows,
-       s.tablename is not null as counted,
+const STATISTICS = indexStatistics(
+  `s.tablename is not null as counted,
        (select max(share)::float8 from unnest(s.most_common_elem_freqs) share) as most,
        (select count(*)::int from unnest(s.most_common_elem_freqs[:cardinality(s.most_common_elem_freqs) - 3]) share
-        where share >= 0.01) as frequent
-from oubli.element e
-join pg_catalog.pg_attribute a on a.atttypid = e.domain and not a.attisdropped
-join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p')
-join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid = a.attnum
-  and d.classid = 'pg_class'::regclass
-join pg_catalog.pg_class i on i.oid = d.objid
-join pg_catalog.pg_am m on m.oid = i.relam and m.amname = 'gin'
-join pg_catalog.pg_namespace n on n.oid = i.relnamespace
-left join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = i.relname
-where e.tokens is not null
-order by 1, a.attnum`;
+        where share >= 0.01) as frequent`,
+  'gin',
+);
 
 /** Each column with search tokens. Reads statistics, never a row. */
 export async function tokenLeaksOf(connection: Queryable): Promise<TokenLeak[]> {

@@ -13,9 +13,10 @@ import { currentEpoch, type KeyMaterial } from './provider';
 
 export type { SubjectKey } from './key-cache';
 
-// Found, or made where there is none, in one statement; `offset 0` keeps the planner from reading all links to find a few hundred. Of two processes that make the key of one person, the second waits for the
-// first one's link, makes no key, and finds the first one's when it asks again: no key is ever without its link. (The link's foreign
-// key is checked when the statement ends.) Where one of them was erased, none is made for anybody.
+// Found, or made where there is none, in one statement; `offset 0` keeps the planner from reading all links to find a few hundred.
+// Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the first
+// one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.) Where one of
+// them was erased, none is made for anybody.
 const KEYS_OF_SUBJECTS = `
 with wanted as (
   select w.*, l.key_id as old_key_id, l.subject_id is null as new,
@@ -48,6 +49,13 @@ from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w
 
 /** What is known of a key that a sealed value names. */
 export type KeyState = SubjectKey | 'shredded';
+
+/** A key that is in no table yet. */
+interface FreshKey {
+  readonly key: SubjectKey;
+  readonly wrapped: Buffer;
+  readonly print: Buffer;
+}
 
 export class SubjectKeys {
   readonly cache = new KeyCache();
@@ -137,7 +145,21 @@ export class SubjectKeys {
   /** Notes in `keys` those that were found and made; who got one from another process meanwhile is asked for again. */
   private async findOrMake(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
     const fresh = new Map(ids.map((id) => [id, this.fresh()]));
+    try {
+      for (const row of await this.askFor(kind, fresh)) {
+        const id = row.id as string;
+        const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
+        this.cache.link(kind, id, key);
+        keys.set(id, key);
+      }
+    } finally {
+      for (const [id, { key }] of fresh) if (keys.get(id) !== key) key.dek.fill(0); // nobody's
+    }
+  }
+
+  private async askFor(kind: string, fresh: ReadonlyMap<string, FreshKey>): Promise<Row[]> {
     const each = [...fresh.values()];
+    const ids = [...fresh.keys()];
     const { rows } = await this.store.query(KEYS_OF_SUBJECTS, [
       kind,
       ids,
@@ -148,15 +170,10 @@ export class SubjectKeys {
       currentEpoch(this.material),
     ]);
     if (rows.some(({ erased }) => erased)) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
-    for (const row of rows) {
-      const id = row.id as string;
-      const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
-      this.cache.link(kind, id, key);
-      keys.set(id, key);
-    }
+    return rows;
   }
 
-  private fresh(): { key: SubjectKey; wrapped: Buffer; print: Buffer } {
+  private fresh(): FreshKey {
     const epoch = currentEpoch(this.material);
     const key = { keyId: randomBytes(16), dek: randomBytes(32) };
     const wrapped = Buffer.from(wrapKey(this.engine, this.kek(epoch), key.dek, key.keyId, epoch));

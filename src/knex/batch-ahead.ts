@@ -3,7 +3,7 @@
  * is at the one before. Rows, order, transaction, results and errors are Knex's; tables without sealed columns are left to it alone.
  */
 import type { Knex } from 'knex';
-import type { InternalBuilder } from './internals';
+import { sentAfter } from './sent-after';
 
 type BatchInsert = (this: BatchContext, table: unknown, batch: unknown, chunkSize?: number) => unknown;
 type Transacting = (run: (trx: unknown) => unknown) => unknown;
@@ -60,10 +60,6 @@ class ChunksAhead {
     after: Promise<unknown> | undefined,
   ): Promise<unknown> {
     this.begun += rows.length;
-    const insert = this.trx(table).insert(rows, returning as string[]);
-    (insert as unknown as InternalBuilder)._single.after = after;
-    const inserted = Promise.resolve(insert);
-    inserted.catch(() => undefined); // Knex hears of it when it comes to this chunk
-    return inserted;
+    return sentAfter(this.trx(table).insert(rows, returning as string[]), after);
   }
 }

@@ -8,7 +8,7 @@ export class CellArray extends Array<unknown> {
 
   static holding(cells: readonly unknown[], isSealed: boolean): CellArray {
     const array = new CellArray();
-    array.push(...cells);
+    for (const cell of cells) array.push(cell); // one by one: as arguments there may be too many
     array.isSealed = isSealed;
     return array;
   }

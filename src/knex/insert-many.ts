@@ -1,11 +1,12 @@
 /**
- * Bulk loading: many rows in few statements, each with one array for every column (`unnested.ts`). A builder's insert in all other
- * respects: what it checks, seals, refuses and tells of is the same.
+ * Bulk loading: many rows, of a stream too, in few statements of one transaction. Each is an insert of the builder: what it checks, seals,
+ * refuses and tells of is the same.
  */
 import type { Knex } from 'knex';
 import { refuseUnknownKeys } from '../catalogue/suggest';
 import { ConfigurationError, UnsupportedQueryError } from '../errors';
-import type { InternalBuilder, QueryResult } from './internals';
+import type { QueryResult } from './internals';
+import { sentAfter } from './sent-after';
 
 export interface InsertManyOptions {
   /** The transaction to insert in; one of its own otherwise: all rows arrive, or none. */
@@ -52,7 +53,7 @@ async function insertWithin(
     for await (const chunk of chunksOf(rows, chunkSize)) {
       const before = underWay;
       underWay = insertChunk(knex, trx, table, chunk, before);
-      underWay.catch(() => undefined); // heard of below, when its turn comes
+      underWay.catch(() => undefined); // thrown below, when its turn comes
       inserted += await before;
     }
     return inserted + (await underWay);
@@ -70,9 +71,8 @@ async function insertChunk(
   before: Promise<number>,
 ): Promise<number> {
   if (chunk.every((row) => Object.keys(row).length === 0)) throw new UnsupportedQueryError('ROWS_EMPTY', { table });
-  const insert = knex(table).transacting(trx).insert(chunk);
-  (insert as unknown as InternalBuilder)._single.after = before;
-  return ((await insert) as unknown as QueryResult).rowCount ?? 0;
+  const result: unknown = await sentAfter(knex(table).transacting(trx).insert(chunk), before);
+  return (result as QueryResult).rowCount ?? 0;
 }
 
 async function* chunksOf(rows: Rows, size: number): AsyncGenerator<object[]> {

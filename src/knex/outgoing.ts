@@ -33,7 +33,10 @@ export class Outgoing {
     if (this.prepared.delete(query)) return false;
     if (query.sql?.includes(PRINTED) || holdsMarkers(query.bindings)) return true;
     const facts = factsOf(query);
-    return facts !== undefined && (facts.describe || facts.opaque || [facts.narrowed, facts.after].some(Boolean));
+    return (
+      facts !== undefined &&
+      (facts.describe || facts.opaque || facts.narrowed !== undefined || facts.after !== undefined)
+    );
   }
 
   /** Everything that can refuse a statement, and that it has to wait for. */

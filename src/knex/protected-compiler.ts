@@ -97,7 +97,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     override _buildInsertValues(prepared: PreparedInsert): string {
-      return super._buildInsertValues(prepared.values.length > 1 ? sentAsBytes(prepared) : prepared);
+      return super._buildInsertValues(prepared === this.prepared ? sentAsBytes(prepared) : prepared);
     }
 
     override _prepUpdate(data: Record<string, unknown> = {}): string[] | string {

@@ -235,6 +235,14 @@ describe('Several rows in one insert', () => {
     expect((await failureOf(() => db.batchInsert('memos', 'no rows' as never))).message).to.match(/Expected array/);
   });
 
+  it('may be more than a list of values could be, and than a function takes arguments', async () => {
+    const rows = Array.from({ length: 150_000 }, (_, i) => ({ id: i + 1, c0: 'x', body: null }));
+    expect(world.db('memos').insert(rows).toSQL().bindings).to.have.length(3);
+    const some = rows.slice(0, 30_000).map((row) => ({ ...row, c3: 1 }));
+    await world.db('memos').insert(some);
+    expect(await world.plain('memos').count()).to.deep.equal([{ count: '30000' }]);
+  });
+
   it('are one short statement, whose length does not grow with them', async () => {
     const lengthOf = async (count: number): Promise<number> => {
       const rows = Array.from({ length: count }, (_, i) => ({ body: `${i}`, c0: 'x' }));
