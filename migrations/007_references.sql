@@ -1,0 +1,1 @@
+-- References that PostgreSQL does not know: virtual, polymorphic, inside JSON.

@@ -1,0 +1,1 @@
+-- What rules wait for beside a date: notices that were sent, returns, consents and last activity.

@@ -1,0 +1,1 @@
+-- Who may not be touched: holds, restrictions, and people who were erased.

@@ -1,0 +1,1 @@
+-- The chain over the ledger, and what is told to the journal outside.

@@ -1,0 +1,1 @@
+-- How the sweeps of each rule went: for metrics, breakers and what was deferred.
