@@ -124,7 +124,10 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
   const own = new OwnTransactions(internalsOf(knex));
-  const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
+  const engine = (): Engine => {
+    const { catalogue, keys, sealer, ledgerKeys } = seam;
+    return { catalogue, keys, sealer, ledgerKeys, database: own };
+  };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
     await reload(seam);
