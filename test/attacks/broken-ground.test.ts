@@ -78,7 +78,7 @@ describe('A database full of others', () => {
   afterEach(() => world.end());
 
   it('A3: a deadlock with the application is lost by one of them and made good', async () => {
-    const [first, last] = [ids[0], ids.at(-1)];
+    const [first, last] = [ids[0] as number, ids.at(-1) as number];
     const trx = await world.plain.transaction();
     await trx.raw('select from visits where user_id = ? for update', [last]);
     const sweep = world.sweep();
@@ -107,7 +107,7 @@ describe('A database full of others', () => {
 
   it('A3: a row that a long transaction holds is skipped and counted, and leaves when it is free', async () => {
     const trx = await world.plain.transaction();
-    await trx.raw('select from users where id = ? for update', [ids[2]]);
+    await trx.raw('select from users where id = ? for update', [ids[2] as number]);
     const [users] = await world.sweep();
     expect(users).to.deep.include({ gone: PEOPLE - 1, stillDue: 1 });
     await trx.rollback();
