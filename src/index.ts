@@ -17,6 +17,7 @@ export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
+export type { Figures, Measurement, ProbeReport, ResidueHit, Unseen } from './registers/examined';
 export type {
   AnonymisedLine,
   ArchivedLine,
@@ -29,6 +30,7 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export type { ProbeOptions } from './rights/erase';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';
 export type { BackfillReport } from './schema/backfill';

@@ -898,6 +898,12 @@ export const texts = {
     fix: (n) =>
       `.personal({ …, protect: 'clear', because: '…', replaceWith: … })  // ${n.table}: a value that its constraints allow`,
   },
+  RESIDUE_FOUND: {
+    says: (n) =>
+      `what this ${n.kind} is known by also stands where the plan takes nothing: rows ${n.places}; nothing was touched`,
+    fix: (n) =>
+      `declare ${n.table}.${n.column} .personal(), or look and go on: erase({ because, probe: { hits: 'report' } })`,
+  },
   FAKER_MISSING: {
     says: (n) => `${n.table}.${n.column} is declared with a fake, and @faker-js/faker is not installed`,
     fix: () => `npm install @faker-js/faker  // or await oubli(knex, { keys, faker })`,

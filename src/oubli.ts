@@ -19,6 +19,7 @@ import type { FakerLike } from './lifecycle/faker-like';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
+import type { Thresholds } from './lifecycle/thresholds';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
@@ -35,6 +36,8 @@ export interface OubliOptions {
   readonly engine?: 'libsodium' | 'noble';
   /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
   readonly faker?: FakerLike;
+  /** What k and l of anonymised rows have to reach for the tests to be passed: 5 and 2 unless said otherwise. */
+  readonly anonymity?: Thresholds;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
@@ -120,7 +123,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps', 'faker'],
+    ['keys', 'engine', 'sweeps', 'faker', 'anonymity'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
@@ -129,7 +132,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, database: own, faker: options.faker };
+    return { catalogue, keys, sealer, ledgerKeys, database: own, faker: options.faker, thresholds: options.anonymity };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {

@@ -17,7 +17,7 @@ import { rulesOf } from './lifecycle/rule';
 import { serviceEnd } from './lifecycle/service-end';
 import { quoteIdentifier } from './queryable';
 import type { Receipt } from './registers/receipt';
-import { erasePerson } from './rights/erase';
+import { erasePerson, type ProbeOptions } from './rights/erase';
 import { type ExportParts, exportPerson } from './rights/export';
 
 /** What names a person in the application: the value of her table's subject column. */
@@ -67,12 +67,13 @@ export class Subject {
    * commit.
    *
    * @param options.because what an auditor will read: whose request, how she was identified
+   * @param options.probe how she is looked for elsewhere first, `'off'` for not at all
    * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError: nothing was touched
    * @example const receipt = await subject('user', 42).erase({ because: 'request of 3 March, identity checked' });
    */
-  async erase(options: { because: string }): Promise<Receipt> {
+  async erase(options: { because: string; probe?: ProbeOptions | 'off' }): Promise<Receipt> {
     const engine = await this.parts.freshEngine();
-    return erasePerson(engine, this.erasurePlan(), String(this.id), options?.because);
+    return erasePerson(engine, this.erasurePlan(), String(this.id), options?.because, options?.probe);
   }
 
   /**

@@ -5,8 +5,10 @@
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
+import type { ResidueHit } from '../registers/examined';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
+import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
@@ -25,6 +27,8 @@ export interface Errand {
   readonly patience: string;
   /** How long one statement may take: PostgreSQL's `statement_timeout`. */
   readonly time: string;
+  /** Whether the people are looked for elsewhere first (ERASURE.md L5). */
+  readonly probe?: Probe | undefined;
 }
 
 export interface Applied {
@@ -32,6 +36,8 @@ export interface Applied {
   readonly entries: readonly Row[];
   /** Names of what was chosen, but is not there to be erased: whoever bears them was erased before. */
   readonly passedOver: readonly string[];
+  /** Where people stand who were put off for that. */
+  readonly putOff?: readonly ResidueHit[];
 }
 
 /** What leaves, once it is locked: names, and of each the tag that the statement counts by and the fence's reference. */
@@ -54,15 +60,23 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
     await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
     const chosen = await choose(connection);
-    const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
-    const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
-    const left = new Set(leaving.names);
-    return { leaving, applied: { entries, passedOver: chosen.filter((name) => !left.has(name)) } };
+    const all = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
+    const { names: left, putOff, finish } = await examine(engine, plan, connection, all.names, errand.probe);
+    const leaving = only(left, all);
+    const erased = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
+    const entries = await finish(erased);
+    return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)) } };
   });
   if (plan.kind !== undefined) {
     for (const keyId of leaving.tags) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
   }
   return applied;
+}
+
+function only(left: ReadonlySet<string>, { names, tags, references }: Leaving): Leaving {
+  if (left.size === new Set(names).size) return { names, tags, references };
+  const stays = (_: unknown, place: number): boolean => left.has(names[place] as string);
+  return { names: names.filter(stays), tags: tags.filter(stays), references: references.filter(stays) };
 }
 
 function ofRows(names: readonly string[]): Leaving {

@@ -2,10 +2,13 @@
  * The chunks of one run: a few at a time are claimed with SKIP LOCKED and leave in one transaction (ERASURE.md A3). A chunk that
  * fails for one of them is taken apart, and whoever cannot leave at all is passed over, so that the others do.
  */
+
+import type { ResidueHit } from '../registers/examined';
 import { type Applied, applyPlan, type Choose, type Errand } from './apply';
 import { isLocked, isRace, isTooLong, retried } from './database';
 import type { DueRows } from './due-rows';
 import type { Engine } from './engine';
+import type { Probe } from './examination';
 import { blockedBy, type Plan } from './plan';
 
 /** Traffic goes first: what is held longer is tried again at the end of the run. */
@@ -17,6 +20,8 @@ const TIME_OF_ONE = '15min';
 export class Chunks {
   gone = 0;
   done = 0;
+  /** Where people stand who were put off for that (ERASURE.md L5). */
+  readonly residue: ResidueHit[] = [];
   /** Why somebody who is due could not leave: what the run ends with, after everybody else has left. */
   failure: unknown;
   /** Chunks of one until whoever makes a chunk fail is found. */
@@ -27,6 +32,7 @@ export class Chunks {
     private readonly plan: Plan,
     private readonly due: DueRows,
     private readonly because: string,
+    private readonly probe?: Probe,
   ) {}
 
   /** @returns how many were tried; 0 when there is nobody left in this pass */
@@ -41,6 +47,7 @@ export class Chunks {
       const applied = await retried(() => applyPlan(this.engine, this.plan, choose, this.errand(limit)));
       if (chosen.length === 0) return 0;
       const left = this.countIn(applied);
+      this.residue.push(...(applied.putOff ?? []));
       // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
       this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
     } catch (error) {
@@ -57,6 +64,7 @@ export class Chunks {
       because: this.because,
       patience: PATIENCE,
       time: limit === 1 ? TIME_OF_ONE : TIME_OF_CHUNK,
+      probe: this.probe,
     };
   }
 

@@ -5,6 +5,7 @@ import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Database } from './database';
 import type { FakerLike } from './faker-like';
+import type { Thresholds } from './thresholds';
 
 export interface Engine {
   readonly catalogue: Catalogue;
@@ -15,4 +16,6 @@ export interface Engine {
   readonly ledgerKeys: LedgerKeys;
   /** The team's own; the installed one where none was given. */
   readonly faker?: FakerLike | undefined;
+  /** What k and l have to reach. */
+  readonly thresholds?: Thresholds | undefined;
 }

@@ -1,4 +1,6 @@
 /** What a sweep is told, and what it tells: options, the report, and alarms. Numbers and names of rules, never a person. */
+
+import type { ResidueHit } from '../registers/examined';
 import type { BreakerOptions } from './breaker';
 import type { PaceOptions } from './pace';
 
@@ -18,6 +20,11 @@ export interface SweepOptions {
   readonly breaker?: BreakerOptions;
   /** How much of the time belongs to others, and when a sweep waits. */
   readonly pace?: PaceOptions;
+  /**
+   * Whether everybody is looked for in every text and JSON column before she leaves: `'off'` unless said, for each chunk
+   * reads every such table once. Who stands elsewhere is put off, and reported.
+   */
+  readonly probe?: 'off' | 'each';
   /** Told when a run was stopped, or ended with somebody still due: while there is time before the date is missed. */
   readonly onAlarm?: (alarm: Alarm) => void;
 }
@@ -33,6 +40,8 @@ export interface SweepReport {
   readonly locked: number;
   /** False when it was stopped before its end. */
   readonly finished: boolean;
+  /** Where people stand who were put off for that; only of a sweep with `probe: 'each'`. */
+  readonly residue?: readonly ResidueHit[];
 }
 
 export interface Alarm {

@@ -20,6 +20,8 @@ import { recorded } from './sweep-state';
 const RETRIES = 2;
 const PAUSE_MS = 500;
 const COUNTED = 100_000;
+/** Of the residue probe, for each chunk: its rows are locked that long. */
+const PROBE = { hits: 'defer', milliseconds: 20_000 } as const;
 
 /** An operator has seen the plan: who was due at its moment leaves, and nobody else. */
 export interface Passed {
@@ -76,7 +78,7 @@ class Run {
     const plan = planOf(engine, rule);
     refuseBlocked(plan);
     this.due = new DueRows(rule, plan, passed?.asOf);
-    this.chunks = new Chunks(engine, plan, this.due, becauseOf(rule));
+    this.chunks = new Chunks(engine, plan, this.due, becauseOf(rule), options.probe === 'each' ? PROBE : undefined);
     this.stopping = stoppingOf(options);
     const pace = settledPace(options.pace);
     this.pacer = new Pacer(engine.database, pace, this.stopping, plan.kind !== undefined, options.chunk);
@@ -104,8 +106,17 @@ class Run {
   }
 
   async report(finished: boolean): Promise<SweepReport> {
-    const { gone, done: chunks } = this.chunks;
-    return { rule: this.rule.name, gone, chunks, stillDue: await this.count(), locked: this.locked, finished };
+    const { gone, done: chunks, residue } = this.chunks;
+    const looked = this.options.probe === 'each' ? { residue } : {};
+    return {
+      rule: this.rule.name,
+      gone,
+      chunks,
+      stillDue: await this.count(),
+      locked: this.locked,
+      finished,
+      ...looked,
+    };
   }
 
   /** What kept somebody from leaving, when everybody else has left. */

@@ -3,6 +3,7 @@
  * (ERASURE.md L3). The counts come from the statement that did the work; the person is named by her key id only.
  */
 import type { Row } from '../queryable';
+import type { Examined, Measurement, ProbeReport } from './examined';
 
 export interface ReceiptLine {
   readonly table: string;
@@ -76,6 +77,10 @@ export interface Receipt {
   readonly archived: readonly ArchivedLine[];
   readonly kept: readonly KeptLine[];
   readonly skipped: readonly SkippedLine[];
+  /** Where else she was looked for; undefined where nobody looked (ERASURE.md L5). */
+  readonly probe?: ProbeReport;
+  /** k, l and unique combinations of the quasi-identifiers that stay, before and after (ERASURE.md A7). */
+  readonly measured?: readonly Measurement[];
 }
 
 interface StoredLine {
@@ -87,7 +92,7 @@ interface StoredLine {
   columns?: TreatedColumn[];
 }
 
-/** @param row of `oubli.ledger` */
+/** @param row of `oubli.ledger`, with `examined` where something was looked at beside it */
 export function receiptFrom(row: Row): Receipt {
   const details = row.details as { kind: string; tables: StoredLine[] };
   const of = (action: string): ReceiptLine[] =>
@@ -104,5 +109,11 @@ export function receiptFrom(row: Row): Receipt {
     archived: of('archive') as ArchivedLine[],
     kept: of('keep') as KeptLine[],
     skipped: of('skip') as SkippedLine[],
+    ...examinedIn(row),
   };
+}
+
+function examinedIn({ examined }: Row): Examined {
+  const { probe, measured } = (examined ?? {}) as Examined;
+  return { ...(probe ? { probe } : {}), ...(measured ? { measured } : {}) };
 }

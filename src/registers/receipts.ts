@@ -10,8 +10,12 @@ export interface ReceiptsOptions {
 }
 
 const PAGE = `
-select entry, at, key_id, because, details from oubli.ledger
-where act = 'erased' and ($1::bigint is null or entry < $1) order by entry desc limit $2`;
+select l.entry, l.at, l.key_id, l.because, l.details, x.details as examined
+from (
+  select * from oubli.ledger where act = 'erased' and ($1::bigint is null or entry < $1) order by entry desc limit $2) l
+left join lateral (
+  select details from oubli.ledger e where e.act = 'examined' and e.details -> 'entries' @> to_jsonb(l.entry) limit 1) x on true
+order by l.entry desc`;
 
 export async function readReceipts(
   connection: Queryable,

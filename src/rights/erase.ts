@@ -3,6 +3,7 @@ import { AlreadyErasedError, ConfigurationError, SubjectLockedError, SubjectUnkn
 import { applyPlan, type Choose } from '../lifecycle/apply';
 import { isLocked, isRace, retried } from '../lifecycle/database';
 import type { Engine } from '../lifecycle/engine';
+import type { Probe } from '../lifecycle/examination';
 import { blockedBy, type Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
@@ -13,16 +14,37 @@ const PATIENCE = '5s';
 /** One person with very many rows leaves in one transaction, or not at all. */
 const TIME = '15min';
 
+/** How she is looked for in every text and JSON column before she is erased (ERASURE.md L5). */
+export interface ProbeOptions {
+  /** What a hit outside of the plan does: `'refuse'` unless said; `'report'` erases her, and says in the receipt where she still is. */
+  readonly hits?: 'refuse' | 'report';
+  /** How long it may take: 5 unless said. What was not looked through then stands in the receipt. */
+  readonly seconds?: number;
+}
+
+const PROBE_SECONDS = 5;
+
+function probeOf(options: ProbeOptions | 'off' = {}): Probe | undefined {
+  if (options === 'off') return undefined;
+  return { hits: options.hits ?? 'refuse', milliseconds: 1000 * (options.seconds ?? PROBE_SECONDS) };
+}
+
 /**
  * @param because what an auditor will read: whose request, how she was identified
  * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError: nothing was touched
  */
-export async function erasePerson(engine: Engine, plan: Plan, id: string, because: string): Promise<Receipt> {
+export async function erasePerson(
+  engine: Engine,
+  plan: Plan,
+  id: string,
+  because: string,
+  probing?: ProbeOptions | 'off',
+): Promise<Receipt> {
   if (typeof because !== 'string' || because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
   try {
-    const errand = { act: 'erased', because, patience: PATIENCE, time: TIME };
+    const errand = { act: 'erased', because, patience: PATIENCE, time: TIME, probe: probeOf(probing) };
     const { entries } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), errand));
     if (entries[0]) return receiptFrom(entries[0]);
   } catch (error) {

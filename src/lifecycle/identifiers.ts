@@ -1,0 +1,126 @@
+/**
+ * What a person is known by, read before she leaves: her values in the plan's own columns, sealed ones opened. They are looked
+ * for elsewhere (ERASURE.md L5), stay in this process's memory for that long, and are written nowhere.
+ *
+ * Telling enough to be looked for is a text of 6 to 256 characters that is an identifier of its own (an account, a device) or has
+ * two words, a digit or an @ in it: `Ada Lovelace` and `+33 6 12 34 56 78`, not `Paris` and not `Ada`.
+ */
+import { type Column, isPersonal, type Table } from '../catalogue/model';
+import { joinChain } from '../catalogue/path-sql';
+import { keyIdOf } from '../crypto/envelope';
+import { KeyCache } from '../keyring/key-cache';
+import { ResultOpener } from '../keyring/sealer';
+import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
+import type { Engine } from './engine';
+import type { Plan } from './plan';
+import { lengthOf } from './replacement';
+import { belongsTo, fromName } from './root';
+import type { Step } from './step';
+
+/** A value of somebody who leaves. */
+export interface Identifier {
+  /** As the plan names her. */
+  readonly person: string;
+  /** The column it was read from: `"public"."users".email`. There, an equal value of another row is a namesake's. */
+  readonly source: string;
+  readonly text: string;
+}
+
+export interface Identifiers {
+  readonly all: readonly Identifier[];
+  /** Tables of which not every row was read. */
+  readonly cutOff: readonly string[];
+}
+
+/** Rows of one table that are read for a chunk: what a person is called stands in the first of them. */
+const ROWS_READ = 2_000;
+
+const IDENTIFYING =
+  /^(identity\.(name|first_name|last_name|national_id|passport)|contact\.(email|phone|address|handle)|account\.(id|username)|client\.|finance\.(bank_account|payment_card)|connection\.(device|session)|own\.)/;
+const ALONE = /^(account|connection)\./;
+
+export function isTelling(text: string, category: string): boolean {
+  const { length } = text.trim();
+  return length >= 6 && length <= 256 && (ALONE.test(category) || /[\d@]|\S\s+\S/u.test(text.trim()));
+}
+
+/** @param names of people who are locked */
+export async function identifiersOf(
+  engine: Engine,
+  plan: Plan,
+  connection: Queryable,
+  names: readonly string[],
+): Promise<Identifiers> {
+  const all: Identifier[] = [];
+  const cutOff: string[] = [];
+  for (const step of plan.steps) {
+    const columns = identifyingColumns(step);
+    if (columns.length === 0) continue;
+    const { rows } = await connection.query(statement(engine, plan, step, columns), [names]);
+    if (rows.length === ROWS_READ) cutOff.push(step.table.displayName);
+    all.push(...(await readFrom(engine, step.table, columns, rows)));
+  }
+  return { all, cutOff };
+}
+
+function identifyingColumns({ action, table }: Step): Column[] {
+  if (action === 'detach') return [];
+  return [...table.columns.values()].filter((column) => {
+    const { spec, element } = column;
+    if (!isPersonal(column) || !spec || !('category' in spec) || !IDENTIFYING.test(spec.category)) return false;
+    // somebody else's in a row of hers
+    if ('subject' in spec) return false;
+    return element ? element.protect === 'encrypt' && element.codec === 'text' : lengthOf(column.type) !== undefined;
+  });
+}
+
+function statement({ catalogue }: Engine, plan: Plan, { table, ways }: Step, columns: readonly Column[]): string {
+  const values = columns.map(({ element, name }, i) => `t.${q(name)}::${element ? 'bytea' : 'text'} as c${i}`);
+  const found = ways.map((way) => {
+    const chain = joinChain(catalogue, 't', way, plan.rootColumn);
+    const from = [`${table.sqlName} t`, ...chain.tables, 'root r'].join(', ');
+    return `(select r.name, ${values.join(', ')} from ${from} where ${belongsTo(plan, chain, 'r')} limit ${ROWS_READ})`;
+  });
+  return `
+with root as materialized (select w.name, ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
+select * from (${found.join(' union all ')}) known limit ${ROWS_READ}`;
+}
+
+async function readFrom(
+  { keys, sealer }: Engine,
+  table: Table,
+  columns: readonly Column[],
+  rows: readonly Row[],
+): Promise<Identifier[]> {
+  const states = await keys.byId(keyIdsIn(rows));
+  const opener = new ResultOpener(sealer.place, (keyId) => states.get(KeyCache.nameOf(keyId)));
+  try {
+    return rows.flatMap((row) =>
+      columns.flatMap((column, i) => {
+        const text = textOf(opener, table, column, row[`c${i}`]);
+        const { category } = column.spec as { category: string };
+        if (text === undefined || !isTelling(text, category)) return [];
+        return [{ person: String(row.name), source: `${table.sqlName}.${column.name}`, text: text.trim() }];
+      }),
+    );
+  } finally {
+    opener.wipe();
+  }
+}
+
+function textOf(opener: ResultOpener, table: Table, { element, name }: Column, value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (!(value instanceof Uint8Array)) return undefined;
+  const decoded = opener.open(value, element?.id, { table: table.name, column: name });
+  return decoded?.codec === 'text' ? decoded.text : undefined;
+}
+
+function keyIdsIn(rows: readonly Row[]): Uint8Array[] {
+  const ids = new Map<string, Uint8Array>();
+  for (const value of rows.flatMap((row) => Object.values(row))) {
+    if (!(value instanceof Uint8Array)) continue;
+    const keyId = keyIdOf(value);
+    if (keyId.some((byte) => byte !== 0)) ids.set(KeyCache.nameOf(keyId), keyId);
+  }
+  return [...ids.values()];
+}
