@@ -8,13 +8,15 @@ import type { Catalogue, Column, Table } from './model';
 import { canNameSubject, writesAlike } from './subject-id';
 import { pathToSubject, type SubjectPath } from './subject-path';
 import { suggest } from './suggest';
+import { verifyParties } from './verify-parties';
 
 const DATES = /^(date|timestamp)/;
 
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or UNKNOWN_ANCHOR */
+/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or UNKNOWN_ANCHOR */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
+    for (const path of verifyParties(catalogue, table)) verifyKeys(catalogue, path);
     if (!table.declaration) continue;
     verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);
