@@ -26,9 +26,21 @@ export function anonymisingAssignments(table: Table, alias: string, salt: string
   return personalColumns(table).map((column) => `${q(column.name)} = ${replacement(table, column, alias, mark).value}`);
 }
 
-/** SQL condition: the row was not anonymised yet. Without it, rows that stay would be due for ever. */
-export function stillPersonal(table: Table, alias: string): string {
-  const untouched = personalColumns(table).map((column) => `not (${replacement(table, column, alias, "''").stands})`);
+/** SQL of what stands in one column of an anonymised row. */
+export function replacementOf(table: Table, column: Column, alias: string, salt: string): string {
+  return replacement(table, column, alias, `${rowName(table, alias)} || ${salt}`).value;
+}
+
+/**
+ * SQL condition: the row was not anonymised yet. Without it, rows that stay would be due for ever.
+ * @param columns those of one of several people; all personal ones otherwise
+ */
+export function stillPersonal(
+  table: Table,
+  alias: string,
+  columns: readonly Column[] = personalColumns(table),
+): string {
+  const untouched = columns.map((column) => `not (${replacement(table, column, alias, "''").stands})`);
   return untouched.length === 0 ? 'false' : `(${untouched.join(' or ')})`;
 }
 

@@ -10,6 +10,7 @@ import { erasureStatement } from './erasure-statement';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { resealKept } from './reseal-kept';
+import { lockShared } from './shared-branch';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
@@ -84,6 +85,7 @@ async function erase(
   { names, tags, references }: Leaving,
   { act, because }: Errand,
 ): Promise<Row[]> {
+  await lockShared(engine.catalogue, plan, connection, names);
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');

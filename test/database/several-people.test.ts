@@ -189,9 +189,8 @@ async function keyQueries(run: () => PromiseLike<unknown>): Promise<unknown[][]>
   const asked: unknown[][] = [];
   const { query } = pg.Client.prototype;
   pg.Client.prototype.query = function (this: pg.Client, ...given: unknown[]) {
-    const [text, values] = given as [string, unknown[] | undefined];
-    if (/oubli[.]subject_link/.test(String(text)))
-      asked.push((values ?? []).filter((each) => /^(user|clerk)$/.test(`${each}`)));
+    const { text, values } = given[0] as { text?: string; values?: unknown[] };
+    if (text?.includes('oubli.subject_link')) asked.push([values?.[0]]);
     return Reflect.apply(query, this, given);
   } as typeof query;
   try {
