@@ -855,8 +855,53 @@ export const texts = {
   // --- archive ------------------------------------------------------------------------------------------------------
 
   // --- plans and sweeps ---------------------------------------------------------------------------------------------
+  UNKNOWN_RULE: {
+    says: (n) =>
+      `there is no rule '${n.given}'${didYouMean(n) || `; the rules are ${n.choices || 'none: nothing has a retention'}`}`,
+    fix: (n) => `await sweep({ rule: '${n.suggestion ?? 'subject:user'}' })  // or npx oubli plan --rule …`,
+  },
+  BAD_BREAKER: {
+    says: (n) =>
+      n.option === 'share'
+        ? `a breaker lets a share of 0 to 1 pass, not '${n.given}'`
+        : `the floor of a breaker is a whole number of people or rows, not '${n.given}'`,
+    fix: () => 'await sweep({ breaker: { people: 0.05, rows: 0.2, floor: 10 } })',
+  },
+  BAD_PACE: {
+    says: (n) => `'pace' has no '${n.option}' of '${n.given}'`,
+    fix: () => 'pace: { target: 100, rest: 1, replicaLag: 10, oldTransaction: 300, lockWaits: 5, patience: 600 }',
+  },
+  BREAKER: {
+    says: (n) =>
+      `${n.rule}: more than ${n.allowed} ${n.what} are due at once, of some ${n.total}: one run may touch ${n.percent} %; nothing was touched`,
+    fix: (n) =>
+      `npx oubli plan --rule ${n.rule} --out plan.json  // look at it; if it is right: npx oubli apply plan.json`,
+  },
 
   // --- certificates -------------------------------------------------------------------------------------------------
+  HASH_IS_PSEUDONYM: {
+    says: (n) =>
+      `${place(n)}: a hash is a pseudonym and anonymises nothing: whoever has a list of candidates computes it again (all French mobile numbers take 14 minutes), so it is still personal data (GDPR recital 26)`,
+    fix: (n) => `${n.corrected}, or without 'anonymise': then nothing of the value stays`,
+  },
+  REPLACED_TWICE: {
+    says: (n) => `${place(n)}: 'replaceWith' and 'anonymise' each say what an anonymised row holds here`,
+    fix: corrected,
+  },
+  STRATEGY_TYPE: {
+    says: (n) => `${place(n)}: anonymise: { ${n.option}: … } makes ${n.wanted}, and the type is ${n.type}`,
+    fix: (n) => `.personal({ …, protect: 'clear' })  // ${place(n)}: without 'anonymise', or with one for ${n.type}`,
+  },
+  REPLACEMENT_REFUSED: {
+    says: (n) =>
+      `${n.table}: PostgreSQL refused what an anonymised row would hold${n.constraint ? ` (${n.constraint})` : ''}; nothing was touched`,
+    fix: (n) =>
+      `.personal({ …, protect: 'clear', because: '…', replaceWith: … })  // ${n.table}: a value that its constraints allow`,
+  },
+  FAKER_MISSING: {
+    says: (n) => `${n.table}.${n.column} is declared with a fake, and @faker-js/faker is not installed`,
+    fix: () => `npm install @faker-js/faker  // or await oubli(knex, { keys, faker })`,
+  },
 
   // --- rows of several people ---------------------------------------------------------------------------------------
   COLUMN_SUBJECT_PLACE: {

@@ -7,10 +7,13 @@ import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
+import { fakesFor } from './fakes';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
+import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
 import { lockShared } from './shared-branch';
+import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
@@ -21,6 +24,8 @@ export interface Errand {
   readonly because: string;
   /** How long to wait for a row that somebody holds: PostgreSQL's `lock_timeout`. */
   readonly patience: string;
+  /** How long one statement may take: PostgreSQL's `statement_timeout`. */
+  readonly time: string;
 }
 
 export interface Applied {
@@ -38,7 +43,8 @@ interface Leaving {
 }
 
 /** Dates are compared and named as text, so they are written as ISO 8601 has it. */
-const SETTINGS = "select set_config('lock_timeout', $1, true), set_config('datestyle', 'ISO', true)";
+const SETTINGS = `select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+  set_config('application_name', $3, true), set_config('datestyle', 'ISO', true)`;
 /** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
 const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
@@ -47,7 +53,7 @@ const ROWS_TAG = Buffer.from([0]);
 export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, errand: Errand): Promise<Applied> {
   refuseBlocked(plan);
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
-    await connection.query(SETTINGS, [errand.patience]);
+    await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
     const chosen = await choose(connection);
     const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
     const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
@@ -89,8 +95,11 @@ async function erase(
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
-  const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters];
-  const { rows } = await connection.query(statement, parameters);
+  const fakes = await fakesFor(engine, plan, names.length);
+  const parameters = [names, tags, references, act, because, salt, resealed.retained, fakes, ...resealed.parameters];
+  const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
+    throw refusedReplacement(error, plan);
+  });
   if (plan.kind !== undefined) await announce(connection, tags);
   return rows;
 }

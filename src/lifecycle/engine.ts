@@ -1,12 +1,18 @@
 /** What every verb of the life cycle works with: the declarations of the moment, the keys, and a way to the database. */
 import type { Catalogue } from '../catalogue/model';
+import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Database } from './database';
+import type { FakerLike } from './faker-like';
 
 export interface Engine {
   readonly catalogue: Catalogue;
   readonly database: Database;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
+  /** Authenticates the ledger, and signs what is told of it. */
+  readonly ledgerKeys: LedgerKeys;
+  /** The team's own; the installed one where none was given. */
+  readonly faker?: FakerLike | undefined;
 }

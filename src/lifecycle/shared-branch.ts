@@ -7,7 +7,7 @@ import type { Catalogue, Table } from '../catalogue/model';
 import type { Party } from '../catalogue/parties';
 import { joinChain } from '../catalogue/path-sql';
 import { type Queryable, quoteIdentifier as q } from '../queryable';
-import { replacementOf, stillPersonal } from './anonymise';
+import { replacementIn, stillPersonal } from './anonymise';
 import { literal } from './due';
 import type { Plan } from './plan';
 import { belongsTo, fromName, type Root } from './root';
@@ -75,10 +75,15 @@ select (select count(*) from found) = (select count(*) from locked) as all`;
 function gathered(catalogue: Catalogue, of: Root, table: Table, { shares }: SharedRows, rows: string): string[] {
   const found = shares.map(({ way, person }, place) => {
     const { from, where } = chained(catalogue, of, table, way);
-    const what = `t.tableoid as part, t.ctid as at, r.tag, ${place} as way, ${person !== undefined} as hers`;
+    const what = `t.tableoid as part, t.ctid as at, r.tag, r.fakes, ${place} as way, ${person !== undefined} as hers`;
     return `select ${what} from ${from} where ${where}`;
   });
-  const by = shares.map((_, place) => `bool_or(way = ${place}) as by${place}`).join(', ');
+  const by = shares
+    .map(
+      (_, place) =>
+        `bool_or(way = ${place}) as by${place}, (array_agg(fakes) filter (where way = ${place}))[1] as fakes${place}`,
+    )
+    .join(', ');
   return [
     `${rows}_found as materialized (${found.join(' union all ')})`,
     `${rows}_rows as materialized (select part, at, ${by} from ${rows}_found group by part, at)`,
@@ -102,9 +107,12 @@ function written(catalogue: Catalogue, table: Table, shared: SharedRows, rows: s
 
 function assignments(table: Table, { shares }: SharedRows): string[] {
   const anonymised = shares.flatMap(({ columns }, place) =>
-    columns.map((column) => {
-      const value = replacementOf(table, column, 't', '$6::text');
-      return `${q(column.name)} = case when f.by${place} then ${value} else t.${q(column.name)} end`;
+    columns.flatMap((column) => {
+      const { value, strategy } = replacementIn(table, column, 't', '$6::text');
+      if (value === undefined) return [];
+      // a fake is that of whose the column is
+      const hers = strategy === 'fake' ? `(select ${value} from (select f.fakes${place} as fakes) r)` : value;
+      return [`${q(column.name)} = case when f.by${place} then ${hers} else t.${q(column.name)} end`];
     }),
   );
   const emptied = new Map<string, string[]>();

@@ -72,6 +72,11 @@ export function stepsOf(step: OwnStep): Step[] {
   return [stay, ...(mayLeave ? [leave] : []), ...(referring.length > 0 ? [letGo] : [])];
 }
 
+/** The columns that are theirs whom a plan is about; all of the table where its rows are one person's. */
+export function sharedColumns({ shared }: Step): Column[] | undefined {
+  return shared?.shares.flatMap(({ columns }) => columns);
+}
+
 /** Sealed columns of rows that are kept, and how she is found whose they are. */
 export interface KeptShare {
   readonly way: Way;

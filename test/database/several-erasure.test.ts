@@ -171,11 +171,8 @@ describe('Erasing one of the people of a row', () => {
     await add('pairs', pair(1, 1, 2), pair(2, 2, 1), pair(3, 2, 3));
     const receipt = await erase(1);
     expect(lines(receipt, 'pairs')).to.deep.equal(['anonymised 2']);
-    expect(receipt.anonymised).to.deep.include({
-      table: 'users',
-      rows: 1,
-      because: 'rows of pairs that stay refer to it',
-    });
+    const person = receipt.anonymised.find(({ table }) => table === 'users');
+    expect(person).to.include({ rows: 1, because: 'rows of pairs that stay refer to it' });
     expect(await ownersIn(world.plain, 'pairs', ['a_note', 'b_note'])).to.deep.equal([
       ['nobody', 'user 2'],
       ['user 2', 'nobody'],
@@ -235,8 +232,13 @@ describe('Erasing one of the people of a row', () => {
   it('G3: the plan says what becomes of such rows', () => {
     const { steps, reviews } = world.subject('user', 1).plan();
     expect(reviews).to.deep.equal([]);
+    const columns = ['body', 'reply', 'reply_pen', 'mood'].map((column) => ({
+      column,
+      strategy: 'null',
+      effect: 'erases',
+    }));
     expect(steps.filter(({ table }) => table === 'messages')).to.deep.equal([
-      { table: 'messages', action: 'anonymise', because: 'its rows hold data of others too' },
+      { table: 'messages', action: 'anonymise', because: 'its rows hold data of others too', columns },
       { table: 'messages', action: 'delete', because: 'nobody else has data in these rows' },
     ]);
     expect(
