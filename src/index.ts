@@ -5,6 +5,7 @@ import { addAnnotationMethods } from './knex/annotation-methods';
 addAnnotationMethods();
 
 export type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from './catalogue/spec';
+export type { LedgerReport } from './checks/ledger';
 export * from './errors';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
@@ -14,6 +15,7 @@ export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { SweepOptions, SweepReport } from './lifecycle/sweep';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
+export type { BrokenLink } from './registers/chain-walk';
 export type { KeptLine, Receipt, ReceiptLine } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
 export type { Manifest, ManifestFile } from './rights/export';

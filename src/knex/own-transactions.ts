@@ -10,8 +10,12 @@ import type { Connection, InternalClient } from './internals';
 export class OwnTransactions {
   constructor(private readonly client: InternalClient) {}
 
+  /**
+   * Each statement sees what was committed before it, whatever the database's default: whoever waited for the end of the ledger's
+   * chain goes on from where it is then.
+   */
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
-    return this.within('begin', (connection) => work(withOwnTypes(connection)));
+    return this.within('begin isolation level read committed', (connection) => work(withOwnTypes(connection)));
   }
 
   /** One view of the database for all that is read in it. */

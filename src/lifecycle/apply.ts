@@ -90,7 +90,16 @@ async function erase(
   const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters];
   const { rows } = await connection.query(statement, parameters);
   if (plan.kind !== undefined) await announce(connection, tags);
+  await linked(engine, connection, rows);
   return rows;
+}
+
+/** Last of all: nobody else writes to the ledger from here to the commit. */
+async function linked({ ledger }: Engine, connection: Queryable, entries: readonly Row[]): Promise<void> {
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+  );
 }
 
 /** Other processes drop the key from their caches when this commits. */

@@ -3,6 +3,7 @@ import type { Catalogue } from '../catalogue/model';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
+import type { Ledger } from '../registers/ledger';
 import type { Database } from './database';
 
 export interface Engine {
@@ -12,4 +13,6 @@ export interface Engine {
   readonly sealer: Sealer;
   /** Authenticates the ledger, and signs what is told of it. */
   readonly ledgerKeys: LedgerKeys;
+  /** The one way to write entries, or to link those that a statement wrote. */
+  readonly ledger: Ledger;
 }
