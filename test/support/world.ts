@@ -111,9 +111,11 @@ export async function createWorld(
     pools.push(knex);
     return knex;
   };
+  // In so small a world nearly everything is due in a test: what the breaker is for, its own tests say.
+  const sweeps = { breaker: { people: 1, rows: 1 } };
   const another: World['another'] = async ({ config, factory, ...more } = {}) => {
     const knex = connect(config, factory);
-    const instance = await oubli(knex, { keys: localKeys({ file: keyFile }), ...more });
+    const instance = await oubli(knex, { keys: localKeys({ file: keyFile }), sweeps, ...more });
     open.push(instance);
     return { ...instance, knex };
   };
