@@ -5,6 +5,7 @@ import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Ledger } from '../registers/ledger';
 import type { Database } from './database';
+import type { FakerLike } from './faker-like';
 
 export interface Engine {
   readonly catalogue: Catalogue;
@@ -15,4 +16,6 @@ export interface Engine {
   readonly ledgerKeys: LedgerKeys;
   /** The one way to write entries, or to link those that a statement wrote. */
   readonly ledger: Ledger;
+  /** The team's own; the installed one where none was given. */
+  readonly faker?: FakerLike | undefined;
 }
