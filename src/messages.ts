@@ -851,6 +851,10 @@ export const texts = {
   // --- holds and restrictions ---------------------------------------------------------------------------------------
 
   // --- ledger, journal, restore -------------------------------------------------------------------------------------
+  LEDGER_HEAD_MISSING: {
+    says: () => "the end of the ledger's chain is gone: somebody deleted the row of oubli.ledger_head",
+    fix: () => 'npx oubli ledger verify',
+  },
 
   // --- archive ------------------------------------------------------------------------------------------------------
 
