@@ -2,6 +2,7 @@
  * A sweep: everything that is due under one rule leaves, a few at a time, each few in a transaction of its own. It may be
  * interrupted anywhere and run again: what is done is done with its ledger row, what is not is still due.
  */
+import { anchorName } from './anchor';
 import { type Applied, applyPlan, type Choose } from './apply';
 import { isLocked, isRace, retried } from './database';
 import { DueRows } from './due-rows';
@@ -133,9 +134,4 @@ class Sweep {
 function rowsIn(entries: Applied['entries']): number {
   const details = entries[0]?.details as { tables?: { rows: number }[] } | undefined;
   return details?.tables?.[0]?.rows ?? 0;
-}
-
-function anchorName(rule: Rule): string {
-  const { from } = rule.retention;
-  return typeof from === 'string' ? `${rule.table.name}.${from}` : 'the end of service';
 }
