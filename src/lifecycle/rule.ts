@@ -6,6 +6,8 @@ import type { SettledRetention } from '../catalogue/check-retention';
 import type { Catalogue, Table } from '../catalogue/model';
 import { type JoinedChain, joinChain } from '../catalogue/path-sql';
 import { pathToSubject } from '../catalogue/subject-path';
+import { suggest } from '../catalogue/suggest';
+import { ConfigurationError } from '../errors';
 import { rootType } from './root';
 
 export interface Rule {
@@ -55,4 +57,21 @@ function personOf(catalogue: Catalogue, table: Table): RulePerson {
   const { kind, hops, subjects, subjectColumn } = pathToSubject(catalogue, table);
   const type = rootType({ root: subjects, rootColumn: subjectColumn });
   return { kind, type, chain: (alias) => joinChain(catalogue, alias, hops, subjectColumn) };
+}
+
+/**
+ * All rules, or the one of this name.
+ * @throws ConfigurationError UNKNOWN_RULE
+ */
+export function rulesNamed(catalogue: Catalogue, name: string | undefined): Rule[] {
+  const rules = rulesOf(catalogue);
+  if (name === undefined) return rules;
+  const found = rules.filter((rule) => rule.name === name);
+  if (found.length > 0) return found;
+  const names = rules.map((rule) => rule.name);
+  throw new ConfigurationError('UNKNOWN_RULE', {
+    given: name,
+    suggestion: suggest(name, names),
+    choices: names.join(', '),
+  });
 }

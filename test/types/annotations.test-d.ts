@@ -242,7 +242,7 @@ export const purposeful: Anchor = { event: 'last_activity', purpose: 'newsletter
 // @ts-expect-error the latest of one
 export const alone: Anchor = { latestOf: ['last_login_on'] };
 // @ts-expect-error an anchor misspelt
-export const misspelt: Anchor = { endOfFiscalyear: 'issued_on' };
+export const misspeltAnchor: Anchor = { endOfFiscalyear: 'issued_on' };
 // @ts-expect-error a day that three years out of four do not have
 export const leapDay: Anchor = { endOfFiscalYear: 'issued_on', startsOn: '02-29' };
 // @ts-expect-error a day as it is not written
