@@ -1,6 +1,7 @@
 /** The run-time check of `from`: when the clock of a retention rule starts (ERASURE.md D3). */
+
+import type { Anchor } from './anchor-spec';
 import { type Draft, shown } from './draft';
-import type { Anchor } from './spec';
 import { suggest } from './suggest';
 import { type Fields, isFields } from './written';
 

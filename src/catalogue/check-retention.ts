@@ -1,10 +1,11 @@
 /**
  * The run-time check of a retention rule: from when, how long, what then, and by whose calendar.
  */
+import type { Notices } from './anchor-spec';
 import { checkAnchor } from './check-anchor';
 import { checkNotices, checkPeriod } from './check-notices';
 import { type Draft, shown } from './draft';
-import type { Notices, Retention } from './spec';
+import type { Retention } from './spec';
 import { suggest } from './suggest';
 
 /** A checked rule, its time zone written in. */

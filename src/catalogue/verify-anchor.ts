@@ -1,7 +1,7 @@
 /** Whether a declared rule can start its clock in the table as it is (ERASURE.md D3): its columns, their types, its reference. */
 import { AnnotationError } from '../errors';
+import type { Anchor } from './anchor-spec';
 import type { Catalogue, Column, Table } from './model';
-import type { Anchor } from './spec';
 import { suggest } from './suggest';
 
 const DATES = /^(date|timestamp)/;

@@ -2,7 +2,7 @@
  * Where a rule's clock starts, as SQL (ERASURE.md D3): one file for all anchors. What each of them gives is a bare value that an
  * index is over, and the moment from which the period counts; the two differ where rows of a whole year start together.
  */
-import type { Anchor } from '../catalogue/spec';
+import type { Anchor } from '../catalogue/anchor-spec';
 import { type Period, toInterval } from '../period';
 import { quoteIdentifier as q } from '../queryable';
 import { literal } from './literal';

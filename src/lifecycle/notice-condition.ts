@@ -1,5 +1,5 @@
 /** Notices as SQL conditions (ERASURE.md D4): nobody leaves before the last one was sent, and the minimum has gone by since. */
-import type { Notices } from '../catalogue/spec';
+import type { Notices } from '../catalogue/anchor-spec';
 import { type Period, parsePeriod, toInterval } from '../period';
 import { quoteIdentifier as q } from '../queryable';
 import { anchorOf } from './anchor';

@@ -3,7 +3,8 @@
  * lines are never run.
  */
 import type { Knex } from 'knex';
-import type { Anchor, AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from '../../src/catalogue/spec';
+import type { Anchor } from '../../src/catalogue/anchor-spec';
+import type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from '../../src/catalogue/spec';
 import type { Period } from '../../src/period';
 import '../../src/schema/declarations';
 
