@@ -14,6 +14,7 @@ import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
+import { lockShared } from './shared-branch';
 import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
@@ -64,7 +65,8 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
     const { names: left, putOff, finish } = await examine(engine, plan, connection, all.names, errand.probe);
     const leaving = only(left, all);
     const erased = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
-    const entries = await finish(erased);
+    const { entries, written } = await finish(erased);
+    await linked(engine, connection, [...entries, ...written]);
     return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)) } };
   });
   if (plan.kind !== undefined) {
@@ -104,6 +106,7 @@ async function erase(
   { names, tags, references }: Leaving,
   { act, because }: Errand,
 ): Promise<Row[]> {
+  await lockShared(engine.catalogue, plan, connection, names);
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
@@ -114,6 +117,14 @@ async function erase(
   });
   if (plan.kind !== undefined) await announce(connection, tags);
   return rows;
+}
+
+/** Last of all: nobody else writes to the ledger from here to the commit. */
+async function linked({ ledger }: Engine, connection: Queryable, entries: readonly Row[]): Promise<void> {
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+  );
 }
 
 /** Other processes drop the key from their caches when this commits. */

@@ -22,8 +22,15 @@ export interface Examination {
   readonly names: ReadonlySet<string>;
   /** Who was put off, and where she stands. */
   readonly putOff: readonly ResidueHit[];
-  /** To be called with the entries of the ledger when the statement has run. @returns them, with what was looked at */
-  finish(entries: readonly Row[]): Promise<Row[]>;
+  /** To be called with the entries of the ledger when the statement has run. */
+  finish(entries: readonly Row[]): Promise<Finished>;
+}
+
+export interface Finished {
+  /** As they were given, with what was looked at beside them. */
+  readonly entries: readonly Row[];
+  /** What was written to the ledger about it, to be linked with them. */
+  readonly written: readonly Row[];
 }
 
 /** @throws PlanBlockedError RESIDUE_FOUND, naming tables and columns */
@@ -87,14 +94,14 @@ async function finish(
   entries: readonly Row[],
   report: ProbeReport | undefined,
   touched: readonly Touched[],
-): Promise<Row[]> {
+): Promise<Finished> {
   const figures = await measured(connection, touched, engine.thresholds ?? {});
   const examined: Examined = {
     ...(report ? { probe: report } : {}),
     ...(figures.length > 0 ? { measured: figures } : {}),
   };
-  if (entries.length === 0 || Object.keys(examined).length === 0) return [...entries];
+  if (entries.length === 0 || Object.keys(examined).length === 0) return { entries, written: [] };
   const numbers = entries.map(({ entry }) => Number(entry));
-  await recordExamined(connection, numbers, examined);
-  return entries.map((entry) => ({ ...entry, examined }));
+  const written = await recordExamined(connection, numbers, examined);
+  return { entries: entries.map((entry) => ({ ...entry, examined })), written };
 }

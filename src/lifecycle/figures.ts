@@ -16,6 +16,7 @@ import type { Plan } from './plan';
 import { belongsTo, fromName } from './root';
 import type { Step } from './step';
 import { replacementOf } from './strategy';
+import { takenBy } from './taken';
 import type { Thresholds } from './thresholds';
 
 /** Combinations of one table as they stand now, and as the erasure leaves them. */
@@ -86,10 +87,13 @@ function marked(table: Table, option: 'quasiIdentifier' | 'sensitive'): Column[]
 }
 
 /** What rows of the step hold now (b) and what they will hold (a): each replacement is computed of the row as it is. */
-function combinations(catalogue: Catalogue, plan: Plan, { table, ways }: Step, columns: readonly Column[]): string {
+function combinations(catalogue: Catalogue, plan: Plan, step: Step, columns: readonly Column[]): string {
+  const { table } = step;
   const now = columns.map(({ name }, i) => `t.${q(name)}::text as b${i}`);
-  const then = columns.map((column, i) => `(${replaced(table, column)})::text as a${i}`);
-  const found = ways.map((way) => {
+  const found = takenBy(step).map(({ way, columns: hers }) => {
+    const then = columns.map(
+      (column, i) => `(${hers.includes(column) ? replaced(table, column) : `t.${q(column.name)}`})::text as a${i}`,
+    );
     const chain = joinChain(catalogue, 't', way, plan.rootColumn);
     const from = [`${table.sqlName} t`, ...chain.tables, 'root r'].join(', ');
     return `select ${[...now, ...then].join(', ')} from ${from} where ${belongsTo(plan, chain, 'r')}`;
@@ -101,7 +105,6 @@ ${found.join(' union ')}`;
 
 /** A value that is the row's own alone is in no combination of several rows, whatever it is. */
 function replaced(table: Table, column: Column): string {
-  if (!column.spec || 'notPersonal' in column.spec) return `t.${q(column.name)}`;
   const { value, unique } = replacementOf(table, column, 't', `''`);
   return unique ? 'null' : (value ?? `t.${q(column.name)}`);
 }

@@ -5,7 +5,7 @@
  * Telling enough to be looked for is a text of 6 to 256 characters that is an identifier of its own (an account, a device) or has
  * two words, a digit or an @ in it: `Ada Lovelace` and `+33 6 12 34 56 78`, not `Paris` and not `Ada`.
  */
-import { type Column, isPersonal, type Table } from '../catalogue/model';
+import type { Column, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { keyIdOf } from '../crypto/envelope';
 import { KeyCache } from '../keyring/key-cache';
@@ -15,7 +15,7 @@ import type { Engine } from './engine';
 import type { Plan } from './plan';
 import { lengthOf } from './replacement';
 import { belongsTo, fromName } from './root';
-import type { Step } from './step';
+import { type Taken, takenBy } from './taken';
 
 /** A value of somebody who leaves. */
 export interface Identifier {
@@ -53,37 +53,36 @@ export async function identifiersOf(
 ): Promise<Identifiers> {
   const all: Identifier[] = [];
   const cutOff: string[] = [];
-  for (const step of plan.steps) {
-    const columns = identifyingColumns(step);
+  for (const { table, taken } of plan.steps.flatMap((step) =>
+    takenBy(step).map((taken) => ({ table: step.table, taken })),
+  )) {
+    const columns = taken.columns.filter(identifies);
     if (columns.length === 0) continue;
-    const { rows } = await connection.query(statement(engine, plan, step, columns), [names]);
-    if (rows.length === ROWS_READ) cutOff.push(step.table.displayName);
-    all.push(...(await readFrom(engine, step.table, columns, rows)));
+    const { rows } = await connection.query(statement(engine, plan, table, taken, columns), [names]);
+    if (rows.length === ROWS_READ) cutOff.push(table.displayName);
+    all.push(...(await readFrom(engine, table, columns, rows)));
   }
   return { all, cutOff };
 }
 
-function identifyingColumns({ action, table }: Step): Column[] {
-  if (action === 'detach') return [];
-  return [...table.columns.values()].filter((column) => {
-    const { spec, element } = column;
-    if (!isPersonal(column) || !spec || !('category' in spec) || !IDENTIFYING.test(spec.category)) return false;
-    // somebody else's in a row of hers
-    if ('subject' in spec) return false;
-    return element ? element.protect === 'encrypt' && element.codec === 'text' : lengthOf(column.type) !== undefined;
-  });
+function identifies({ spec, element, type }: Column): boolean {
+  if (!spec || !('category' in spec) || !IDENTIFYING.test(spec.category)) return false;
+  return element ? element.protect === 'encrypt' && element.codec === 'text' : lengthOf(type) !== undefined;
 }
 
-function statement({ catalogue }: Engine, plan: Plan, { table, ways }: Step, columns: readonly Column[]): string {
+function statement(
+  { catalogue }: Engine,
+  plan: Plan,
+  table: Table,
+  { way }: Taken,
+  columns: readonly Column[],
+): string {
   const values = columns.map(({ element, name }, i) => `t.${q(name)}::${element ? 'bytea' : 'text'} as c${i}`);
-  const found = ways.map((way) => {
-    const chain = joinChain(catalogue, 't', way, plan.rootColumn);
-    const from = [`${table.sqlName} t`, ...chain.tables, 'root r'].join(', ');
-    return `(select r.name, ${values.join(', ')} from ${from} where ${belongsTo(plan, chain, 'r')} limit ${ROWS_READ})`;
-  });
+  const chain = joinChain(catalogue, 't', way, plan.rootColumn);
+  const from = [`${table.sqlName} t`, ...chain.tables, 'root r'].join(', ');
   return `
 with root as materialized (select w.name, ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
-select * from (${found.join(' union all ')}) known limit ${ROWS_READ}`;
+select r.name, ${values.join(', ')} from ${from} where ${belongsTo(plan, chain, 'r')} limit ${ROWS_READ}`;
 }
 
 async function readFrom(

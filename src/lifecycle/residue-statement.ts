@@ -3,7 +3,7 @@
  * plan takes are left out, and of rows that it anonymises or keeps the personal columns; and whoever is called the same in the very
  * column that a value was read from is a namesake.
  */
-import { type Catalogue, isPersonal } from '../catalogue/model';
+import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { quoteIdentifier as q } from '../queryable';
 import { literal } from './due';
@@ -11,6 +11,7 @@ import type { Plan } from './plan';
 import { belongsTo, fromName } from './root';
 import type { SearchedTable } from './searched-tables';
 import type { Step } from './step';
+import { takenBy } from './taken';
 
 /** So many are compared with each text one by one; more are found by their first word, in a hash of all words of the text. */
 const FEW = 64;
@@ -53,21 +54,17 @@ function stepsOn({ steps }: Plan, { ancestors }: SearchedTable): Step[] {
   return steps.filter((step) => step.action !== 'detach' && ancestors.includes(step.table.oid));
 }
 
-function notTaken(
-  catalogue: Catalogue,
-  plan: Plan,
-  table: SearchedTable,
-  { action, table: { columns }, ways }: Step,
-): string {
-  const taken = ways.map((way) => {
+function notTaken(catalogue: Catalogue, plan: Plan, table: SearchedTable, step: Step): string {
+  const hers = takenBy(step).map(({ way, columns, whole }) => {
     const chain = joinChain(catalogue, 't', way, plan.rootColumn);
     const from = [`only ${table.sqlName} t`, ...chain.tables, 'root r'].join(', ');
-    return `exists (select from ${from} where t.tableoid = h.part and t.ctid = h.at and ${belongsTo(plan, chain, 'r')})`;
+    const row = `exists (select from ${from} where t.tableoid = h.part and t.ctid = h.at and ${belongsTo(plan, chain, 'r')})`;
+    if (whole) return row;
+    return columns.length === 0
+      ? 'false'
+      : `h.name in (${columns.map(({ name }) => literal(name)).join(', ')}) and ${row}`;
   });
-  const isHers = `(${taken.join(' or ')})`;
-  if (action !== 'anonymise' && action !== 'keep') return `not ${isHers}`;
-  const personal = [...columns.values()].filter(isPersonal).map(({ name }) => literal(name));
-  return personal.length === 0 ? 'true' : `not (h.name in (${personal.join(', ')}) and ${isHers})`;
+  return hers.length === 0 ? 'true' : `not (${hers.join(' or ')})`;
 }
 
 /** By which names identifiers of this table's columns were read: its own, or those of the table it is a part of. */

@@ -2,7 +2,7 @@
  * What was looked at when somebody was erased, beside what was done: an entry of the ledger in the same transaction, which names
  * the entries it speaks of. Names of tables and columns, and numbers; never a value (ERASURE.md A7, L5).
  */
-import type { Queryable } from '../queryable';
+import type { Queryable, Row } from '../queryable';
 
 /** Where something that a person was known by stands outside of what the plan takes. */
 export interface ResidueHit {
@@ -54,15 +54,19 @@ export interface Examined {
   readonly measured?: readonly Measurement[];
 }
 
-/** @param entries of the ledger that it speaks of */
+/**
+ * @param entries of the ledger that it speaks of
+ * @returns its own, to be linked with them
+ */
 export async function recordExamined(
   connection: Queryable,
   entries: readonly number[],
   examined: Examined,
-): Promise<void> {
+): Promise<Row[]> {
   const details = JSON.stringify({ entries, ...examined });
-  await connection.query(
-    `insert into oubli.ledger (act, because, details) values ('examined', 'what was looked at beside it', $1)`,
+  const { rows } = await connection.query(
+    `insert into oubli.ledger (act, because, details) values ('examined', 'what was looked at beside it', $1) returning entry`,
     [details],
   );
+  return rows;
 }
