@@ -18,6 +18,8 @@ export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
+export type { Backup } from './registers/backups';
+export type { Certificate, SignedCertificate } from './registers/certificate';
 export type { BrokenLink } from './registers/chain-walk';
 export type { Figures, Measurement, ProbeReport, ResidueHit, Unseen } from './registers/examined';
 export type {
@@ -32,6 +34,8 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export type { Trace } from './registers/trace';
+export { verifyCertificate } from './registers/verify-certificate';
 export type { ProbeOptions } from './rights/erase';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';

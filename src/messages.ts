@@ -974,6 +974,28 @@ export const texts = {
     fix: (n) =>
       `declare ${n.table}.${n.column} .personal(), or look and go on: erase({ because, probe: { hits: 'report' } })`,
   },
+  BAD_BACKUP: {
+    says: (n) =>
+      `oubli(): 'backups' are named, and kept for a period of whole days, weeks, months or years; not '${n.given}'`,
+    fix: () => `await oubli(knex, { keys, backups: [{ name: 'nightly', keep: '35 days' }] })`,
+  },
+  NO_SUCH_ENTRY: {
+    says: (n) => `there is no receipt of an erasure under '${n.given}'`,
+    fix: () => `await certificate(receipt.entry)  // or receipt.keyId; await receipts() lists them`,
+  },
+  BAD_CERTIFICATE: {
+    says: (n) => `${n.file}: this is no certificate of oubli`,
+    fix: () => 'npx oubli certificate 17 --out certificate.json',
+  },
+  BAD_PUBLIC_KEY: {
+    says: () => 'a public key is 32 bytes, as 64 hexadecimal digits',
+    fix: () => 'npx oubli certificate verify certificate.json --public-key <the key as the installation published it>',
+  },
+  CERTIFICATE_FALSE: {
+    says: (n) => `${n.file} was not signed with this key, or was changed since`,
+    fix: () =>
+      'ask the installation for its public key on another way than the file itself, and for the certificate again',
+  },
   FAKER_MISSING: {
     says: (n) => `${n.table}.${n.column} is declared with a fake, and @faker-js/faker is not installed`,
     fix: () => `npm install @faker-js/faker  // or await oubli(knex, { keys, faker })`,

@@ -21,6 +21,8 @@ import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycl
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import type { Thresholds } from './lifecycle/thresholds';
+import { type Backup, checkBackups } from './registers/backups';
+import { issueCertificate, type SignedCertificate } from './registers/certificate';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
@@ -39,6 +41,8 @@ export interface OubliOptions {
   readonly faker?: FakerLike;
   /** What k and l of anonymised rows have to reach for the tests to be passed: 5 and 2 unless said otherwise. */
   readonly anonymity?: Thresholds;
+  /** Your backups, for certificates: what was erased is in them until they are thrown away. PostgreSQL knows of none. */
+  readonly backups?: readonly Backup[];
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
@@ -90,6 +94,16 @@ export interface Oubli<K extends Knex = Knex> {
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
+   * The certificate of an erasure: its receipt, when it was erased, when no backup can bring it back, and what can still be recovered
+   * where until when, as the server says at this moment. Signed; `verifyCertificate` needs neither database nor keys.
+   *
+   * @param of the number of the receipt, or its key id
+   * @param options.backups instead of those that `oubli()` was told of
+   * @throws ConfigurationError NO_SUCH_ENTRY, BAD_BACKUP
+   * @example const signed = await certificate(receipt.entry);
+   */
+  certificate(of: number | string, options?: { backups?: readonly Backup[] }): Promise<SignedCertificate>;
+  /**
    * Follows the whole chain of the ledger, and says at which entry it was edited, cut or written by somebody else (ERASURE.md L1).
    *
    * @returns what is broken, nothing if it is whole; and what these means could not tell
@@ -131,9 +145,10 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps', 'faker', 'anonymity'],
+    ['keys', 'engine', 'sweeps', 'faker', 'anonymity', 'backups'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
+  const declaredBackups = checkBackups(options.backups);
   refuseUnsuitable(knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
@@ -171,6 +186,10 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
     startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
+    certificate: async (of, { backups = declaredBackups } = {}) => {
+      const parts = { ...(await freshEngine()), backups: checkBackups(backups) };
+      return own.transaction((connection) => issueCertificate(parts, connection, of));
+    },
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),

@@ -1,0 +1,141 @@
+/**
+ * The certificate of an erasure (ERASURE.md L4): the receipt, the two dates, and what can still be recovered where until when, as
+ * read from the server at the moment it is issued; signed with Ed25519, so that it can be verified without database and keys.
+ *
+ * `erasedAt` is when the last live path to the data ended. `unrecoverableAt` is when no path with any backup is left either: for sealed
+ * values when the epoch key that wrapped hers is destroyed everywhere (ENVELOPE.md K5). This version destroys none, so it is always null.
+ */
+import type { Catalogue, Table } from '../catalogue/model';
+import { isPersonal } from '../catalogue/model';
+import { ConfigurationError } from '../errors';
+import type { LedgerKeys } from '../keyring/ledger-keys';
+import type { Queryable } from '../queryable';
+import { type Backup, backupTraces } from './backups';
+import { canonicalJson } from './canonical-json';
+import { type Receipt, receiptFrom } from './receipt';
+import { serverTraces } from './server-traces';
+import { tableTraces } from './table-traces';
+import type { Trace, TracedTable } from './trace';
+
+export const CERTIFICATE_FORMAT = 'oubli certificate 1';
+
+export interface Certificate {
+  readonly format: typeof CERTIFICATE_FORMAT;
+  /** Hex: the installation. */
+  readonly instance: string;
+  /** ISO, by the database's clock. */
+  readonly issuedAt: string;
+  readonly erasedAt: string;
+  /** Null until no backup can bring it back. */
+  readonly unrecoverableAt: string | null;
+  readonly unrecoverableBecause: string;
+  /** Of what anonymises if its tests pass: whether they did. */
+  readonly tests: 'none needed' | 'passed' | 'not passed';
+  readonly receipt: Omit<Receipt, 'erasedAt'>;
+  readonly traces: readonly Trace[];
+}
+
+export interface SignedCertificate {
+  readonly certificate: Certificate;
+  /** Hex, 32 bytes. Proves nothing by itself: compare it with what the installation published elsewhere. */
+  readonly publicKey: string;
+  /** Hex, 64 bytes: Ed25519 over `signedBytes`. */
+  readonly signature: string;
+}
+
+export interface CertificateParts {
+  readonly catalogue: Catalogue;
+  readonly ledgerKeys: LedgerKeys;
+  readonly backups: readonly Backup[];
+}
+
+const NOT_UNRECOVERABLE =
+  'no epoch key has been destroyed: whoever has a copy of the database from before the erasure, with its key store, and the epoch key of that time, can open what was sealed';
+
+const ENTRY = `
+select l.entry, l.at, l.key_id, l.because, l.details, x.details as examined, encode(l.key_id, 'hex') as "keyId",
+  to_char(l.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "erasedAt",
+  to_char(oubli.now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "issuedAt"
+from oubli.ledger l left join lateral (
+  select details from oubli.ledger e where e.act = 'examined' and e.details -> 'entries' @> to_jsonb(l.entry) limit 1) x on true
+where l.act = 'erased' and (l.entry = $1::bigint or l.key_id = decode($2, 'hex')) order by l.entry limit 1`;
+
+/**
+ * @param of the number of the ledger's entry, or the key id of the receipt
+ * @throws ConfigurationError NO_SUCH_ENTRY
+ */
+export async function issueCertificate(
+  parts: CertificateParts,
+  connection: Queryable,
+  of: number | string,
+): Promise<SignedCertificate> {
+  const { entry, keyId } = named(of);
+  const [row] = (await connection.query(ENTRY, [entry, keyId])).rows;
+  if (!row) throw new ConfigurationError('NO_SUCH_ENTRY', { given: of });
+  const { erasedAt: _, ...receipt } = receiptFrom(row);
+  const erasedAt = String(row.erasedAt);
+  const tables = tracedTables(parts.catalogue, receipt);
+  const certificate: Certificate = {
+    format: CERTIFICATE_FORMAT,
+    instance: Buffer.from(parts.catalogue.instance).toString('hex'),
+    issuedAt: String(row.issuedAt),
+    erasedAt,
+    unrecoverableAt: null,
+    unrecoverableBecause: NOT_UNRECOVERABLE,
+    tests: testsOf(receipt),
+    receipt,
+    traces: [
+      ...(await tableTraces(connection, tables, erasedAt)),
+      ...(await serverTraces(connection, tables, erasedAt)),
+      ...(await backupTraces(connection, parts.backups, erasedAt)),
+    ],
+  };
+  return {
+    certificate,
+    publicKey: Buffer.from(parts.ledgerKeys.publicKey).toString('hex'),
+    signature: parts.ledgerKeys.sign(signedBytes(certificate)).toString('hex'),
+  };
+}
+
+/** What is signed: a label of its own, so that nothing else that the key signs can pass for it, and the certificate's canonical text. */
+export function signedBytes(certificate: unknown): Uint8Array {
+  return Buffer.from(`oubli/certificate/v1\n${canonicalJson(certificate)}`, 'utf8');
+}
+
+function named(of: number | string): { entry: number | null; keyId: string | null } {
+  if (typeof of === 'string' && /^[0-9a-f]{32}$/i.test(of)) return { entry: null, keyId: of.toLowerCase() };
+  const entry = Number(of);
+  if (!Number.isSafeInteger(entry) || entry < 1) throw new ConfigurationError('NO_SUCH_ENTRY', { given: String(of) });
+  return { entry, keyId: null };
+}
+
+function tracedTables(catalogue: Catalogue, receipt: Omit<Receipt, 'erasedAt'>): TracedTable[] {
+  const lines = [...receipt.removed, ...receipt.anonymised, ...receipt.archived, ...receipt.kept];
+  return [...new Set(lines.map(({ table }) => table))].map((name) => {
+    const table = catalogue.tables.find(({ displayName }) => displayName === name);
+    return {
+      table: name,
+      oid: table?.oid,
+      schema: table?.schema ?? '',
+      name: table?.name ?? name,
+      clear: table ? clearColumns(table) : [],
+    };
+  });
+}
+
+/** Truncated addresses and pseudonyms are readable, too. */
+function clearColumns({ columns }: Table): string[] {
+  const clear = [...columns.values()].filter((each) => isPersonal(each) && each.element?.protect !== 'encrypt');
+  return clear.map(({ name }) => name);
+}
+
+/** What was not measured has not passed. */
+export function testsOf({ anonymised, measured = [] }: Pick<Receipt, 'anonymised' | 'measured'>): Certificate['tests'] {
+  const tested = anonymised.filter(({ columns }) =>
+    columns.some(({ effect }) => effect === 'anonymises if its tests pass'),
+  );
+  if (tested.length === 0 && measured.length === 0) return 'none needed';
+  const passed = (name: string): boolean => measured.some(({ table, tests }) => table === name && tests === 'passed');
+  const all = [...tested.map(({ table }) => table), ...measured.map(({ table }) => table)];
+  return all.every(passed) ? 'passed' : 'not passed';
+}

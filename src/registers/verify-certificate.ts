@@ -1,0 +1,26 @@
+/** Verifies a certificate with the installation's public key: without database, without secrets, years later. */
+import { ed25519 } from '../crypto/signature';
+import { ConfigurationError } from '../errors';
+import { CERTIFICATE_FORMAT, type SignedCertificate, signedBytes } from './certificate';
+
+/**
+ * @param publicKey hex, as the installation published it; not the one that stands in the file
+ * @returns whether this installation wrote it, and nobody changed it since; false for anything malformed
+ * @throws ConfigurationError BAD_PUBLIC_KEY
+ * @example await verifyCertificate(JSON.parse(await readFile('certificate.json', 'utf8')), publicKey)
+ */
+export async function verifyCertificate(signed: unknown, publicKey: string): Promise<boolean> {
+  if (!/^[0-9a-f]{64}$/i.test(publicKey)) throw new ConfigurationError('BAD_PUBLIC_KEY');
+  if (!isSigned(signed)) return false;
+  const { verify } = await ed25519();
+  return verify(bytesOf(publicKey), signedBytes(signed.certificate), bytesOf(signed.signature));
+}
+
+export function isSigned(given: unknown): given is SignedCertificate {
+  const { certificate, signature } = (given ?? {}) as Partial<SignedCertificate>;
+  return typeof signature === 'string' && certificate?.format === CERTIFICATE_FORMAT;
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return Buffer.from(hex, 'hex');
+}
