@@ -2,37 +2,34 @@
  * The run-time check of a retention rule: from when, how long, what then, and by whose calendar.
  */
 import { isPeriod, meantPeriod } from '../period';
+import { checkArchive, refuseArchiveOfPeople, type SettledArchive } from './check-archive';
 import { type Draft, shown } from './draft';
 import type { Retention } from './spec';
 import { suggest } from './suggest';
 import { type Fields, isFields } from './written';
 
 /** A checked rule, its time zone written in. */
-export type SettledRetention = Retention & { readonly timeZone: string };
+export type SettledRetention = Retention<Outcome> & { readonly timeZone: string; readonly archive?: SettledArchive };
 
-const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone'];
+export type Outcome = 'erase' | 'delete' | 'anonymise' | 'archive';
+
+const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone', 'archive'];
 
 /** Checks the `retention` option of a declaration; `outcomes` is what may happen at its end, the likeliest first. */
-export function checkRetention(draft: Draft, outcomes: readonly Retention['then'][]): SettledRetention {
+export function checkRetention(draft: Draft, outcomes: readonly Outcome[]): SettledRetention {
   const rule = draft.nested('retention', { from: 'created_on', keep: '6 months', then: outcomes[0] });
-  refuseArchive(rule, outcomes);
+  refuseArchiveOfPeople(rule, outcomes);
   rule.refuseUnknownOptions(OPTIONS);
   checkAnchor(rule);
   checkPeriod(rule);
   rule.oneOf('then', outcomes);
   rule.textIfGiven('because', 'the law or the decision');
-  return { ...rule.given, timeZone: checkTimeZone(rule) } as unknown as SettledRetention;
-}
-
-/**
- * The intermediate archive is not in this version. It is refused rather than ignored: whoever writes it counts on a
- * second place that would not be there. The rows stay where they are until their date.
- */
-function refuseArchive(rule: Draft, outcomes: readonly string[]): void {
-  const then = rule.given.then === 'archive' ? outcomes[0] : rule.given.then;
-  if (rule.has('archive') || rule.given.then === 'archive') {
-    rule.refuse('ARCHIVE_UNAVAILABLE', {}, { archive: undefined, then });
-  }
+  const archive = checkArchive(rule);
+  return {
+    ...rule.given,
+    timeZone: checkTimeZone(rule),
+    ...(archive ? { archive } : {}),
+  } as unknown as SettledRetention;
 }
 
 function checkAnchor(rule: Draft): void {

@@ -142,8 +142,40 @@ export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise
   readonly timeZone?: string;
 }
 
-type TableRetention = Retention<'delete' | 'anonymise'>;
-type GroundedRetention = TableRetention & { readonly because: string };
+/**
+ * The intermediate archive (POLICY.md P8): a place of its own, closed to the application's role, to which the named columns go,
+ * sealed as one value under a key that was made for this. What is not named is gone with the row.
+ */
+export interface Archive<Column extends string = string> {
+  /** What the legal ground names, and nothing more (GDPR Art. 5(1)(c)). */
+  readonly columns: readonly [Column, ...Column[]];
+  /** `'oubli_archive'` unless said otherwise; never the schema of the table, nor `public`. */
+  readonly schema?: string;
+  /** The role that owns it; named like the schema unless said otherwise, and made where it is missing. */
+  readonly owner?: string;
+  /** Another database, which `oubli(knex, { archive: { knex } })` names; until a worker has brought the rows there they wait in an outbox. */
+  readonly elsewhere?: true;
+}
+
+/** An archive that rows reach on a date of their own, whoever still lives. */
+export interface LaterArchive<Column extends string = string> extends Archive<Column> {
+  /** Counted, like the rule's own period, from the date in `from`: 3 years, then 10 years in all. */
+  readonly keep: Period;
+  /** The date column that this period starts from, where it is not the rule's own. */
+  readonly from?: string;
+  readonly then: 'delete';
+  /** The law that has it kept. */
+  readonly because: string;
+}
+
+type TableRetention = Retention<'delete' | 'anonymise'> & { readonly archive?: never };
+/** `archive: true` moves the whole row. */
+type KeptInArchive<Column extends string> = Retention<'delete'> & { readonly archive: true | Archive<Column> };
+type ArchivedRetention<Column extends string> = Retention<'archive'> & { readonly archive: LaterArchive<Column> };
+type AnyRetention<Column extends string> = TableRetention | ArchivedRetention<Column>;
+type GroundedRetention<Column extends string> =
+  | ((TableRetention | KeptInArchive<Column>) & { readonly because: string })
+  | ArchivedRetention<Column>;
 
 interface Responsible {
   /** Who decides about the data, where that is not the operator of the service (GDPR Art. 4(7)). */
@@ -165,16 +197,16 @@ export type OnErase = 'delete' | 'anonymise' | 'keep';
  * A table that holds data about a subject. Rows under a legal obligation are kept by default, and all that is kept
  * after an erasure names its ground and its end (GDPR Art. 17(3), 5(1)(e)).
  */
-export type TableSpec = AboutTable &
+export type TableSpec<Column extends string = string> = AboutTable &
   (
-    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: TableRetention }
+    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: AnyRetention<Column> }
     | {
         readonly basis: Exclude<Basis, 'legal_obligation'>;
         readonly onErase?: 'delete' | 'anonymise';
-        readonly retention?: TableRetention;
+        readonly retention?: AnyRetention<Column>;
       }
-    | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention }
-    | { readonly basis: Basis; readonly onErase: 'keep'; readonly retention: GroundedRetention }
+    | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention<Column> }
+    | { readonly basis: Basis; readonly onErase: 'keep'; readonly retention: GroundedRetention<Column> }
   );
 
 /** A table whose rows are the data subjects. */
@@ -195,6 +227,6 @@ export interface SubjectSpec extends Responsible {
  */
 export interface AnnotateSpec<Column extends string = string> {
   readonly subject?: { readonly kind: string } & SubjectSpec;
-  readonly data?: TableSpec;
+  readonly data?: TableSpec<NoInfer<Column>>;
   readonly columns: { readonly [Name in Column]?: ColumnSpec };
 }

@@ -11,7 +11,7 @@ import { suggest } from './suggest';
 
 const DATES = /^(date|timestamp)/;
 
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or UNKNOWN_ANCHOR */
+/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE, UNKNOWN_ANCHOR or ARCHIVE_BESIDE */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
@@ -19,6 +19,7 @@ export function verifyCatalogue(catalogue: Catalogue): void {
     verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);
     verifyAnchor(table);
+    verifyArchive(table);
   }
 }
 
@@ -58,8 +59,29 @@ function verifyKeys(catalogue: Catalogue, { hops }: SubjectPath): void {
   }
 }
 
+/** What a legal ground names must be there to be archived, and to count from; and a table may have moved since. */
+function verifyArchive(table: Table): void {
+  const archive = table.declaration?.spec.retention?.archive;
+  if (!archive) return;
+  const names = [...table.columns.keys()];
+  const unknown = archive.columns?.find((column) => !table.columns.has(column));
+  if (unknown !== undefined) {
+    throw new AnnotationError('NO_SUCH_COLUMN', {
+      table: table.name,
+      column: unknown,
+      suggestion: suggest(unknown, names),
+    });
+  }
+  verifyDate(table, archive.from);
+  if (table.schema !== archive.schema) return;
+  throw new AnnotationError('ARCHIVE_BESIDE', { table: table.displayName, schema: archive.schema });
+}
+
 function verifyAnchor(table: Table): void {
-  const from = table.declaration?.spec.retention?.from;
+  verifyDate(table, table.declaration?.spec.retention?.from);
+}
+
+function verifyDate(table: Table, from: unknown): void {
   if (typeof from !== 'string') return;
   const column = table.columns.get(from);
   if (column && column.element === undefined && DATES.test(column.type)) return;

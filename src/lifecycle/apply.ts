@@ -5,6 +5,7 @@
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
+import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
 import { lockPeople } from './people';
@@ -85,9 +86,10 @@ async function erase(
   { act, because }: Errand,
 ): Promise<Row[]> {
   const resealed = await resealKept(engine, plan, connection, names);
+  const moved = await sealMoved(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
-  const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters];
+  const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters, ...moved];
   const { rows } = await connection.query(statement, parameters);
   if (plan.kind !== undefined) await announce(connection, tags);
   return rows;

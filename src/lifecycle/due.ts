@@ -16,6 +16,8 @@ export interface DueCondition {
   readonly prefilter: string;
   /** The truth. */
   readonly exact: string;
+  /** The moment on which the row is due. */
+  readonly moment: string;
   /** The day on which the row is due, in the rule's time zone. */
   readonly day: string;
 }
@@ -43,6 +45,7 @@ export function dueCondition(rule: Rule, alias: string): DueCondition {
     anchor,
     prefilter: `${anchor} <= ${zoned ? `${latest} at time zone ${zone}` : `${latest}::${type}`}`,
     exact: `${due} at time zone ${zone} <= oubli.now()`,
+    moment: `(${due} at time zone ${zone})`,
     day: `${due}::date`,
   };
 }

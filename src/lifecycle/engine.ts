@@ -3,6 +3,7 @@ import type { Catalogue } from '../catalogue/model';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
+import type { ArchivePlaces } from './archive/places';
 import type { Database } from './database';
 
 export interface Engine {
@@ -10,6 +11,8 @@ export interface Engine {
   readonly database: Database;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
+  /** Where archives are, and who may read them. */
+  readonly archives: ArchivePlaces;
   /** Authenticates the ledger, and signs what is told of it. */
   readonly ledgerKeys: LedgerKeys;
 }

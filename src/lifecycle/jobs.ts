@@ -4,6 +4,7 @@
  * it wrong): what is due is computed when the job runs. Payloads name a rule and nothing else.
  */
 import { ConfigurationError } from '../errors';
+import { tendArchives } from './archive/work';
 import type { Engine } from './engine';
 import { destroyExpiredKeys } from './retained-keys';
 import { rulesOf } from './rule';
@@ -112,6 +113,7 @@ async function sweepAndDestroy(engine: Engine, rule: Parameters<typeof sweep>[1]
   try {
     const report = await sweep(engine, rule, options);
     await destroyExpiredKeys(engine);
+    await tendArchives(engine, options.signal);
     return report;
   } catch (error) {
     throw SweepFailure.from(rule.name, error);

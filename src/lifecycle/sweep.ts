@@ -3,6 +3,7 @@
  * interrupted anywhere and run again: what is done is done with its ledger row, what is not is still due.
  */
 import { type Applied, applyPlan, type Choose } from './apply';
+import { tendArchives } from './archive/work';
 import { isLocked, isRace, retried } from './database';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
@@ -39,7 +40,7 @@ export async function sweep(engine: Engine, rule: Rule, options: SweepOptions = 
   return run.report(!options.signal?.aborted);
 }
 
-/** Every rule, then the keys that were kept for rows which have left. One rule that fails does not keep the others. */
+/** Every rule, then the keys that were kept for rows which have left, then the archives. One rule that fails does not keep the others. */
 export async function sweepAll(engine: Engine, options: SweepOptions = {}): Promise<SweepReport[]> {
   const reports: SweepReport[] = [];
   const failures: unknown[] = [];
@@ -50,6 +51,7 @@ export async function sweepAll(engine: Engine, options: SweepOptions = {}): Prom
     );
   }
   await destroyExpiredKeys(engine);
+  await tendArchives(engine, options.signal).catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
   return reports;
 }

@@ -18,6 +18,18 @@ export interface KeptLine extends ReceiptLine {
   readonly until?: string;
 }
 
+/** Rows that are in the intermediate archive, under its own keys. */
+export interface ArchivedLine extends ReceiptLine {
+  /** The legal ground. */
+  readonly because: string;
+  /** ISO moment on which the archive of the last of these rows ends. */
+  readonly until: string;
+  /** Its schema. */
+  readonly archive: string;
+  /** Set where that is in another database: `'outbox'` until the rows have arrived there. */
+  readonly elsewhere?: 'outbox' | 'delivered';
+}
+
 export interface Receipt {
   /** Number of the ledger's entry. */
   readonly entry: number;
@@ -32,6 +44,7 @@ export interface Receipt {
   readonly anonymised: readonly ReceiptLine[];
   readonly detached: readonly ReceiptLine[];
   readonly kept: readonly KeptLine[];
+  readonly archived: readonly ArchivedLine[];
 }
 
 interface StoredLine {
@@ -40,9 +53,10 @@ interface StoredLine {
   rows: number;
   because?: string;
   until?: string;
+  elsewhere?: boolean;
 }
 
-/** @param row of `oubli.ledger` */
+/** @param row of `oubli.ledger`, with `waiting` where rows of it may have left the archive's outbox since */
 export function receiptFrom(row: Row): Receipt {
   const details = row.details as { kind: string; tables: StoredLine[] };
   const of = (action: string): ReceiptLine[] =>
@@ -57,5 +71,13 @@ export function receiptFrom(row: Row): Receipt {
     anonymised: of('anonymise'),
     detached: of('detach'),
     kept: of('keep') as KeptLine[],
+    archived: of('archive').map((line) => archived(line, Boolean(row.waiting ?? true))),
   };
+}
+
+/** What was moved is in the outbox at first. */
+function archived(line: ReceiptLine, waiting: boolean): ArchivedLine {
+  const { elsewhere, until, ...rest } = line as StoredLine & { archive: string; because: string; until: string };
+  const ends = { ...rest, until: new Date(until).toISOString() };
+  return elsewhere ? { ...ends, elsewhere: waiting ? 'outbox' : 'delivered' } : ends;
 }
