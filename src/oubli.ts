@@ -17,7 +17,8 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
-import { type SweepOptions, type SweepReport, sweepAll } from './lifecycle/sweep';
+import { sweepAll } from './lifecycle/sweep';
+import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
@@ -39,6 +40,8 @@ export interface OubliOptions {
     /** The role that reads, taken on for one transaction; the session's own, as a rule without the right, unless named. */
     readonly role?: string;
   };
+  /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
+  readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
 
 export interface Oubli<K extends Knex = Knex> {
@@ -124,7 +127,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'archive'],
+    ['keys', 'engine', 'archive', 'sweeps'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnknownKeys(
@@ -148,6 +151,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     await reload(seam);
     return engine();
   };
+  const { sweeps } = options;
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -161,8 +165,8 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
-    sweep: async (options) => sweepAll(await freshEngine(), options),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, options),
+    sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
+    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),

@@ -236,9 +236,9 @@ export const archivedUnknown: AnnotateSpec<'total' | 'email'> = {
 };
 // @ts-expect-error an archive of rows that an erasure deletes
 export const archivedDeleted: TableSpec = { ...service, onErase: 'delete', retention: { ...tenYears, archive: true } };
-// @ts-expect-error an archive that ends in another way than by deletion
 export const archivedAnonymised: TableSpec = {
   ...invoicing,
+  // @ts-expect-error an archive that ends in another way than by deletion
   retention: { ...tenYears, then: 'anonymise', archive: true },
 };
 // @ts-expect-error rows that are moved on a date of their own, to an archive without an end
