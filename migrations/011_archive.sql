@@ -2,10 +2,6 @@
 -- keys of what is in them, and the outbox of rows on their way to another database. The archives themselves belong to roles of
 -- their own; a migration that declares one makes it (src/schema/archive-store.ts).
 
--- What a row becomes before it leaves: its named columns as one value, sealed under a key made for one person and one move. The
--- element's number is the greatest there is and belongs to no column, so nothing that opens results of queries opens it.
-create domain oubli.archived_row as bytea constraint sealed check (oubli.is_sealed(value, 2147483647, false));
-
 create table oubli.archive (
   schema    name not null,
   owner     name not null,
@@ -27,7 +23,9 @@ create table oubli.archive_key (
 create index on oubli.archive_key (until);
 create index on oubli.archive_key (entry);
 
--- Rows that were moved, in the transaction that took them out of their table, and have not arrived in the other database yet.
+-- Rows that were moved, in the transaction that took them out of their table, and have not arrived in the other database yet. What a row
+-- becomes before it leaves is one value, sealed under a key made for one person and one move. Its element's number is the greatest
+-- there is and belongs to no column, so nothing that opens results of queries opens it.
 create table oubli.archive_outbox (
   id       uuid primary key,
   schema   name not null,
@@ -37,7 +35,7 @@ create table oubli.archive_outbox (
   until    timestamptz not null check (isfinite(until)),
   entry    bigint not null,
   moved_at timestamptz not null,
-  sealed   oubli.archived_row not null
+  sealed   bytea not null check (oubli.is_sealed(sealed, 2147483647, false))
 );
 create index on oubli.archive_outbox (entry);
 create index on oubli.archive_outbox (until);

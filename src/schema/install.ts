@@ -77,7 +77,6 @@ select c.oid::regclass::text as table, a.attname as column
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
 join pg_catalog.pg_type t on a.atttypid in (t.oid, t.typarray)
 where t.typnamespace = to_regnamespace('oubli') and t.typtype = 'd' and not a.attisdropped
-  and c.relnamespace <> t.typnamespace
   and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') order by c.oid, a.attnum limit 1`;
 
 /** What the declarations left in comments; what the team wrote before the mark stays. */
