@@ -6,6 +6,7 @@ addAnnotationMethods();
 
 export type { Archives } from './archive';
 export type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from './catalogue/spec';
+export type { LedgerReport } from './checks/ledger';
 export * from './errors';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
@@ -15,11 +16,23 @@ export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { Holding } from './lifecycle/archive/holdings';
 export type { ArchivedRow, ArchiveReading } from './lifecycle/archive/read';
 export type { BreakerOptions } from './lifecycle/breaker';
+export type { FakerLike } from './lifecycle/faker-like';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
-export type { ArchivedLine, KeptLine, Receipt, ReceiptLine } from './registers/receipt';
+export type { BrokenLink } from './registers/chain-walk';
+export type {
+  AnonymisedLine,
+  ArchivedLine,
+  KeptLine,
+  LegalEffect,
+  Receipt,
+  ReceiptLine,
+  SkippedLine,
+  Strategy,
+  TreatedColumn,
+} from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';

@@ -2,7 +2,8 @@
  * The run-time check of a rule's `archive`: which columns the legal ground names, where they go, and until when. The archive
  * is a place of its own (ERASURE.md R1): in `public`, or beside the table, it would only be a flag in the active base.
  */
-import { isPeriod, meantPeriod, type Period, parsePeriod } from '../period';
+import { isPeriod, type Period, parsePeriod } from '../period';
+import { checkPeriod } from './check-notices';
 import { type Draft, shown } from './draft';
 import { isFields } from './written';
 
@@ -53,21 +54,13 @@ function nested(rule: Draft): Draft {
 function later(rule: Draft): SettledArchive {
   const archive = isFields(rule.given.archive) ? nested(rule) : rule.nested('archive', LATER_EXAMPLE);
   const settled = place(archive, LATER);
-  const keep = periodIn(archive);
+  checkPeriod(archive, 'keep', '10 years');
+  const keep = archive.given.keep as Period;
   archive.oneOf('then', ['delete']);
   archive.text('because', 'the law that has it kept');
   archive.textIfGiven('from', 'issued_on');
   refuseShorter(rule, archive, keep);
   return { ...settled, keep, because: String(archive.given.because), ...fromOf(archive) };
-}
-
-function periodIn(archive: Draft): Period {
-  const { keep } = archive.given;
-  if (isPeriod(keep)) return keep;
-  const suggestion = typeof keep === 'string' ? meantPeriod(keep) : undefined;
-  const correction = { keep: suggestion ?? '10 years' };
-  if (keep === undefined) archive.refuse('MISSING_OPTION', { option: 'retention.archive.keep' }, correction);
-  return archive.refuse('BAD_PERIOD', { given: shown(keep), suggestion }, correction);
 }
 
 function fromOf({ given: { from } }: Draft): { from?: string } {

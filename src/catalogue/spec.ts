@@ -3,6 +3,8 @@
  * and `annotate()`. What contradicts itself does not compile; `check-*.ts` say the same at run time, to JavaScript.
  */
 import type { Period } from '../period';
+import type { Anchor, Notices } from './anchor-spec';
+import type { Archive, LaterArchive } from './archive-spec';
 import type { Categorised } from './own-category';
 import type { Basis, Origin } from './vocabulary';
 
@@ -14,6 +16,17 @@ interface Common {
   readonly purpose?: string;
   /** The lawful basis, where that is not the basis of its table. */
   readonly basis?: Basis;
+  /** Whose datum it is, where that is not the subject of its table: the recipient's reply in a message of the sender's. */
+  readonly subject?: ColumnSubject;
+}
+
+/**
+ * The person a column is about, beside the table's own subject (ERASURE.md G3): through which foreign key of the table she is
+ * found, and of what kind she is where the key leads to several.
+ */
+export interface ColumnSubject {
+  readonly via: string;
+  readonly kind?: string;
 }
 
 /**
@@ -94,6 +107,8 @@ interface Tokenised {
 
 interface Pseudonymised {
   readonly protect: 'pseudonymise';
+  /** Leaves the pseudonym in a row that stays. It is still personal data, so it blocks every erasure that would do so (ERASURE.md A7). */
+  readonly anonymise?: 'pseudonym';
 }
 
 interface TruncatedIp {
@@ -102,15 +117,47 @@ interface TruncatedIp {
   readonly v4?: 16 | 24;
   /** Leading bits of an IPv6 address that are kept: 48 unless said otherwise. */
   readonly v6?: 32 | 48;
+  readonly quasiIdentifier?: true;
 }
 
-interface Clear {
+/**
+ * What stays of a value in an anonymised row, where that is neither NULL nor a fixed value: a date's year or month, the first
+ * characters of a postcode, the step of a scale that a number is on (towards zero), or a readable fake, made with
+ * `@faker-js/faker`, that belongs to nobody.
+ */
+export type Anonymise =
+  | { readonly to: 'month' | 'year' }
+  | { readonly prefix: number }
+  | { readonly range: number }
+  | { readonly fake: Fake };
+
+export type Fake = 'name' | 'first_name' | 'last_name' | 'username' | 'company' | 'email';
+
+/** Columns that single somebody out together, though none does alone; and what nobody may learn of those they describe. */
+interface Measured {
+  /** Counts in k: rows that are equal in all quasi-identifiers of a table are told apart by none of them. */
+  readonly quasiIdentifier?: true;
+  /** Counts in l: how many different values it has among rows that are equal in all quasi-identifiers. */
+  readonly sensitive?: true;
+}
+
+interface AnyClear extends Measured {
   readonly protect: 'clear';
   /** Why it may be read by whoever reads the database. */
   readonly because: string;
-  /** What an anonymised row holds here, when the column is NOT NULL. */
-  readonly replaceWith?: string | number | boolean;
+  /** `'none'` keeps the column's values out of PostgreSQL's statistics, which outlive the rows (ERASURE.md L4). */
+  readonly statistics?: 'none';
 }
+
+type Clear = AnyClear &
+  (
+    | {
+        /** What an anonymised row holds here, when the column is NOT NULL. */
+        readonly replaceWith?: string | number | boolean;
+        readonly anonymise?: never;
+      }
+    | { readonly replaceWith?: never; readonly anonymise: Anonymise }
+  );
 
 type Searches = (NotSearched & Unacknowledged) | (Searched & Acknowledgeable) | ((NotSearched | Searched) & Tokenised);
 
@@ -120,16 +167,13 @@ type Protection = (Encrypted & Searches) | Pseudonymised | TruncatedIp | Clear;
 export type PersonalSpec = Common & Categorised & Protection;
 
 /** One column that is not personal, and why not. */
-export interface NotPersonalSpec {
+export interface NotPersonalSpec extends Measured {
   readonly notPersonal: string;
   readonly protect?: never;
 }
 
 /** What is declared of one column. */
 export type ColumnSpec = PersonalSpec | NotPersonalSpec;
-
-/** When the clock of a rule starts: at the date in a column, or when the person's service ends. */
-export type Anchor = string | { readonly event: 'service_ended' };
 
 /** How long data is kept, and what happens then (ERASURE.md D1). */
 export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise'> {
@@ -140,32 +184,6 @@ export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise
   readonly because?: string;
   /** Whose calendar counts: an IANA name; `'UTC'` unless said otherwise. */
   readonly timeZone?: string;
-}
-
-/**
- * The intermediate archive (POLICY.md P8): a place of its own, closed to the application's role, to which the named columns go,
- * sealed as one value under a key that was made for this. What is not named is gone with the row.
- */
-export interface Archive<Column extends string = string> {
-  /** What the legal ground names, and nothing more (GDPR Art. 5(1)(c)). */
-  readonly columns: readonly [Column, ...Column[]];
-  /** `'oubli_archive'` unless said otherwise; never the schema of the table, nor `public`. */
-  readonly schema?: string;
-  /** The role that owns it; named like the schema unless said otherwise, and made where it is missing. */
-  readonly owner?: string;
-  /** Another database, which `oubli(knex, { archive: { knex } })` names; until a worker has brought the rows there they wait in an outbox. */
-  readonly elsewhere?: true;
-}
-
-/** An archive that rows reach on a date of their own, whoever still lives. */
-export interface LaterArchive<Column extends string = string> extends Archive<Column> {
-  /** Counted, like the rule's own period, from the date in `from`: 3 years, then 10 years in all. */
-  readonly keep: Period;
-  /** The date column that this period starts from, where it is not the rule's own. */
-  readonly from?: string;
-  readonly then: 'delete';
-  /** The law that has it kept. */
-  readonly because: string;
 }
 
 type TableRetention = Retention<'delete' | 'anonymise'> & { readonly archive?: never };
@@ -213,7 +231,7 @@ export type TableSpec<Column extends string = string> = AboutTable &
 export interface SubjectSpec extends Responsible {
   readonly purpose: string;
   readonly basis: Basis;
-  readonly retention: Retention;
+  readonly retention: Retention & { readonly notices?: Notices };
   /**
    * The column that names the subject to the application; the primary key unless said otherwise. Of a type whose equal values
    * have one text: smallint, integer, bigint, uuid, text or varchar, without a nondeterministic collation.

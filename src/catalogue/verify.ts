@@ -8,17 +8,19 @@ import type { Catalogue, Column, Table } from './model';
 import { canNameSubject, writesAlike } from './subject-id';
 import { pathToSubject, type SubjectPath } from './subject-path';
 import { suggest } from './suggest';
+import { verifyAnchor } from './verify-anchor';
+import { verifyArchive } from './verify-archive';
+import { verifyParties } from './verify-parties';
 
-const DATES = /^(date|timestamp)/;
-
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE, UNKNOWN_ANCHOR or ARCHIVE_BESIDE */
+/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor or an archive */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
+    for (const path of verifyParties(catalogue, table)) verifyKeys(catalogue, path);
     if (!table.declaration) continue;
     verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);
-    verifyAnchor(table);
+    verifyAnchor(catalogue, table);
     verifyArchive(table);
   }
 }
@@ -57,38 +59,4 @@ function verifyKeys(catalogue: Catalogue, { hops }: SubjectPath): void {
       });
     }
   }
-}
-
-/** What a legal ground names must be there to be archived, and to count from; and a table may have moved since. */
-function verifyArchive(table: Table): void {
-  const archive = table.declaration?.spec.retention?.archive;
-  if (!archive) return;
-  const names = [...table.columns.keys()];
-  const unknown = archive.columns?.find((column) => !table.columns.has(column));
-  if (unknown !== undefined) {
-    throw new AnnotationError('NO_SUCH_COLUMN', {
-      table: table.name,
-      column: unknown,
-      suggestion: suggest(unknown, names),
-    });
-  }
-  verifyDate(table, archive.from);
-  if (table.schema !== archive.schema) return;
-  throw new AnnotationError('ARCHIVE_BESIDE', { table: table.displayName, schema: archive.schema });
-}
-
-function verifyAnchor(table: Table): void {
-  verifyDate(table, table.declaration?.spec.retention?.from);
-}
-
-function verifyDate(table: Table, from: unknown): void {
-  if (typeof from !== 'string') return;
-  const column = table.columns.get(from);
-  if (column && column.element === undefined && DATES.test(column.type)) return;
-  const dates = [...table.columns.values()].filter((each) => DATES.test(each.type)).map((each) => each.name);
-  throw new AnnotationError('UNKNOWN_ANCHOR', {
-    table: table.name,
-    column: from,
-    suggestion: suggest(from, dates) ?? dates[0],
-  });
 }

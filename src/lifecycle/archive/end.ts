@@ -4,6 +4,7 @@
  * cannot have a row destroyed that has not.
  */
 import type { Queryable, Row } from '../../queryable';
+import type { Ledger } from '../../registers/ledger';
 import type { Engine } from '../engine';
 import { asArchiveError, inStore, type Store, storesOf } from './places';
 
@@ -20,7 +21,8 @@ insert into oubli.ledger (act, because, details)
 select 'expired', 'the end of the archive', jsonb_build_object('archive', $1::text, 'tables', jsonb_agg(jsonb_build_object(
   'table', source, 'action', 'delete', 'rows', rows, 'entries', entries) order by source))
 from (select source, sum(rows) as rows, jsonb_agg(entry order by entry) as entries
-      from unnest($2::text[], $3::bigint[], $4::bigint[]) g(source, entry, rows) group by source) g`;
+      from unnest($2::text[], $3::bigint[], $4::bigint[]) g(source, entry, rows) group by source) g
+returning entry`;
 
 /** A key ends with the last of its rows. */
 const SHRED = `
@@ -32,7 +34,7 @@ fenced as (
   insert into oubli.fence (key_id, fingerprint, erased_at) select key_id, fingerprint, oubli.now() from destroyed)
 insert into oubli.ledger (act, key_id, because, details)
 select 'shredded', key_id, 'the archive that it was made for has ended', '{}' from destroyed
-returning key_id`;
+returning key_id, entry`;
 
 /**
  * @param signal stops between two batches
@@ -63,36 +65,48 @@ async function untilNone(batch: () => Promise<number>, signal: AbortSignal | und
   return destroyed;
 }
 
-function endInOutbox({ database }: Engine): Promise<number> {
+function endInOutbox({ database, ledger }: Engine): Promise<number> {
   return database.transaction(async (connection) => {
     const { rows } = await connection.query(ENDED_IN_OUTBOX, [AT_ONCE]);
-    return recorded(connection, 'oubli.archive_outbox', rows);
+    return recorded(ledger, connection, 'oubli.archive_outbox', rows);
   });
 }
 
 /** In the other database the rows go last: what the ledger says was destroyed may be destroyed again, never the other way round. */
-function endIn({ database }: Engine, store: Store): Promise<number> {
+function endIn({ database, ledger }: Engine, store: Store): Promise<number> {
   const call = `select source, entry::text as entry, rows::text as rows from ${inStore(store, 'destroy_ended($1)')}`;
   return store.database
     .transaction(async (connection) => {
       const { rows } = await connection.query(call, [AT_ONCE]);
-      if (!store.elsewhere) return recorded(connection, store.schema, rows);
-      return database.transaction((here) => recorded(here, store.schema, rows));
+      if (!store.elsewhere) return recorded(ledger, connection, store.schema, rows);
+      return database.transaction((here) => recorded(ledger, here, store.schema, rows));
     })
     .catch((error: unknown) => {
       throw store.elsewhere ? asArchiveError(error, store.schema) : error;
     });
 }
 
-async function recorded(connection: Queryable, archive: string, gone: readonly Row[]): Promise<number> {
+async function recorded(ledger: Ledger, connection: Queryable, archive: string, gone: readonly Row[]): Promise<number> {
   if (gone.length === 0) return 0;
   const all = (name: string): unknown[] => gone.map((row) => row[name]);
-  await connection.query(RECORD, [archive, all('source'), all('entry'), all('rows')]);
+  const entries = await connection.query(RECORD, [archive, all('source'), all('entry'), all('rows')]);
+  await chained(ledger, connection, entries.rows);
   return gone.reduce((sum, { rows }) => sum + Number(rows), 0);
 }
 
-async function shredSome({ database, keys }: Engine): Promise<number> {
-  const { rows } = await database.transaction((connection) => connection.query(SHRED, [AT_ONCE]));
+async function shredSome({ database, keys, ledger }: Engine): Promise<number> {
+  const rows = await database.transaction(async (connection) => {
+    const shredded = await connection.query(SHRED, [AT_ONCE]);
+    await chained(ledger, connection, shredded.rows);
+    return shredded.rows;
+  });
   for (const row of rows) keys.cache.evict(Buffer.from(row.key_id as Uint8Array).toString('hex'));
   return rows.length;
+}
+
+async function chained(ledger: Ledger, connection: Queryable, written: readonly Row[]): Promise<void> {
+  await ledger.chain(
+    connection,
+    written.map(({ entry }) => entry),
+  );
 }

@@ -5,6 +5,7 @@
  */
 import { byteaArray } from '../../bytea-array';
 import { type Queryable, quoteIdentifier as q, type Row } from '../../queryable';
+import type { Ledger } from '../../registers/ledger';
 import type { Engine } from '../engine';
 import { type ArchiveDatabase, asArchiveError } from './places';
 
@@ -30,7 +31,8 @@ select 'delivered', (select l.key_id from oubli.ledger l where l.entry = c.entry
   jsonb_build_object('entry', c.entry,
     'tables', jsonb_agg(jsonb_build_object('table', c.source, 'action', 'archive', 'rows', c.rows) order by c.source),
     'waiting', (select count(*) from oubli.archive_outbox o where o.entry = c.entry) - sum(c.rows))
-from counted c group by c.entry order by c.entry`;
+from counted c group by c.entry order by c.entry
+returning entry`;
 
 /**
  * Brings over what waits, where this process knows the other database.
@@ -38,17 +40,20 @@ from counted c group by c.entry order by c.entry`;
  * @returns how many rows arrived
  * @throws ConfigurationError ARCHIVE_NOT_INSTALLED, and what the connection says when the archive is down: nothing is lost then
  */
-export async function deliver({ database, archives: { elsewhere } }: Engine, signal?: AbortSignal): Promise<number> {
+export async function deliver(
+  { database, ledger, archives: { elsewhere } }: Engine,
+  signal?: AbortSignal,
+): Promise<number> {
   let delivered = 0;
   while (elsewhere && !signal?.aborted) {
-    const rows = await database.transaction((connection) => deliverSome(connection, elsewhere));
+    const rows = await database.transaction((connection) => deliverSome(ledger, connection, elsewhere));
     if (rows === 0) break;
     delivered += rows;
   }
   return delivered;
 }
 
-async function deliverSome(connection: Queryable, elsewhere: ArchiveDatabase): Promise<number> {
+async function deliverSome(ledger: Ledger, connection: Queryable, elsewhere: ArchiveDatabase): Promise<number> {
   const { rows } = await connection.query(WAITING, [AT_ONCE]);
   if (rows.length === 0) return 0;
   for (const schema of new Set(rows.map((row) => String(row.schema)))) {
@@ -59,7 +64,11 @@ async function deliverSome(connection: Queryable, elsewhere: ArchiveDatabase): P
         throw asArchiveError(error, schema);
       });
   }
-  await connection.query(ARRIVED, [rows.map(({ id }) => id)]);
+  const entries = await connection.query(ARRIVED, [rows.map(({ id }) => id)]);
+  await ledger.chain(
+    connection,
+    entries.rows.map(({ entry }) => entry),
+  );
   return rows.length;
 }
 

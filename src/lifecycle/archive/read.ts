@@ -150,14 +150,13 @@ async function denied(error: unknown, snapshot: Queryable, { schema }: Store): P
 
 /** In a transaction of its own, committed before the first row is given. */
 async function record(
-  { database }: Engine,
+  { database, ledger }: Engine,
   { table, because }: ArchiveReading,
   { by }: Wanted,
   { archive, rows, role }: { archive: string; rows: number; role: unknown },
 ): Promise<void> {
   const details = { archive, role, tables: [{ table, action: 'read', rows }], ...(by.length > 0 ? { by } : {}) };
-  const statement = "insert into oubli.ledger (act, because, details) values ('archive_read', $1, $2)";
-  await database.transaction((connection) => connection.query(statement, [because, JSON.stringify(details)]));
+  await database.transaction((connection) => ledger.record(connection, [{ act: 'archive_read', because, details }]));
 }
 
 async function* readRows(
