@@ -13,6 +13,7 @@ import type { Queryable } from '../queryable';
 import { type Backup, backupTraces } from './backups';
 import { canonicalJson } from './canonical-json';
 import { type Receipt, receiptFrom } from './receipt';
+import { RECEIPT } from './receipts';
 import { serverTraces } from './server-traces';
 import { tableTraces } from './table-traces';
 import type { Trace, TracedTable } from './trace';
@@ -53,11 +54,10 @@ const NOT_UNRECOVERABLE =
   'no epoch key has been destroyed: whoever has a copy of the database from before the erasure, with its key store, and the epoch key of that time, can open what was sealed';
 
 const ENTRY = `
-select l.entry, l.at, l.key_id, l.because, l.details, x.details as examined, encode(l.key_id, 'hex') as "keyId",
+select ${RECEIPT},
   to_char(l.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "erasedAt",
   to_char(oubli.now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "issuedAt"
-from oubli.ledger l left join lateral (
-  select details from oubli.ledger e where e.act = 'examined' and e.details -> 'entries' @> to_jsonb(l.entry) limit 1) x on true
+from oubli.ledger l
 where l.act = 'erased' and (l.entry = $1::bigint or l.key_id = decode($2, 'hex')) order by l.entry limit 1`;
 
 /**

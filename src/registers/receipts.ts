@@ -9,13 +9,14 @@ export interface ReceiptsOptions {
   readonly before?: number;
 }
 
+/** What a receipt is made of: an entry, what was looked at beside it, and whether rows of it still wait in the archive's outbox. */
+export const RECEIPT = `l.entry, l.at, l.key_id, l.because, l.details,
+  (select e.details from oubli.ledger e where e.act = 'examined' and e.details -> 'entries' @> to_jsonb(l.entry) limit 1) as examined,
+  exists (select from oubli.archive_outbox o where o.entry = l.entry) as waiting`;
+
 const PAGE = `
-select l.entry, l.at, l.key_id, l.because, l.details, x.details as examined
-from (
-  select * from oubli.ledger where act = 'erased' and ($1::bigint is null or entry < $1) order by entry desc limit $2) l
-left join lateral (
-  select details from oubli.ledger e where e.act = 'examined' and e.details -> 'entries' @> to_jsonb(l.entry) limit 1) x on true
-order by l.entry desc`;
+select ${RECEIPT} from oubli.ledger l
+where l.act = 'erased' and ($1::bigint is null or l.entry < $1) order by l.entry desc limit $2`;
 
 export async function readReceipts(
   connection: Queryable,
