@@ -20,6 +20,7 @@ export type { FakerLike } from './lifecycle/faker-like';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
+export type { VacuumReport } from './lifecycle/vacuum';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
 export type { Backup } from './registers/backups';
 export type { Certificate, SignedCertificate } from './registers/certificate';

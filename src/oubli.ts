@@ -22,6 +22,7 @@ import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycl
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import type { Thresholds } from './lifecycle/thresholds';
+import { type VacuumReport, vacuumTouched } from './lifecycle/vacuum';
 import { type Backup, checkBackups } from './registers/backups';
 import { issueCertificate, type SignedCertificate } from './registers/certificate';
 import { recordExport } from './registers/exports';
@@ -101,6 +102,11 @@ export interface Oubli<K extends Knex = Knex> {
   readonly archive: Archives;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
+  /**
+   * Vacuums what erasures touched since the last time, and lets the planner's statistics forget who left; every sweep ends with it.
+   * @returns a report for each table, with why where the role may not; none while another process is at it
+   */
+  vacuum(): Promise<VacuumReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
@@ -210,6 +216,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       const parts = { ...(await freshEngine()), backups: checkBackups(backups) };
       return own.transaction((connection) => issueCertificate(parts, connection, of));
     },
+    vacuum: async () => vacuumTouched(await freshEngine()),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),

@@ -11,9 +11,10 @@ import { checkVerb } from './check';
 import { keysVerb } from './keys';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
+import { vacuumVerb } from './vacuum';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, archiveVerb, certificateVerb];
+const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, archiveVerb, certificateVerb, vacuumVerb];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

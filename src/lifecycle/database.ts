@@ -7,6 +7,8 @@ export interface Database {
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** One view of the database for all that is read in it; nothing can be written. */
   snapshot<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** Outside of any transaction: each statement by itself. */
+  alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 
 /** Lock not available (PostgreSQL manual, appendix A): somebody works on the row. */
