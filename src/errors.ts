@@ -63,6 +63,8 @@ export class BreakerError extends OubliError {
 }
 /** Plan again: what was planned is not what would be done now. Nothing was touched. */
 export class PlanDriftError extends OubliError {}
+/** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */
+export class NoticeFailedError extends OubliError {}
 /** Update the library or the schema, whichever is older. */
 export class SchemaVersionError extends OubliError {}
 

@@ -8,6 +8,7 @@ import { totalOf } from './census';
 import { Chunks } from './chunk';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
+import { sendNotices } from './notices';
 import { settledPace } from './pace';
 import { Pacer } from './pacer';
 import { refuseBlocked } from './plan';
@@ -39,9 +40,14 @@ export async function sweep(
 ): Promise<SweepReport> {
   return recorded(engine, rule, options.onAlarm, async () => {
     const run = new Run(engine, rule, options, passed);
+    const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
     if (!passed) await run.refuseTooMany();
     const finished = await run.throughAll();
-    return { report: await run.report(finished), failure: run.failure };
+    const report = {
+      ...(await run.report(finished)),
+      ...(rule.retention.notices ? { noticed: noticed?.sent ?? 0 } : {}),
+    };
+    return { report, failure: run.failure ?? noticed?.failure };
   });
 }
 
