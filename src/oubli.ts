@@ -15,7 +15,9 @@ import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
+import { type Holds, holdsOf } from './lifecycle/holds';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
+import { Redriving } from './lifecycle/redriving';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { recordExport } from './registers/exports';
@@ -78,6 +80,8 @@ export interface Oubli<K extends Knex = Knex> {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
+  /** Cases that hold people and rows, whatever is due or asked for. */
+  readonly holds: Holds;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
@@ -134,6 +138,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     return engine();
   };
   const { sweeps } = options;
+  const redriving = new Redriving();
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -147,7 +152,8 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
+    holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
+    startJobs: (boss, options) => redriving.through(startJobs(boss, freshEngine, { ...sweeps, ...options })),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),

@@ -6,12 +6,13 @@ import { Command } from 'commander';
 import { OubliError } from '../errors';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
+import { holdVerb } from './hold';
 import { keysVerb } from './keys';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb];
+const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, holdVerb];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

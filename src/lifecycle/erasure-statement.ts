@@ -7,6 +7,7 @@ import type { Catalogue, Table } from '../catalogue/model';
 import { quoteIdentifier as q } from '../queryable';
 import { branches } from './branch';
 import { literal } from './due';
+import { loosened } from './hold-branches';
 import type { Plan } from './plan';
 import { fromName } from './root';
 import type { Step } from './step';
@@ -87,5 +88,6 @@ function keyBranches({ kind, steps }: Plan): string[] {
   set key_id = null, erased_at = oubli.now(), retained_key_id = r.retained from root r where ${mine})`
       : `unlinked as (delete from oubli.subject_link l using root r where ${mine})`,
     `ended as (delete from oubli.service_end l using root r where ${mine})`,
+    ...loosened(mine),
   ];
 }
