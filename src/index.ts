@@ -13,13 +13,24 @@ export { AnnotatingClient } from './knex/clients';
 export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { BreakerOptions } from './lifecycle/breaker';
 export type { HeldBack, Redrive } from './lifecycle/deferred';
+export type { FakerLike } from './lifecycle/faker-like';
 export type { HeldRows } from './lifecycle/held-rows';
 export type { HeldPerson, HoldCase, Holds, Placed, Released, StandingCase } from './lifecycle/holds';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
-export type { KeptLine, Receipt, ReceiptLine } from './registers/receipt';
+export type {
+  AnonymisedLine,
+  ArchivedLine,
+  KeptLine,
+  LegalEffect,
+  Receipt,
+  ReceiptLine,
+  SkippedLine,
+  Strategy,
+  TreatedColumn,
+} from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';

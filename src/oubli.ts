@@ -15,6 +15,7 @@ import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
+import type { FakerLike } from './lifecycle/faker-like';
 import { type Holds, holdsOf } from './lifecycle/holds';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { Redriving } from './lifecycle/redriving';
@@ -28,12 +29,13 @@ import { type BackfillParts, type BackfillReport, backfillTable } from './schema
 import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
-
 export interface OubliOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
   readonly engine?: 'libsodium' | 'noble';
+  /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
+  readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
@@ -121,7 +123,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps'],
+    ['keys', 'engine', 'sweeps', 'faker'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
@@ -130,7 +132,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, database: own };
+    return { catalogue, keys, sealer, ledgerKeys, database: own, faker: options.faker };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {

@@ -4,7 +4,9 @@ import type { Holds, StandingCase } from '../lifecycle/holds';
 import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
 
 export function holdVerb(): Command {
-  const hold = new Command('hold').description('cases that keep people and rows as they are, whatever is due or asked for');
+  const hold = new Command('hold').description(
+    'cases that keep people and rows as they are, whatever is due or asked for',
+  );
   subverb(hold, 'open <case>', 'open a case; its name stands in errors and in the ledger, so it is no name of a person')
     .requiredOption('--ground <text>', 'why the law lets it hold: GDPR Art. 17(3)(e), say')
     .option('--until <date>', 'its last day, 2028-12-31 (UTC); until it is released unless given')
@@ -39,11 +41,17 @@ interface PlaceOptions extends InstanceOptions {
 
 async function place(name: string, options: PlaceOptions, command: Command): Promise<void> {
   const { subject, table, rows } = options;
-  if ((subject === undefined) === (table === undefined)) command.error("error: give either '--subject kind:id' or '--table' with '--rows'");
+  if ((subject === undefined) === (table === undefined))
+    command.error("error: give either '--subject kind:id' or '--table' with '--rows'");
   const [kind = '', ...id] = (subject ?? '').split(':');
-  const what = table === undefined ? { kind, id: id.join(':') } : { table, rows: (rows ?? '').split(',').filter((key) => key !== '') };
+  const what =
+    table === undefined
+      ? { kind, id: id.join(':') }
+      : { table, rows: (rows ?? '').split(',').filter((key) => key !== '') };
   const { placed } = await withHolds(options, (holds) => holds.place(name, what));
-  console.log(`${name} holds ${placed} more ${table === undefined ? (placed === 1 ? 'person' : 'people') : `rows of ${table}`}`);
+  console.log(
+    `${name} holds ${placed} more ${table === undefined ? (placed === 1 ? 'person' : 'people') : `rows of ${table}`}`,
+  );
 }
 
 async function release(name: string, options: InstanceOptions & { because: string }): Promise<void> {

@@ -8,15 +8,16 @@ import type { Queryable, Row } from '../queryable';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
 import { beginErrand, endErrand } from './errand';
+import { fakesFor } from './fakes';
 import { heldAmong } from './held';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
+import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
 import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
-
 export interface Errand {
   /** `erased` or `expired`, as the ledger names it. */
   readonly act: string;
@@ -98,9 +99,12 @@ async function erase(
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
-  const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters];
+  const fakes = await fakesFor(engine, plan, names.length);
+  const parameters = [names, tags, references, act, because, salt, resealed.retained, fakes, ...resealed.parameters];
   await beginErrand(connection);
-  const { rows } = await connection.query(statement, parameters);
+  const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
+    throw refusedReplacement(error, plan);
+  });
   await endErrand(connection);
   if (plan.kind !== undefined) await announce(connection, tags);
   return rows;

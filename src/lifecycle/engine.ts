@@ -4,6 +4,7 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Database } from './database';
+import type { FakerLike } from './faker-like';
 
 export interface Engine {
   readonly catalogue: Catalogue;
@@ -12,4 +13,6 @@ export interface Engine {
   readonly sealer: Sealer;
   /** Authenticates the ledger, and signs what is told of it. */
   readonly ledgerKeys: LedgerKeys;
+  /** The team's own; the installed one where none was given. */
+  readonly faker?: FakerLike | undefined;
 }

@@ -82,8 +82,8 @@ function ofItsPerson(catalogue: Catalogue, plan: Plan, { kinds }: Standing, row:
   const ways = waysToPeople(catalogue, plan.root).filter(({ kind }) => kinds.has(kind));
   return ways.map(({ way, kind, subjectColumn }) => {
     const { tables, conditions, root } = joinChain(catalogue, 'x', way, subjectColumn);
-    const from = [`${plan.root.sqlName} x`, ...tables, 'oubli.person_held h'].join(', ');
-    const is = [isRow(plan, 'x', row), ...conditions, `h.kind = ${literal(kind)}`, `h.subject_id = ${root}::text`];
+    const from = [`${plan.root.sqlName} x`, ...tables, ofPerson('person_held', kind, root)].join(', ');
+    const is = [isRow(plan, 'x', row), ...conditions];
     return `select h.held_by from ${from} where ${is.join(' and ')}`;
   });
 }
@@ -107,6 +107,14 @@ function ofItsRows(catalogue: Catalogue, plan: Plan, { tables: held }: Standing,
       return `select h.held_by from ${from} where ${is.join(' and ')}`;
     }),
   );
+}
+
+/**
+ * What stands about one person, as `h`. LATERAL with a LIMIT, so that it is looked up by its index for each row: a join with a
+ * UNION of two selects would read all of them first.
+ */
+export function ofPerson(among: 'person_held' | 'restriction', kind: string, id: string): string {
+  return `lateral (select * from oubli.${among} s where s.kind = ${literal(kind)} and s.subject_id = ${id}::text limit 1) h`;
 }
 
 function isRow({ rootColumn }: Plan, alias: string, row: RootRow): string {

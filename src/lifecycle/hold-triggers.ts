@@ -6,6 +6,7 @@ import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { quoteIdentifier as q } from '../queryable';
 import { literal } from './due';
+import { ofPerson } from './held';
 import { type PersonWay, waysToPeople } from './hold-graph';
 
 export interface HoldTrigger {
@@ -119,9 +120,12 @@ function heldRow(catalogue: Catalogue, table: Table, ways: readonly PersonWay[])
 
 /** Of the whole table: found from those who are held. */
 function heldIn(catalogue: Catalogue, table: Table, ways: readonly PersonWay[]): string {
-  const direct = 'select h.held_by from oubli.row_held h where h.rel = target';
-  const parts = ways.length === 0 ? [] : [ofPeople(catalogue, ways, table.sqlName, 'person_held', 'h.held_by')];
-  return [direct, ...parts].join(' union all ');
+  const people = ways.map(({ way, kind, subjectColumn }) => {
+    const { tables, conditions, root } = joinChain(catalogue, 't', way, subjectColumn);
+    const is = [...conditions, `h.kind = ${literal(kind)}`, `h.subject_id = ${root}::text`].join(' and ');
+    return `select h.held_by from ${['oubli.person_held h', `${table.sqlName} t`, ...tables].join(', ')} where ${is}`;
+  });
+  return ['select h.held_by from oubli.row_held h where h.rel = target', ...people].join(' union all ');
 }
 
 function ofPeople(
@@ -133,8 +137,8 @@ function ofPeople(
 ): string {
   const each = ways.map(({ way, kind, subjectColumn }) => {
     const { tables, conditions, root } = joinChain(catalogue, 't', way, subjectColumn);
-    const where = [...conditions, `h.kind = ${literal(kind)}`, `h.subject_id = ${root}::text`];
-    return `select ${selected} from ${[`${rows} t`, ...tables, `oubli.${among} h`].join(', ')} where ${where.join(' and ')}`;
+    const from = [`${rows} t`, ...tables, ofPerson(among, kind, root)].join(', ');
+    return `select ${selected} from ${from}${conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`}`;
   });
   return each.join(' union all ') || 'select where false';
 }

@@ -1,7 +1,7 @@
 /** `oubli hold` as an operator meets it. */
 import { expect } from 'chai';
-import { addPerson } from '../support/people';
 import { type Outcome, runOubli } from '../support/cli';
+import { addPerson } from '../support/people';
 import { createWorld, type World } from '../support/world';
 
 describe('oubli hold', function () {

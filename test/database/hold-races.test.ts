@@ -153,7 +153,7 @@ describe('A hold that meets an erasure', function () {
     await holding['of her note']!();
     await other.query('delete from oubli.held_row');
     const waiting = await blockedBefore('oubli.errand');
-    const swept = world.sweep({ rule: 'subject:user', breaker: { share: 1 } });
+    const swept = world.sweep({ rule: 'subject:user' });
     await untilSomebodyWaits(world.plain);
     await other.query(`insert into oubli.held_row select 'notes'::regclass, array['${note}'], id from oubli.hold_case`);
     await waiting.end();
