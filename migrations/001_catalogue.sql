@@ -182,6 +182,15 @@ begin atomic
     where rel = target and spec ->> 'id' = old;
   update oubli.personal_table set spec = jsonb_set(spec, '{retention,from}', to_jsonb(new::text))
     where rel = target and spec #>> '{retention,from}' = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{retention,from,endOfFiscalYear}', to_jsonb(new::text))
+    where rel = target and spec #>> '{retention,from,endOfFiscalYear}' = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{retention,from,deletionOf}', to_jsonb(new::text))
+    where rel = target and spec #>> '{retention,from,deletionOf}' = old;
+  update oubli.personal_table
+    set spec = jsonb_set(spec, '{retention,from,latestOf}', (
+      select jsonb_agg(case c when old then new::text else c end order by n)
+      from jsonb_array_elements_text(spec #> '{retention,from,latestOf}') with ordinality columns(c, n)))
+    where rel = target and spec #> '{retention,from,latestOf}' @> to_jsonb(old::text);
   update oubli.personal_table set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
     where rel = target and spec #>> '{subject,via}' = old;
   update oubli.annotation

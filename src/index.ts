@@ -5,6 +5,7 @@ import { addAnnotationMethods } from './knex/annotation-methods';
 addAnnotationMethods();
 
 export type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from './catalogue/spec';
+export type { LedgerReport } from './checks/ledger';
 export * from './errors';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
@@ -20,6 +21,7 @@ export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
+export type { BrokenLink } from './registers/chain-walk';
 export type {
   AnonymisedLine,
   ArchivedLine,

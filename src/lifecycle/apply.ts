@@ -107,7 +107,16 @@ async function erase(
   });
   await endErrand(connection);
   if (plan.kind !== undefined) await announce(connection, tags);
+  await linked(engine, connection, rows);
   return rows;
+}
+
+/** Last of all: nobody else writes to the ledger from here to the commit. */
+async function linked({ ledger }: Engine, connection: Queryable, entries: readonly Row[]): Promise<void> {
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+  );
 }
 
 /** Other processes drop the key from their caches when this commits. */

@@ -32,7 +32,7 @@ export async function deferRequest(
   const kind = plan.kind as string;
   await aboutPerson(engine, kind, id, unhurried, async (connection, { name, keyId }) => {
     await connection.query(DEFER, [kind, name, because, heldBy]);
-    await writeEntry(connection, { act: 'erasure deferred', keyId, because, details: { kind, heldBy } });
+    await writeEntry(engine, connection, { act: 'erasure deferred', keyId, because, details: { kind, heldBy } });
   });
 }
 

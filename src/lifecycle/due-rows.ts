@@ -3,10 +3,10 @@
  * the end of the run; where one chunk ended the next goes on, so that people who were anonymised and stay are passed once.
  */
 import type { Catalogue } from '../catalogue/model';
-import { type Queryable, quoteIdentifier as q } from '../queryable';
-import { stillPersonal } from './anonymise';
+import type { Queryable } from '../queryable';
 import type { HeldBack } from './deferred';
 import { anchorType, type DueCondition, dueCondition, literal } from './due';
+import { dueSource, stillDue } from './due-source';
 import { holdsOn, isFree, rowOf, standing } from './held';
 import type { Plan } from './plan';
 import { nameOf } from './root';
@@ -44,7 +44,13 @@ export class DueRows {
       this.since ?? null,
     ]);
     this.reached = rows.at(-1)?.anchor as string | undefined;
-    return rows.map((row) => String(row.name));
+    const names = rows.map((row) => String(row.name));
+    const still = await stillDue(connection, this.rule, this.plan, names);
+    if (names.length > 0 && still.length === 0) {
+      for (const name of names) this.held.add(name);
+      return this.choose(connection, limit);
+    }
+    return still;
   }
 
   /** The chunk is done. @param passedOver who was chosen and must not hold the others up */
@@ -75,9 +81,8 @@ export class DueRows {
 
   /** SQL of all that is due: `from … where …`, the rule's table as `t`. */
   source(): string {
-    const { join, prefilter, exact } = this.due;
-    const conditions = [prefilter, exact, this.isStillThere()];
-    return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${conditions.join(' and ')}`);
+    const { join, where } = dueSource(this.rule, this.due);
+    return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${where}`);
   }
 
   /** What is due and stays because a case holds it: by which, and how many. */
@@ -108,15 +113,5 @@ order by ${anchor} limit ${limit} for update of t skip locked`;
 
   private atMoment(sql: string): string {
     return this.asOf === undefined ? sql : sql.replaceAll('oubli.now()', `timestamptz ${literal(this.asOf)}`);
-  }
-
-  /** Whoever was anonymised stays in the table, and is not due again. */
-  private isStillThere(): string {
-    const { table, kind, retention } = this.rule;
-    if (table.declaration?.is === 'subject') {
-      return `not exists (select from oubli.subject_link l where l.kind = ${literal(kind ?? '')}
-  and l.subject_id = t.${q(table.declaration.column)}::text and l.erased_at is not null)`;
-    }
-    return retention.then === 'anonymise' ? stillPersonal(table, 't') : 'true';
   }
 }

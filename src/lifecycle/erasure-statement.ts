@@ -9,6 +9,7 @@ import { treatmentOf } from './anonymise';
 import { branches } from './branch';
 import { literal } from './due';
 import { loosened } from './hold-branches';
+import { eventBranches } from './person-events';
 import type { Plan } from './plan';
 import { fromName } from './root';
 import type { Step } from './step';
@@ -34,7 +35,7 @@ export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: rea
 with root as materialized (
   select w.tag, w.reference, w.retained, w.fakes, ${fromName(plan, 'w.name')}
   from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[], $8::jsonb[]) w(name, tag, reference, retained, fakes)),
-${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(plan)].join(',\n')},
+${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
 entry as (
   insert into oubli.ledger (act, key_id, because, details)
   select $4, ${plan.kind === undefined ? 'null' : 'r.tag'}, $5, jsonb_build_object(
@@ -77,7 +78,8 @@ function resealedBranches(resealed: readonly ResealedTable[]): string[] {
 }
 
 /** The person's key is destroyed and its id refused for ever, in the same commit (ENVELOPE.md K4). */
-function keyBranches({ kind, steps }: Plan): string[] {
+function keyBranches(catalogue: Catalogue, plan: Plan): string[] {
+  const { kind, steps } = plan;
   if (kind === undefined) return [];
   const stays = steps[0]?.action === 'anonymise';
   const mine = `l.kind = ${literal(kind)} and l.subject_id = r.id::text`;
@@ -89,7 +91,7 @@ function keyBranches({ kind, steps }: Plan): string[] {
       ? `unlinked as (update oubli.subject_link l
   set key_id = null, erased_at = oubli.now(), retained_key_id = r.retained from root r where ${mine})`
       : `unlinked as (delete from oubli.subject_link l using root r where ${mine})`,
-    `ended as (delete from oubli.service_end l using root r where ${mine})`,
+    ...eventBranches(catalogue, plan),
     ...loosened(mine),
   ];
 }

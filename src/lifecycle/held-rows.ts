@@ -45,7 +45,7 @@ export async function holdRows(
         const { rows } = await connection.query(HOLD_ROWS, [table.oid, JSON.stringify(found), id]);
         const placed = Number(rows[0]?.placed);
         const details = { case: name, table: table.displayName, rows: placed };
-        if (placed > 0) await writeEntry(connection, { act: 'hold placed', because: name, details });
+        if (placed > 0) await writeEntry(engine, connection, { act: 'hold placed', because: name, details });
         return placed;
       }),
     );

@@ -119,15 +119,15 @@ export function holdsOf(engine: () => Promise<Engine>, redrive: (what: Redrive) 
   };
 }
 
-async function openCase({ database }: Engine, { name, ground, until }: HoldCase): Promise<void> {
+async function openCase(engine: Engine, { name, ground, until }: HoldCase): Promise<void> {
   if (isBlank(name)) throw new ConfigurationError('BAD_HOLD', { option: 'name' });
   if (isBlank(ground)) throw new ConfigurationError('BAD_HOLD', { option: 'ground' });
   if (until !== undefined && !isDate(until)) throw new ConfigurationError('BAD_HOLD', { option: 'until' });
-  await database.transaction(async (connection) => {
+  await engine.database.transaction(async (connection) => {
     const { rows } = await connection.query(OPEN, [name, ground, until ?? null]);
     if (rows.length === 0) throw new ConfigurationError('HOLD_OPEN', { case: name });
     const details = { case: name, ...(until === undefined ? {} : { until }) };
-    await writeEntry(connection, { act: 'hold opened', because: ground, details });
+    await writeEntry(engine, connection, { act: 'hold opened', because: ground, details });
   });
 }
 
@@ -159,7 +159,7 @@ async function holdPerson(
       const { rows } = await connection.query(HOLD_PERSON, [kind, person.name, id]);
       if (rows.length === 0) return 0;
       const details = { case: name, kind };
-      await writeEntry(connection, { act: 'hold placed', keyId: person.keyId, because: name, details });
+      await writeEntry(engine, connection, { act: 'hold placed', keyId: person.keyId, because: name, details });
       return 1;
     }),
   );
@@ -172,7 +172,7 @@ async function releaseCase(engine: Engine, name: string, because: string): Promi
     if (!found) throw await unknownCase(connection, name);
     const [counts] = (await connection.query(RELEASE, [found.id])).rows;
     const [people, rows] = [Number(counts?.people), Number(counts?.rows)];
-    await writeEntry(connection, { act: 'hold released', because, details: { case: name, people, rows } });
+    await writeEntry(engine, connection, { act: 'hold released', because, details: { case: name, people, rows } });
     return { people, rows };
   });
   await refreshTriggers(engine);

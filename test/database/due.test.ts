@@ -213,14 +213,12 @@ describe('What is due', () => {
       };
       const { table, kind } = rule;
       const steps = { root: table, rootColumn: 'id', kind, steps: [], reviews: [] };
-      await new DueRows(rule, steps, await catalogue()).choose(
-        { query: read },
-        500,
-      );
+      await new DueRows(rule, steps, await catalogue()).choose({ query: read }, 500);
       return plan;
     }
 
-    before(async () => {
+    before(async function () {
+      this.timeout(90_000);
       await client.query(`
         insert into users (email, service_ended_on)
         select oubli.tombstone(e.id, true, n::text), case when n % 10 = 0 then date '2020-01-01' + n % 4000 end
