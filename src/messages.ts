@@ -1025,6 +1025,36 @@ export const texts = {
   },
 
   // --- rows of several people ---------------------------------------------------------------------------------------
+  COLUMN_SUBJECT_PLACE: {
+    says: (n) =>
+      `${place(n)} names its own subject; it can where the table is declared as one with data about somebody, and its rows are no people themselves`,
+    fix: (n) => `t.personalData({ … })  // in ${n.table}; or ${n.column} in a table of its own, beside ${n.via}`,
+  },
+  COLUMN_SUBJECT_NOWHERE: {
+    says: (n) =>
+      `${place(n)}: no foreign key over ${n.via} leads to ${n.kind ? `people of kind '${n.kind}'` : 'data subjects'}${didYouMean(n)}`,
+    fix: (n) =>
+      n.suggestion
+        ? `.personal({ …, subject: { via: '${n.suggestion}' } })  // ${place(n)}`
+        : `t.foreign('${n.via}').references('users.id')  // in ${n.table}`,
+  },
+  COLUMN_SUBJECT_AMBIGUOUS: {
+    says: (n) => `${place(n)}: through ${n.via} several ways lead to people, of kind '${n.kinds}'`,
+    fix: (n) => `.personal({ …, subject: { via: '${n.via}', kind: '${`${n.kinds}`.split("'")[0]}' } })  // ${place(n)}`,
+  },
+  COLUMN_SUBJECT_OWN: {
+    says: (n) => `${place(n)}: through ${n.via} the table's own subject is found, whose column it is anyway`,
+    fix: (n) => `.personal({ … })  // ${place(n)}, without 'subject'`,
+  },
+  COLUMN_SUBJECT_TORN: {
+    says: (n) =>
+      `${place(n)} is indexed with ${n.others}, and they are not one person's: the index would outlive one of them`,
+    fix: (n) => `.personal({ …, search: 'exact' })  // ${place(n)}: an index of its own`,
+  },
+  COLUMN_SUBJECT_MOVED: {
+    says: (n) => `${place(n)} leads to the person whose key seals ${n.columns}, and the update does not say whom to`,
+    fix: (n) => `.update({ ${n.column}: 42, … })  // a value that names her, with all of ${n.columns}`,
+  },
 } as const satisfies Record<string, Text>;
 
 /** Added to an error that was raised while reading what a statement returned. */

@@ -15,6 +15,17 @@ interface Common {
   readonly purpose?: string;
   /** The lawful basis, where that is not the basis of its table. */
   readonly basis?: Basis;
+  /** Whose datum it is, where that is not the subject of its table: the recipient's reply in a message of the sender's. */
+  readonly subject?: ColumnSubject;
+}
+
+/**
+ * The person a column is about, beside the table's own subject (ERASURE.md G3): through which foreign key of the table she is
+ * found, and of what kind she is where the key leads to several.
+ */
+export interface ColumnSubject {
+  readonly via: string;
+  readonly kind?: string;
 }
 
 /**

@@ -9,11 +9,13 @@ import { canNameSubject, writesAlike } from './subject-id';
 import { pathToSubject, type SubjectPath } from './subject-path';
 import { suggest } from './suggest';
 import { verifyAnchor } from './verify-anchor';
+import { verifyParties } from './verify-parties';
 
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor */
+/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
+    for (const path of verifyParties(catalogue, table)) verifyKeys(catalogue, path);
     if (!table.declaration) continue;
     verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);

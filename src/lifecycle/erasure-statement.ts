@@ -12,6 +12,7 @@ import { loosened } from './hold-branches';
 import { eventBranches } from './person-events';
 import type { Plan } from './plan';
 import { fromName } from './root';
+import { sharedColumns } from './shared-rows';
 import type { Step } from './step';
 
 /** Values sealed anew for rows that are kept: one array per column, in the order of `$n`. */
@@ -61,7 +62,8 @@ function detail(step: Step, place: number): string {
   ];
   if (step.because !== undefined) fields.push(`'because', ${literal(step.because)}`);
   if (step.action === 'keep') fields.push(`'until', c${place}.until`);
-  if (step.action === 'anonymise') fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table)))}::jsonb`);
+  if (step.action === 'anonymise')
+    fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
   return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;
 }
 
