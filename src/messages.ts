@@ -28,6 +28,14 @@ const insteadOf = (n: Names): string => {
   return `.personal({ …, protect: 'encrypt' })  // and the rule in the application, which sees the value`;
 };
 
+/** What holds: a case, or that she restricted the processing and opposes the erasure. */
+const heldBy = (n: Names): string => (`${n.case}`.startsWith('restriction (') ? `${n.case}` : `case '${n.case}'`);
+const released = (n: Names): string =>
+  `${n.case}`.startsWith('restriction (')
+    ? `await subject('${n.kind ?? 'user'}', id).liftRestriction({ because: 'say why', inform: () => tell(her) })`
+    : `await holds.release('${n.case}', { because: 'say why' })`;
+const rowNamed = (n: Names): string => (`${n.key}`.includes(', ') ? `{ ${n.key} }` : `${n.key}`);
+
 /** The reader's call with a table's name in it. */
 const called = (n: Names, table: Names[string]): string => {
   if (n.call === 'annotate') return `await annotate(knex, '${table}', { … })`;
@@ -106,10 +114,6 @@ export const texts = {
   },
   BAD_TIME_ZONE: {
     says: (n) => `${place(n)}: '${n.given}' is not the name of an IANA time zone${didYouMean(n)}`,
-    fix: corrected,
-  },
-  ARCHIVE_UNAVAILABLE: {
-    says: (n) => `${place(n)}: this version has no intermediate archive; leave it out, and rows stay until their date`,
     fix: corrected,
   },
   KEEP_WITHOUT_GROUND: {
@@ -926,6 +930,49 @@ export const texts = {
   },
 
   // --- holds and restrictions ---------------------------------------------------------------------------------------
+  HELD: {
+    says: (n) => `this ${n.kind} is held by the ${heldBy(n)}: nothing was touched, and the request is written down`,
+    fix: (n) => `${released(n)}  // the request is carried out then`,
+  },
+  ROW_HELD: {
+    says: (n) => `a row of ${n.table} is held by the ${heldBy(n)}`,
+    fix: (n) => released(n),
+  },
+  HOLD_UNKNOWN: {
+    says: (n) => `there is no open case '${n.given}'${didYouMean(n)}`,
+    fix: (n) => `await holds.open({ name: '${n.suggestion ?? n.given}', ground: 'GDPR Art. 17(3)(e): lawsuit' })`,
+  },
+  HOLD_OPEN: {
+    says: (n) => `the case '${n.case}' is open already`,
+    fix: (n) => `await holds.place('${n.case}', subject('user', id))`,
+  },
+  HOLD_LAPSED: {
+    says: (n) => `the last day of the case '${n.case}' is over: it holds nothing any more`,
+    fix: (n) => `await holds.release('${n.case}', { because: 'over' })  // and open it again, with another last day`,
+  },
+  BAD_HOLD: {
+    says: (n) => `a hold cannot do with this '${n.option}'${n.key === undefined ? '' : ` of ${n.table}`}`,
+    fix: (n) =>
+      n.option === 'rows'
+        ? `await holds.place('case 2026-17', { table: '${n.table}', rows: [${rowNamed(n)}] })`
+        : "await holds.open({ name: 'case 2026-17', ground: 'GDPR Art. 17(3)(e): lawsuit', until: '2028-12-31' })",
+  },
+  HOLD_ROWS_GONE: {
+    says: (n) => `${n.count} of these rows of ${n.table} are not there, or not any more: none was held`,
+    fix: () => 'hold those that are there; what was erased is final',
+  },
+  HOLD_WITHOUT_KEY: {
+    says: (n) => `the rows of ${n.table} have no primary key to be held by`,
+    fix: (n) => `alter table ${n.table} add primary key (…)  -- or hold the person whose rows they are`,
+  },
+  HOLD_BUSY: {
+    says: (n) => `another transaction works on ${n.table} for too long: nothing was held`,
+    fix: () => 'retry later',
+  },
+  HOLD_NO_BECAUSE: {
+    says: (n) => `${n.call}, …) needs a reason that can be read later`,
+    fix: (n) => `await ${n.call}, { because: 'judgment of 3 March' })`,
+  },
 
   // --- ledger, journal, restore -------------------------------------------------------------------------------------
   LEDGER_HEAD_MISSING: {
@@ -934,6 +981,83 @@ export const texts = {
   },
 
   // --- archive ------------------------------------------------------------------------------------------------------
+  ARCHIVE_OF_PEOPLE: {
+    says: (n) =>
+      `${place(n)}: an archive holds rows that the law has kept, and no people; declare it on the table of those rows`,
+    fix: corrected,
+  },
+  ARCHIVE_OF_NOTHING: {
+    says: (n) =>
+      `${place(n)}: an erasure takes these rows away, so none would ever be archived; what is archived is first of all kept`,
+    fix: corrected,
+  },
+  ARCHIVE_ENDS_IN_DELETE: {
+    says: (n) => `${place(n)}: rows leave an archive by being deleted, not by '${n.given}'`,
+    fix: corrected,
+  },
+  ARCHIVE_TOO_SHORT: {
+    says: (n) =>
+      `${place(n)}: both periods start on the same day, and ${n.given} in all are over when ${n.before} are; nothing would be archived`,
+    fix: corrected,
+  },
+  ARCHIVE_WITHOUT_COLUMNS: {
+    says: (n) =>
+      `${place(n)}: an archive holds what the legal ground names, so name the columns; true means the whole row`,
+    fix: corrected,
+  },
+  ARCHIVE_BESIDE: {
+    says: (n) =>
+      `${place(n)}: an archive in the schema ${n.schema} is no separate storage (CNIL: never a mere flag in the active base)`,
+    fix: (n) => (n.corrected === undefined ? "archive: { schema: 'oubli_archive', … }" : corrected(n)),
+  },
+  ARCHIVE_OF_SEVERAL: {
+    says: (n) =>
+      `${place(n)}: its rows are several people's, and stay as long as one of them; there is no archive of them`,
+    fix: () => "retention: { from: 'issued_on', keep: '10 years', then: 'delete', because: '…' }  // without archive",
+  },
+  ARCHIVE_OWNER: {
+    says: (n) =>
+      `the archive must belong to a role that the application is not; ${n.user} may not make ${n.role}, or hand tables over to it`,
+    fix: (n) => `create role ${n.role} nologin; grant ${n.role} to ${n.user};  -- as a superuser, then this again`,
+  },
+  ARCHIVE_OWNED: {
+    says: (n) => `the schema ${n.schema} cannot be made an archive of ${n.role}: it is there, and is something else`,
+    fix: () => "archive: { schema: 'another_archive', … }",
+  },
+  ARCHIVE_CLOSED: {
+    says: (n) =>
+      `${n.schema} is an intermediate archive: it is read with a reason, which is written down, and not by queries`,
+    fix: (n) => `for await (const row of archive.read({ table: '${n.source ?? 'invoices'}', because: '…' }))`,
+  },
+  ARCHIVE_REASON: {
+    says: () => 'reading an archive needs a reason, which is written down before the first row is given',
+    fix: () => "archive.read({ table: 'invoices', because: 'tax audit 2031, letter of 3 March' })",
+  },
+  ARCHIVE_UNKNOWN_TABLE: {
+    says: (n) => `archive.read(): no archive has, or takes, rows of ${n.given}${didYouMean(n)}`,
+    fix: (n) => `archive.read({ table: '${n.suggestion ?? 'invoices'}', because: '…' })`,
+  },
+  ARCHIVE_UNKNOWN_OPTION: {
+    says: (n) => `${n.call}: unknown option '${n.given}'${didYouMean(n)}`,
+    fix: (n) => `${n.call} takes ${n.choices}`,
+  },
+  ARCHIVE_UNREADABLE: {
+    says: (n) => `the role ${n.role} may not read the archive ${n.schema}`,
+    fix: (n) =>
+      `oubli(knex, { archive: { role: 'auditor' } })  // grant usage on schema ${n.schema} to auditor; grant select on ${n.schema}.archived_row to auditor; grant auditor to ${n.role}`,
+  },
+  ARCHIVE_ELSEWHERE: {
+    says: () => 'rows go to an archive in another database, and this process was not told which',
+    fix: () => 'oubli(knex, { keys, archive: { knex: knexOfTheArchive } })',
+  },
+  ARCHIVE_NOT_INSTALLED: {
+    says: (n) => `there is no archive ${n.schema} in the other database`,
+    fix: (n) => `await installArchive(knexOfTheArchive, { schema: '${n.schema}' })  // in a migration there`,
+  },
+  ARCHIVE_NOT_EMPTY: {
+    says: (n) => `rows that the law has kept are still in ${n.where}, and their keys would go with the schema oubli`,
+    fix: () => 'npx oubli archive list  # says until when; then uninstall',
+  },
 
   // --- plans and sweeps ---------------------------------------------------------------------------------------------
   UNKNOWN_RULE: {

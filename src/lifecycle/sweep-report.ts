@@ -1,5 +1,6 @@
 /** What a sweep is told, and what it tells: options, the report, and alarms. Numbers and names of rules, never a person. */
 import type { BreakerOptions } from './breaker';
+import type { HeldBack } from './deferred';
 import type { OnNotice } from './notices';
 import type { PaceOptions } from './pace';
 
@@ -36,6 +37,8 @@ export interface SweepReport {
   readonly locked: number;
   /** How many notices were sent before it, where the rule asks for them. */
   readonly noticed?: number;
+  /** Due, and held: by which case, and how many. Not among those that are still due; tried again when nothing holds them. */
+  readonly held: readonly HeldBack[];
   /** False when it was stopped before its end. */
   readonly finished: boolean;
 }
