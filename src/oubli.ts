@@ -17,24 +17,27 @@ import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
-import type { FakerLike } from './lifecycle/faker-like';
+import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
+import { type Holds, holdsOf } from './lifecycle/holds';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
+import { Redriving } from './lifecycle/redriving';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
-import type { Thresholds } from './lifecycle/thresholds';
-import { type VacuumReport, vacuumTouched } from './lifecycle/vacuum';
-import { type Backup, checkBackups } from './registers/backups';
-import { issueCertificate, type SignedCertificate } from './registers/certificate';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
+import {
+  type Accountability,
+  type AccountabilityOptions,
+  accountabilityOf,
+  checkAccountability,
+} from './rights/accountability';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
-
-export interface OubliOptions {
+export interface OubliOptions extends AccountabilityOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
@@ -46,17 +49,11 @@ export interface OubliOptions {
     /** The role that reads, taken on for one transaction; the session's own, as a rule without the right, unless named. */
     readonly role?: string;
   };
-  /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
-  readonly faker?: FakerLike;
-  /** What k and l of anonymised rows have to reach for the tests to be passed: 5 and 2 unless said otherwise. */
-  readonly anonymity?: Thresholds;
-  /** Your backups, for certificates: what was erased is in them until they are thrown away. PostgreSQL knows of none. */
-  readonly backups?: readonly Backup[];
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
 
-export interface Oubli<K extends Knex = Knex> {
+export interface Oubli<K extends Knex = Knex> extends Accountability {
   /** The same Knex instance, protected in place: same type, same pool. */
   readonly db: K;
   /** A person: her service ends, she takes her data along, she is forgotten. */
@@ -98,27 +95,22 @@ export interface Oubli<K extends Knex = Knex> {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
+  /** Cases that hold people and rows, whatever is due or asked for. */
+  readonly holds: Holds;
   /** The intermediate archive: read with a reason, which is written down, and listed. */
   readonly archive: Archives;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /**
-   * Vacuums what erasures touched since the last time, and lets the planner's statistics forget who left; every sweep ends with it.
-   * @returns a report for each table, with why where the role may not; none while another process is at it
+   * Who would leave before a day, rule by rule, or under a rule that is only proposed. Writes nothing.
+   *
+   * @throws ConfigurationError BAD_DAY, UNKNOWN_RULE, PROPOSED_WITHOUT_RULE, PROPOSED_UNINDEXED, PROPOSED_UNRECORDED
+   * @throws AnnotationError with the correction, where the proposed rule could not be declared
+   * @example await due({ before: '2027-01-01', rule: 'subject:user', proposed: { keep: '3 months' } });
    */
-  vacuum(): Promise<VacuumReport[]>;
+  due(options: DueOptions): Promise<DueReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
-  /**
-   * The certificate of an erasure: its receipt, when it was erased, when no backup can bring it back, and what can still be recovered
-   * where until when, as the server says at this moment. Signed; `verifyCertificate` needs neither database nor keys.
-   *
-   * @param of the number of the receipt, or its key id
-   * @param options.backups instead of those that `oubli()` was told of
-   * @throws ConfigurationError NO_SUCH_ENTRY, BAD_BACKUP
-   * @example const signed = await certificate(receipt.entry);
-   */
-  certificate(of: number | string, options?: { backups?: readonly Backup[] }): Promise<SignedCertificate>;
   /**
    * Follows the whole chain of the ledger, and says at which entry it was edited, cut or written by somebody else (ERASURE.md L1).
    *
@@ -164,12 +156,12 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
-  const declaredBackups = checkBackups(options.backups);
   refuseUnknownKeys(
     options.archive ?? {},
     ['knex', 'role'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
   );
+  checkAccountability(options);
   refuseUnsuitable(knex);
   if (options.archive?.knex) refuseUnsuitable(options.archive.knex);
   const seam = await openSeam(knex, options, ended);
@@ -197,6 +189,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     return engine();
   };
   const { sweeps } = options;
+  const redriving = new Redriving();
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -211,12 +204,13 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
     sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
-    certificate: async (of, { backups = declaredBackups } = {}) => {
-      const parts = { ...(await freshEngine()), backups: checkBackups(backups) };
-      return own.transaction((connection) => issueCertificate(parts, connection, of));
+    due: async (options) => {
+      const { catalogue } = await freshEngine();
+      return own.snapshot((connection) => foresee(catalogue, connection, options));
     },
-    vacuum: async () => vacuumTouched(await freshEngine()),
+    holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
+    startJobs: (boss, options) => redriving.through(startJobs(boss, freshEngine, { ...sweeps, ...options })),
+    ...accountabilityOf(freshEngine, own, options),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),

@@ -8,13 +8,26 @@ import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { certificateVerb } from './certificate';
 import { checkVerb } from './check';
+import { dueVerb } from './due';
+import { holdVerb } from './hold';
 import { keysVerb } from './keys';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 import { vacuumVerb } from './vacuum';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, archiveVerb, certificateVerb, vacuumVerb];
+const VERBS = [
+  keysVerb,
+  checkVerb,
+  typesVerb,
+  backfillVerb,
+  unprotectVerb,
+  dueVerb,
+  holdVerb,
+  archiveVerb,
+  certificateVerb,
+  vacuumVerb,
+];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

@@ -9,8 +9,10 @@ import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
+import { beginErrand, endErrand } from './errand';
 import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
+import { heldAmong } from './held';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
@@ -20,7 +22,6 @@ import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
-
 export interface Errand {
   /** `erased` or `expired`, as the ledger names it. */
   readonly act: string;
@@ -40,6 +41,8 @@ export interface Applied {
   readonly passedOver: readonly string[];
   /** Where people stand who were put off for that. */
   readonly putOff?: readonly ResidueHit[];
+  /** Those of them that are held, and by which case. */
+  readonly held: ReadonlyMap<string, string>;
 }
 
 /** What leaves, once it is locked: names, and of each the tag that the statement counts by and the fence's reference. */
@@ -62,13 +65,16 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
     await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
     const chosen = await choose(connection);
-    const all = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
+    // a new statement sees what was committed while the rows' locks were waited for
+    const held = await heldAmong(engine.catalogue, plan, connection, chosen);
+    const free = chosen.filter((name) => !held.has(name));
+    const all = plan.kind === undefined ? ofRows(free) : await ofPeople(engine, plan.kind, connection, free);
     const { names: left, putOff, finish } = await examine(engine, plan, connection, all.names, errand.probe);
     const leaving = only(left, all);
     const erased = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
     const { entries, written } = await finish(erased);
     await linked(engine, connection, [...entries, ...written]);
-    return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)) } };
+    return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)), held } };
   });
   if (plan.kind !== undefined) {
     for (const keyId of leaving.tags) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
@@ -115,9 +121,11 @@ async function erase(
   const fakes = await fakesFor(engine, plan, names.length);
   const own = [names, tags, references, act, because, salt, resealed.retained, fakes];
   const parameters = [...own, ...resealed.parameters, ...moved];
+  await beginErrand(connection);
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
+  await endErrand(connection);
   if (plan.kind !== undefined) await announce(connection, tags);
   return rows;
 }

@@ -9,6 +9,7 @@ import { isLocked, isRace, isTooLong, retried } from './database';
 import type { DueRows } from './due-rows';
 import type { Engine } from './engine';
 import type { Probe } from './examination';
+import { isHeldByTrigger } from './held-by-trigger';
 import { blockedBy, type Plan } from './plan';
 
 /** Traffic goes first: what is held longer is tried again at the end of the run. */
@@ -51,7 +52,7 @@ export class Chunks {
       // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
       this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
     } catch (error) {
-      if (!isRace(error) && !isLocked(error) && !isTooLong(error)) throw error;
+      if (!isRace(error) && !isLocked(error) && !isTooLong(error) && !isHeldByTrigger(error)) throw error;
       this.takeApart(error, chosen);
     }
     this.alone = Math.max(0, this.alone - 1);
@@ -84,7 +85,7 @@ export class Chunks {
       this.due.leave(chosen);
       return;
     }
-    this.failure ??= blockedBy(error, this.plan);
+    if (!isHeldByTrigger(error)) this.failure ??= blockedBy(error, this.plan);
     this.due.goOn(chosen);
   }
 }

@@ -2,6 +2,8 @@
 
 import type { ResidueHit } from '../registers/examined';
 import type { BreakerOptions } from './breaker';
+import type { HeldBack } from './deferred';
+import type { OnNotice } from './notices';
 import type { PaceOptions } from './pace';
 
 export interface SweepOptions {
@@ -25,6 +27,8 @@ export interface SweepOptions {
    * reads every such table once. Who stands elsewhere is put off, and reported.
    */
   readonly probe?: 'off' | 'each';
+  /** Sends a notice to a person whose end comes near; called before the sweep of a rule that asks for notices. */
+  readonly onNotice?: OnNotice;
   /** Told when a run was stopped, or ended with somebody still due: while there is time before the date is missed. */
   readonly onAlarm?: (alarm: Alarm) => void;
 }
@@ -38,6 +42,10 @@ export interface SweepReport {
   readonly stillDue: number;
   /** How many of these were locked by others, each time they were tried. */
   readonly locked: number;
+  /** How many notices were sent before it, where the rule asks for them. */
+  readonly noticed?: number;
+  /** Due, and held: by which case, and how many. Not among those that are still due; tried again when nothing holds them. */
+  readonly held: readonly HeldBack[];
   /** False when it was stopped before its end. */
   readonly finished: boolean;
   /** Where people stand who were put off for that; only of a sweep with `probe: 'each'`. */
