@@ -16,9 +16,12 @@ export type { BreakerOptions } from './lifecycle/breaker';
 export type { FakerLike } from './lifecycle/faker-like';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
+export type { ReplayReport } from './lifecycle/replay';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
 export type { BrokenLink } from './registers/chain-walk';
+export { fileJournal } from './registers/file-journal';
+export type { Journal } from './registers/journal';
 export type {
   AnonymisedLine,
   ArchivedLine,
@@ -31,6 +34,7 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export { replay } from './restore';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';
 export type { BackfillReport } from './schema/backfill';

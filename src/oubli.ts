@@ -15,14 +15,18 @@ import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
+import type { Database } from './lifecycle/database';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { recordExport } from './registers/exports';
+import type { Journal } from './registers/journal';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
+import { refuseNoJournal } from './registers/restore-watch';
+import { type Journaled, journaled, notJournaled, type Transactions } from './registers/teller';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
@@ -38,6 +42,11 @@ export interface OubliOptions {
   readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
+  /**
+   * What oubli keeps outside the database, `fileJournal` or a place of your own: with it a restored or rewritten database is noticed,
+   * and whoever was erased is erased again (`npx oubli replay`).
+   */
+  readonly journal?: Journal;
 }
 
 export interface Oubli<K extends Knex = Knex> {
@@ -128,21 +137,29 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps', 'faker'],
+    ['keys', 'engine', 'sweeps', 'faker', 'journal'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
+  if (options.journal) refuseNoJournal(options.journal);
   refuseUnsuitable(knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
   const own = new OwnTransactions(internalsOf(knex));
+  const { transaction, catchUp } = journaledIn(seam, own, options.journal);
+  const database: Database = { transaction, snapshot: (work) => own.snapshot(work) };
+  await catchUp();
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, ledger, database: own, faker: options.faker };
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database, faker: options.faker };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
     await reload(seam);
     return engine();
+  };
+  const caughtUp = async (): Promise<Engine> => {
+    await catchUp();
+    return freshEngine();
   };
   const { sweeps } = options;
   const exporting = (): ExportParts => ({
@@ -154,17 +171,22 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     db: knex,
     subject: (kind, id) => new Subject({ engine, freshEngine, exporting, db: knex }, kind, id),
     backfill: (name, options) =>
-      converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
+      converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
-      converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
-    sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
+      converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
+    sweep: async (options) => sweepAll(await caughtUp(), { ...sweeps, ...options }),
+    startJobs: (boss, options) => startJobs(boss, caughtUp, { ...sweeps, ...options }),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
   };
+}
+
+function journaledIn({ ledger, ledgerKeys, catalogue }: Seam, own: OwnTransactions, journal?: Journal): Journaled {
+  if (!journal) return notJournaled(own);
+  return journaled(own, ledger, { keys: ledgerKeys, instance: catalogue.instance, journal });
 }
 
 async function reload(seam: Seam): Promise<void> {
@@ -175,14 +197,14 @@ async function reload(seam: Seam): Promise<void> {
 /** A table's rows, and then its types, become others: by the schema as it is, which is another one afterwards. */
 async function converting<Report>(
   seam: Seam,
-  own: OwnTransactions,
+  database: Transactions,
   name: string,
   call: string,
   convert: (parts: ReleaseParts, table: Table) => Promise<Report>,
 ): Promise<Report> {
   await reload(seam);
   const table = tableNamed(seam.catalogue, name, call);
-  const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
+  const transaction: Transactions['transaction'] = (work) => database.transaction(work);
   const { catalogue, keys, sealer, ledger } = seam;
   const report = await convert({ catalogue, keys, sealer, ledger, transaction }, table).finally(() =>
     seam.schemaChanged(),
