@@ -63,3 +63,6 @@ create table oubli.ledger_fork (
 create trigger append_only before update or delete or truncate on oubli.ledger_fork
   for each statement execute function oubli.refuse_rewriting();
 alter table oubli.ledger_fork enable always trigger append_only;
+
+-- What people asked for, among millions of entries that nobody asked for (ERASURE.md L2).
+create index on oubli.ledger (entry) where act = 'requested';

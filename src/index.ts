@@ -34,6 +34,7 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export type { ErasureRequest, RequestsOptions } from './registers/requests';
 export { replay } from './restore';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';

@@ -25,6 +25,7 @@ import { recordExport } from './registers/exports';
 import type { Journal } from './registers/journal';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
+import { type ErasureRequest, type RequestsOptions, readRequests } from './registers/requests';
 import { refuseNoJournal } from './registers/restore-watch';
 import { type Journaled, journaled, notJournaled, type Transactions } from './registers/teller';
 import type { ExportParts } from './rights/export';
@@ -95,6 +96,11 @@ export interface Oubli<K extends Knex = Knex> {
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
+  /**
+   * What people asked for, newest first: written before anything was destroyed. What could not be done is open still.
+   * @example for (const { keyId, at } of await requests({ open: true })) …
+   */
+  requests(options?: RequestsOptions): Promise<ErasureRequest[]>;
   /**
    * Follows the whole chain of the ledger, and says at which entry it was edited, cut or written by somebody else (ERASURE.md L1).
    *
@@ -177,6 +183,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     sweep: async (options) => sweepAll(await caughtUp(), { ...sweeps, ...options }),
     startJobs: (boss, options) => startJobs(boss, caughtUp, { ...sweeps, ...options }),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
+    requests: (options = {}) => own.snapshot((connection) => readRequests(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),

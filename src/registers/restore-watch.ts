@@ -31,7 +31,9 @@ export interface Tip {
 export class RestoreWatch {
   private seen: { position: number; link: Uint8Array } | undefined;
   private lookAgainAt = 0;
-  private inDoubt = false;
+  /** How often the connection was lost, and of which the comparison is done. */
+  private doubts = 0;
+  private cleared = 0;
 
   constructor(
     private readonly journal: Journal,
@@ -45,23 +47,24 @@ export class RestoreWatch {
    * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST; TamperedError JOURNAL_FOREIGN
    */
   async compare(connection: Queryable): Promise<void> {
+    const { doubts } = this;
     const { tips, end } = await tipsOf(this.journal, this.keys, this.instance);
     const [head] = (await connection.query(HEAD, [0])).rows;
     const told = Number(head?.told);
     if (told > end) throw new JournalError('JOURNAL_LOST', { journal: this.journal.name, position: told, known: end });
     for (const tip of tips) if (!(await isIn(connection, tip))) throw this.required(tip.position);
-    this.inDoubt = false;
+    this.cleared = doubts;
     this.remember(Number(head?.position), head?.link as Uint8Array | null);
   }
 
   /** The connection was lost: the database that answers next is compared before anything else is asked of it. */
   suspect(): void {
-    this.inDoubt = true;
+    this.doubts += 1;
   }
 
   /** A look, if the last one is some seconds ago: one row by its key. @throws RestoreReplayRequiredError */
   async look(connection: Queryable): Promise<void> {
-    if (this.inDoubt) return this.compare(connection);
+    if (this.cleared < this.doubts) return this.compare(connection);
     if (this.clock() < this.lookAgainAt) return;
     const [head] = (await connection.query(HEAD, [this.seen?.position ?? 0])).rows;
     if (this.isBehind(Number(head?.position), head?.seen as Uint8Array | null)) return this.compare(connection);
@@ -76,7 +79,7 @@ export class RestoreWatch {
   /** @param link at the position that was seen last @throws RestoreReplayRequiredError: the transaction must end here */
   refuseBehind(position: number, link: Uint8Array | null): void {
     if (!this.isBehind(position, link)) return;
-    this.suspect();
+    this.suspect(); // whoever asks for a key next finds out from the journal
     throw this.required(this.position);
   }
 
