@@ -3,6 +3,7 @@
  * seam into the Knex instance, and hands out what an application uses.
  */
 import type { Knex } from 'knex';
+import { Archives } from './archive';
 import type { Table } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { tableNamed } from './catalogue/table-name';
@@ -13,21 +14,20 @@ import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clie
 import { type InsertManyOptions, insertMany, type Rows } from './knex/insert-many';
 import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
-import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
-import type { Database } from './lifecycle/database';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
+import { archivesOf, ownDatabase } from './own-database';
 import { recordExport } from './registers/exports';
 import type { Journal } from './registers/journal';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import { type ErasureRequest, type RequestsOptions, readRequests } from './registers/requests';
 import { refuseNoJournal } from './registers/restore-watch';
-import { type Journaled, journaled, notJournaled, type Transactions } from './registers/teller';
+import type { Transactions } from './registers/teller';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
@@ -39,6 +39,13 @@ export interface OubliOptions {
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
   readonly engine?: 'libsodium' | 'noble';
+  /** Where archives are, beside the schemas that migrations declared, and who may read them. */
+  readonly archive?: {
+    /** The database of archives that were declared `elsewhere`: any Knex instance of PostgreSQL; it is yours to destroy. */
+    readonly knex?: Knex;
+    /** The role that reads, taken on for one transaction; the session's own, as a rule without the right, unless named. */
+    readonly role?: string;
+  };
   /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
   readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
@@ -92,6 +99,8 @@ export interface Oubli<K extends Knex = Knex> {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
+  /** The intermediate archive: read with a reason, which is written down, and listed. */
+  readonly archive: Archives;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
@@ -143,20 +152,28 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps', 'faker', 'journal'],
+    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'journal'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
+  );
+  refuseUnknownKeys(
+    options.archive ?? {},
+    ['knex', 'role'],
+    (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
   );
   if (options.journal) refuseNoJournal(options.journal);
   refuseUnsuitable(knex);
+  if (options.archive?.knex) refuseUnsuitable(options.archive.knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
-  const own = new OwnTransactions(internalsOf(knex));
-  const { transaction, catchUp } = journaledIn(seam, own, options.journal);
-  const database: Database = { transaction, snapshot: (work) => own.snapshot(work) };
-  await catchUp();
+  const database = ownDatabase(knex, seam, options.journal);
+  await database.catchUp().catch(async (error: unknown) => {
+    await seam.close();
+    throw error;
+  });
+  const archives = archivesOf(database, options.archive);
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, ledger, database, faker: options.faker };
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database, archives, faker: options.faker };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
@@ -164,13 +181,13 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     return engine();
   };
   const caughtUp = async (): Promise<Engine> => {
-    await catchUp();
+    await database.catchUp();
     return freshEngine();
   };
   const { sweeps } = options;
   const exporting = (): ExportParts => ({
     ...engine(),
-    snapshot: (work) => own.snapshot(work),
+    snapshot: (work) => database.snapshot(work),
     record: (kind, id, manifest) => recordExport(engine(), kind, id, manifest),
   });
   return {
@@ -180,20 +197,17 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
+    archive: new Archives(freshEngine),
     sweep: async (options) => sweepAll(await caughtUp(), { ...sweeps, ...options }),
     startJobs: (boss, options) => startJobs(boss, caughtUp, { ...sweeps, ...options }),
-    receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
-    requests: (options = {}) => own.snapshot((connection) => readRequests(connection, options)),
-    verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
+    receipts: (options = {}) => database.transaction((connection) => readReceipts(connection, options)),
+    requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),
+    verifyLedger: () =>
+      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
   };
-}
-
-function journaledIn({ ledger, ledgerKeys, catalogue }: Seam, own: OwnTransactions, journal?: Journal): Journaled {
-  if (!journal) return notJournaled(own);
-  return journaled(own, ledger, { keys: ledgerKeys, instance: catalogue.instance, journal });
 }
 
 async function reload(seam: Seam): Promise<void> {

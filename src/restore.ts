@@ -4,13 +4,11 @@
 import type { Knex } from 'knex';
 import { ConfigurationError } from './errors';
 import { refuseUnsuitable } from './knex/clients';
-import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
-import { OwnTransactions } from './knex/own-transactions';
 import type { Engine } from './lifecycle/engine';
 import { type ReplayReport, replayJournal } from './lifecycle/replay';
 import type { OubliOptions } from './oubli';
-import { journaled } from './registers/teller';
+import { archivesOf, ownDatabase } from './own-database';
 
 /**
  * Everybody whom the journal names as erased is erased again in a restored database, which `oubli()` refuses until then. Idempotent;
@@ -28,15 +26,12 @@ export async function replay(knex: Knex, options: OubliOptions): Promise<ReplayR
   refuseUnsuitable(knex);
   const seam = await openSeam(knex, { ...options, replaying: true }, () => undefined);
   try {
-    const own = new OwnTransactions(internalsOf(knex));
     const { catalogue, keys, sealer, ledger, ledgerKeys } = seam;
-    const told = journaled(own, ledger, { keys: ledgerKeys, instance: catalogue.instance, journal });
-    const engine: Engine = {
-      ...{ catalogue, keys, sealer, ledger, ledgerKeys, faker: options.faker },
-      database: { transaction: told.transaction, snapshot: (work) => own.snapshot(work) },
-    };
+    const database = ownDatabase(knex, seam, journal);
+    const archives = archivesOf(database, options.archive);
+    const engine: Engine = { catalogue, keys, sealer, ledger, ledgerKeys, database, archives, faker: options.faker };
     const report = await replayJournal(engine, journal, options.sweeps);
-    await told.catchUp();
+    await database.catchUp();
     return report;
   } finally {
     await seam.close();

@@ -8,14 +8,17 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['subject.ts', 'oubli.ts', 'restore.ts'],
+  ['own-database.ts', 'subject.ts', 'archive.ts', 'oubli.ts', 'restore.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
 const SIDEWAYS = new Set([
   'knex → schema',
   'oubli.ts → subject.ts',
+  'oubli.ts → archive.ts',
+  'oubli.ts → own-database.ts',
   'restore.ts → oubli.ts',
+  'restore.ts → own-database.ts',
   'registers → keyring',
   'own-types.ts → queryable.ts',
 ]);
