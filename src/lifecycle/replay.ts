@@ -33,7 +33,8 @@ const PEOPLE_AT_ONCE = 500;
 const PATIENCE = '5min';
 const BECAUSE = 'erased before the database was restored, as the journal says';
 const STATES = `
-select w.key_id, k.key_id is not null as lives, f.key_id is not null as fenced, l.kind, l.subject_id
+select w.key_id, k.key_id is not null as lives, f.key_id is not null as fenced, l.kind, l.subject_id,
+  l.kind is not null and oubli.is_held(l.kind, l.subject_id) as held
 from unnest($1::bytea[]) w(key_id)
 left join oubli.subject_key k on k.key_id = w.key_id
 left join oubli.fence f on f.key_id = w.key_id
@@ -111,7 +112,7 @@ class Replay {
     const states = await this.statesOf(keyIds);
     for (const { key_id, lives, fenced } of states)
       if (!lives && !fenced) this.unknown.add((key_id as Buffer).toString('hex'));
-    const living = states.filter(({ lives }) => lives);
+    const living = states.filter(({ lives, held }) => lives && !held); // a hold wins, and the replay is not done then
     if (living.length === 0) return;
     const references = living.map(({ kind, subject_id }) =>
       kind === null ? null : keys.referenceOf(String(kind), String(subject_id)),
