@@ -67,6 +67,8 @@ export class PlanDriftError extends OubliError {}
 export class RestoreReplayRequiredError extends OubliError {}
 /** Mend the journal or where it goes; what was written to the ledger stands. */
 export class JournalError extends OubliError {}
+/** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */
+export class NoticeFailedError extends OubliError {}
 /** Wait for the case, or release it: what was asked for is written down, and carried out then. Nothing was touched. */
 export class HoldError extends OubliError {}
 /** Lift the restriction first, or leave her out: nobody reads or writes what is only to be stored (GDPR Art. 18). */
