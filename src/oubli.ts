@@ -4,17 +4,15 @@
  */
 import type { Knex } from 'knex';
 import { Archives } from './archive';
-import type { Table } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
-import { tableNamed } from './catalogue/table-name';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
+import { converting, reload } from './converting';
 import { ConfigurationError } from './errors';
 import type { KeyProvider } from './keyring/provider';
 import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
 import { type InsertManyOptions, insertMany, type Rows } from './knex/insert-many';
 import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
-import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
@@ -30,10 +28,9 @@ import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import { type ErasureRequest, type RequestsOptions, readRequests } from './registers/requests';
 import { refuseNoJournal } from './registers/restore-watch';
-import type { Transactions } from './registers/teller';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
-import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
+import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
 export interface OubliOptions {
@@ -226,28 +223,4 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
   };
-}
-
-async function reload(seam: Seam): Promise<void> {
-  seam.schemaChanged();
-  await seam.refresh();
-}
-
-/** A table's rows, and then its types, become others: by the schema as it is, which is another one afterwards. */
-async function converting<Report>(
-  seam: Seam,
-  database: Transactions,
-  name: string,
-  call: string,
-  convert: (parts: ReleaseParts, table: Table) => Promise<Report>,
-): Promise<Report> {
-  await reload(seam);
-  const table = tableNamed(seam.catalogue, name, call);
-  const transaction: Transactions['transaction'] = (work) => database.transaction(work);
-  const { catalogue, keys, sealer, ledger } = seam;
-  const report = await convert({ catalogue, keys, sealer, ledger, transaction }, table).finally(() =>
-    seam.schemaChanged(),
-  );
-  await seam.refresh();
-  return report;
 }
