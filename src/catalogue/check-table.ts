@@ -2,6 +2,8 @@
  * The run-time checks of `.personalData()` and `.dataSubject()`: why a table holds personal data, on what ground, for
  * how long, and what an erasure does to its rows.
  */
+
+import { checkReferences } from './check-references';
 import { checkRetention, type SettledRetention } from './check-retention';
 import { Draft, shown } from './draft';
 import type { OnErase, SubjectSpec, TableSpec } from './spec';
@@ -17,8 +19,8 @@ export type SettledTableSpec = Omit<TableSpec, 'retention' | 'onErase'> & {
 /** A checked declaration of a subject's own table, its defaults written in. */
 export type SettledSubjectSpec = Omit<SubjectSpec, 'retention'> & { readonly retention: SettledRetention };
 
-const RESPONSIBLE = ['purpose', 'basis', 'retention', 'controller', 'processor'] as const;
-const ON_ERASE: readonly OnErase[] = ['delete', 'anonymise', 'keep'];
+const RESPONSIBLE = ['purpose', 'basis', 'retention', 'controller', 'processor', 'references'] as const;
+const ON_ERASE: readonly OnErase[] = ['delete', 'anonymise', 'keep', 'detach', 'review'];
 
 /**
  * Checks one `.personalData()` declaration and writes its defaults in.
@@ -64,6 +66,7 @@ function checkResponsible(draft: Draft): void {
   draft.oneOf('basis', BASIS_KEYS);
   draft.textIfGiven('controller', 'who decides about the data');
   draft.textIfGiven('processor', 'who handles it on instruction');
+  checkReferences(draft);
 }
 
 function checkReference(draft: Draft): void {

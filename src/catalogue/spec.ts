@@ -152,14 +152,51 @@ interface Responsible {
   readonly processor?: string;
 }
 
-interface AboutTable extends Responsible {
+/**
+ * What a row refers to without a foreign key: like one, it says whose the row is, and what becomes of it.
+ *
+ * @example { columns: ['user_ref'], to: 'users', on: ['uuid'] }
+ * @example { columns: ['owner_id'], to: 'users', when: { owner_type: 'User' } }
+ * @example { json: 'payload', path: ['user', 'id'], to: 'users' }
+ */
+export type ReferenceSpec = {
+  /** The table it refers to, with its schema where that is not on the search path: `billing.customers`. */
+  readonly to: string;
+  /** The columns of that table; the one that names its subject, or its primary key, unless said otherwise. */
+  readonly on?: readonly string[];
+} & (
+  | {
+      readonly columns: readonly string[];
+      /** Only rows in which these columns have these values refer to that table: a polymorphic reference. */
+      readonly when?: { readonly [column: string]: string };
+      readonly json?: never;
+      readonly path?: never;
+    }
+  | {
+      /** A column of type json or jsonb, and where in it the value stands. */
+      readonly json: string;
+      readonly path: readonly string[];
+      readonly when?: { readonly [column: string]: string };
+      readonly columns?: never;
+    }
+);
+
+interface Referring {
+  /** What PostgreSQL has no foreign key for. The index that finds the rows is created where there is none. */
+  readonly references?: readonly ReferenceSpec[];
+}
+
+interface AboutTable extends Responsible, Referring {
   readonly purpose: string;
   /** Whose data it is, where one foreign key does not say so by itself. */
   readonly subject?: { readonly kind?: string; readonly via?: string };
 }
 
-/** What the erasure of the person does to her rows here. */
-export type OnErase = 'delete' | 'anonymise' | 'keep';
+/**
+ * What the erasure of the person does to her rows here. `detach` takes only the link away, from rows that then hold nothing
+ * personal; `review` blocks the erasure until a human has decided.
+ */
+export type OnErase = 'delete' | 'anonymise' | 'keep' | 'detach' | 'review';
 
 /**
  * A table that holds data about a subject. Rows under a legal obligation are kept by default, and all that is kept
@@ -167,10 +204,10 @@ export type OnErase = 'delete' | 'anonymise' | 'keep';
  */
 export type TableSpec = AboutTable &
   (
-    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: TableRetention }
+    | { readonly basis: Basis; readonly onErase: Exclude<OnErase, 'keep'>; readonly retention?: TableRetention }
     | {
         readonly basis: Exclude<Basis, 'legal_obligation'>;
-        readonly onErase?: 'delete' | 'anonymise';
+        readonly onErase?: Exclude<OnErase, 'keep'>;
         readonly retention?: TableRetention;
       }
     | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention }
@@ -178,7 +215,7 @@ export type TableSpec = AboutTable &
   );
 
 /** A table whose rows are the data subjects. */
-export interface SubjectSpec extends Responsible {
+export interface SubjectSpec extends Responsible, Referring {
   readonly purpose: string;
   readonly basis: Basis;
   readonly retention: Retention;

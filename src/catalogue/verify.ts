@@ -5,18 +5,22 @@
  */
 import { AnnotationError } from '../errors';
 import type { Catalogue, Column, Table } from './model';
-import { canNameSubject, writesAlike } from './subject-id';
-import { pathToSubject, type SubjectPath } from './subject-path';
+import { canNameSubject } from './subject-id';
 import { suggest } from './suggest';
+import { verifyReference, verifyWays } from './verify-reference';
 
 const DATES = /^(date|timestamp)/;
 
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or UNKNOWN_ANCHOR */
+/**
+ * @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, SUBJECT_BY_TYPE, SUBJECT_IN_JSON, NO_SUCH_COLUMN,
+ *   SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE, REFERENCE_TYPE, DETACH_PERSONAL, DETACH_NOT_NULL or UNKNOWN_ANCHOR
+ */
 export function verifyCatalogue(catalogue: Catalogue): void {
+  for (const key of catalogue.foreignKeys) if (key.declared) verifyReference(catalogue, key);
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
     if (!table.declaration) continue;
-    verifyKeys(catalogue, pathToSubject(catalogue, table));
+    verifyWays(catalogue, table);
     verifySubjectId(table);
     verifyAnchor(table);
   }
@@ -37,25 +41,6 @@ function verifySubjectId({ name, columns, declaration }: Table): void {
     throw new AnnotationError('NO_SUCH_COLUMN', { ...names, suggestion: suggest(names.column, [...columns.keys()]) });
   if (column.element || !canNameSubject(column.type))
     throw new AnnotationError('SUBJECT_ID_TYPE', { ...names, type: column.type });
-}
-
-/** A person's key is found by the text of her id, as the rows below her have it. */
-function verifyKeys(catalogue: Catalogue, { hops }: SubjectPath): void {
-  for (const hop of hops) {
-    const [from, to] = [catalogue.table(hop.from), catalogue.table(hop.to)];
-    for (const [place, column] of hop.columns.entries()) {
-      const type = from?.columns.get(column)?.type ?? '';
-      const wanted = to?.columns.get(hop.references[place] ?? '')?.type ?? '';
-      if (writesAlike(type, wanted)) continue;
-      throw new AnnotationError('SUBJECT_KEY_TYPE', {
-        table: from?.displayName,
-        column,
-        type,
-        wanted,
-        of: to?.displayName,
-      });
-    }
-  }
 }
 
 function verifyAnchor(table: Table): void {

@@ -7,6 +7,7 @@ import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
+import { refuseUnindexed } from './indexes';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { resealKept } from './reseal-kept';
@@ -47,6 +48,7 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
   refuseBlocked(plan);
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
     await connection.query(SETTINGS, [errand.patience]);
+    await refuseUnindexed(engine.catalogue, plan, connection);
     const chosen = await choose(connection);
     const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
     const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
