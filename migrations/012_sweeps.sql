@@ -1,1 +1,16 @@
 -- How the sweeps of each rule went: for metrics, breakers and what was deferred.
+
+-- One row per rule, named as jobs name it (`subject:user`): when a sweep last began, came to its end or failed, how much has
+-- left in all, how much was still due when it ended, and what it raised the alarm for.
+create table oubli.sweep_state (
+  rule            text primary key,
+  last_started_at timestamptz,
+  last_success_at timestamptz,
+  last_failed_at  timestamptz,
+  -- a code of the library's, or an SQLSTATE: never a message
+  last_failure    text,
+  gone            bigint not null default 0,
+  still_due       bigint,
+  alarm           text check (alarm in ('breaker', 'left')),
+  alarmed_at      timestamptz
+);

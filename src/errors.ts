@@ -51,6 +51,18 @@ export class SubjectLockedError extends OubliError {}
 export class SubjectUnknownError extends OubliError {}
 /** A human decides: the plan meets data nobody declared. Nothing was touched. */
 export class PlanBlockedError extends OubliError {}
+/** Look at the plan, then let it pass or mend the dates: far more is due than a day's share. Nothing was touched. */
+export class BreakerError extends OubliError {
+  /** How many people, or rows, were found to be due; counting ended there. */
+  readonly counted: number;
+
+  constructor(code: ErrorCode, names: Names & { readonly counted: number }) {
+    super(code, names);
+    this.counted = names.counted;
+  }
+}
+/** Plan again: what was planned is not what would be done now. Nothing was touched. */
+export class PlanDriftError extends OubliError {}
 /** Update the library or the schema, whichever is older. */
 export class SchemaVersionError extends OubliError {}
 

@@ -907,6 +907,28 @@ export const texts = {
   // --- archive ------------------------------------------------------------------------------------------------------
 
   // --- plans and sweeps ---------------------------------------------------------------------------------------------
+  UNKNOWN_RULE: {
+    says: (n) =>
+      `there is no rule '${n.given}'${didYouMean(n) || `; the rules are ${n.choices || 'none: nothing has a retention'}`}`,
+    fix: (n) => `await sweep({ rule: '${n.suggestion ?? 'subject:user'}' })  // or npx oubli plan --rule …`,
+  },
+  BAD_BREAKER: {
+    says: (n) =>
+      n.option === 'share'
+        ? `a breaker lets a share of 0 to 1 pass, not '${n.given}'`
+        : `the floor of a breaker is a whole number of people or rows, not '${n.given}'`,
+    fix: () => 'await sweep({ breaker: { people: 0.05, rows: 0.2, floor: 10 } })',
+  },
+  BAD_PACE: {
+    says: (n) => `'pace' has no '${n.option}' of '${n.given}'`,
+    fix: () => 'pace: { target: 100, rest: 1, replicaLag: 10, oldTransaction: 300, lockWaits: 5, patience: 600 }',
+  },
+  BREAKER: {
+    says: (n) =>
+      `${n.rule}: more than ${n.allowed} ${n.what} are due at once, of some ${n.total}: one run may touch ${n.percent} %; nothing was touched`,
+    fix: (n) =>
+      `npx oubli plan --rule ${n.rule} --out plan.json  // look at it; if it is right: npx oubli apply plan.json`,
+  },
 
   // --- certificates -------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
-import { type SweepOptions, type SweepReport, sweepAll } from './lifecycle/sweep';
+import { sweepAll } from './lifecycle/sweep';
+import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
@@ -31,6 +32,8 @@ export interface OubliOptions {
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
   readonly engine?: 'libsodium' | 'noble';
+  /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
+  readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
 
 export interface Oubli<K extends Knex = Knex> {
@@ -114,19 +117,23 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine'],
+    ['keys', 'engine', 'sweeps'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
   const own = new OwnTransactions(internalsOf(knex));
-  const engine = (): Engine => ({ catalogue: seam.catalogue, keys: seam.keys, sealer: seam.sealer, database: own });
+  const engine = (): Engine => {
+    const { catalogue, keys, sealer, ledgerKeys } = seam;
+    return { catalogue, keys, sealer, ledgerKeys, database: own };
+  };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
     await reload(seam);
     return engine();
   };
+  const { sweeps } = options;
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -139,8 +146,8 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
-    sweep: async (options) => sweepAll(await freshEngine(), options),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, options),
+    sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
+    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),

@@ -11,6 +11,7 @@ import { nobleEngine } from '../crypto/noble';
 import { ConfigurationError } from '../errors';
 import { verifyCanaries } from '../keyring/canary';
 import { type Announcements, KeyConnection } from '../keyring/key-connection';
+import { LedgerKeys } from '../keyring/ledger-keys';
 import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from '../keyring/provider';
 import { Sealer } from '../keyring/sealer';
 import { SubjectKeys } from '../keyring/subject-keys';
@@ -43,7 +44,8 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     await catalogue.load(store);
     keys = new SubjectKeys(store, engine, material);
     const sealer = new Sealer({ engine, instance: (catalogue.current as Catalogue).instance }, material.index);
-    return seamOf({ catalogue, keys, sealer, store, material, ended });
+    const ledgerKeys = await LedgerKeys.from(engine, material);
+    return seamOf({ catalogue, keys, sealer, ledgerKeys, store, material, ended });
   } catch (error) {
     await store.close();
     wipeKeys(material);
@@ -68,15 +70,17 @@ interface Parts {
   readonly catalogue: LiveCatalogue;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
+  readonly ledgerKeys: LedgerKeys;
   readonly store: KeyConnection;
   readonly material: KeyMaterial;
   ended(): void;
 }
 
-function seamOf({ catalogue, keys, sealer, store, material, ended }: Parts): Seam {
+function seamOf({ catalogue, keys, sealer, ledgerKeys, store, material, ended }: Parts): Seam {
   return {
     keys,
     sealer,
+    ledgerKeys,
     get catalogue() {
       const { current } = catalogue;
       if (!current) throw new ConfigurationError('NOT_READY');
@@ -91,6 +95,7 @@ function seamOf({ catalogue, keys, sealer, store, material, ended }: Parts): Sea
       await store.close();
       keys.cache.wipe();
       sealer.wipe();
+      ledgerKeys.wipe();
       wipeKeys(material);
     },
   };

@@ -3,6 +3,7 @@
  * closure of the client's subclass, because Knex copies only a fixed list of fields to a transaction's client.
  */
 import type { Catalogue } from '../catalogue/model';
+import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
@@ -12,6 +13,7 @@ export interface Seam {
   readonly catalogue: Catalogue;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
+  readonly ledgerKeys: LedgerKeys;
   /** Loads the catalogue again, apart from any transaction, if the schema was changed since. */
   refresh(): Promise<void> | undefined;
   /** Loads what a transaction that changes the schema sees of it. */

@@ -11,6 +11,7 @@ import { refuseUnindexed } from './indexes';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { resealKept } from './reseal-kept';
+import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
@@ -21,6 +22,8 @@ export interface Errand {
   readonly because: string;
   /** How long to wait for a row that somebody holds: PostgreSQL's `lock_timeout`. */
   readonly patience: string;
+  /** How long one statement may take: PostgreSQL's `statement_timeout`. */
+  readonly time: string;
 }
 
 export interface Applied {
@@ -38,7 +41,8 @@ interface Leaving {
 }
 
 /** Dates are compared and named as text, so they are written as ISO 8601 has it. */
-const SETTINGS = "select set_config('lock_timeout', $1, true), set_config('datestyle', 'ISO', true)";
+const SETTINGS = `select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+  set_config('application_name', $3, true), set_config('datestyle', 'ISO', true)`;
 /** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
 const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
@@ -47,7 +51,7 @@ const ROWS_TAG = Buffer.from([0]);
 export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, errand: Errand): Promise<Applied> {
   refuseBlocked(plan);
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
-    await connection.query(SETTINGS, [errand.patience]);
+    await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
     await refuseUnindexed(engine.catalogue, plan, connection);
     const chosen = await choose(connection);
     const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);

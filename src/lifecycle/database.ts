@@ -5,10 +5,14 @@ import type { Queryable } from '../queryable';
 export interface Database {
   /** Commits when the work resolves, rolls back when it rejects. */
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** One view of the database for all that is read in it; nothing can be written. */
+  snapshot<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 
 /** Lock not available (PostgreSQL manual, appendix A): somebody works on the row. */
 const LOCKED = '55P03';
+/** Query cancelled (the same): by `statement_timeout`, where nobody cancels by hand. */
+const TOO_LONG = '57014';
 /**
  * Serialisation failure and deadlock; and a foreign key that was violated: a row that refers to one that leaves was written
  * while the statement ran, and the next attempt sees it.
@@ -18,6 +22,10 @@ const ATTEMPTS = 5;
 
 export function isLocked(error: unknown): boolean {
   return sqlState(error) === LOCKED;
+}
+
+export function isTooLong(error: unknown): boolean {
+  return sqlState(error) === TOO_LONG;
 }
 
 export function isRace(error: unknown): boolean {

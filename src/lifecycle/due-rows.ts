@@ -1,6 +1,6 @@
 /**
  * The due rows of a rule, chosen a few at a time: oldest first by the anchor's index. Rows that somebody holds are left for
- * the next sweep; where one chunk ended the next goes on, so that people who were anonymised and stay are passed once.
+ * the end of the run; where one chunk ended the next goes on, so that people who were anonymised and stay are passed once.
  */
 import { type Queryable, quoteIdentifier as q } from '../queryable';
 import { stillPersonal } from './anonymise';
@@ -11,20 +11,31 @@ import type { Rule } from './rule';
 
 export class DueRows {
   private readonly due: DueCondition;
+  /** Who was chosen and cannot leave: not to be chosen again in this run. */
   private readonly passedOver = new Set<string>();
+  /** Who was chosen and is held by others in some table: tried again at the end of the run. */
+  private readonly held = new Set<string>();
   private since: string | undefined;
   private reached: string | undefined;
 
+  /** @param asOf who is due at this moment (ISO 8601), and not who is due now */
   constructor(
     private readonly rule: Rule,
     private readonly plan: Plan,
+    private readonly asOf?: string,
   ) {
     this.due = dueCondition(rule, 't');
   }
 
+  /** How many were chosen and cannot leave. */
+  get refused(): number {
+    return this.passedOver.size;
+  }
+
   /** Chooses and locks the next rows. Asked again without `goOn`, it chooses the same ones: a chunk that failed is repeated. */
   async choose(connection: Queryable, limit: number): Promise<string[]> {
-    const { rows } = await connection.query(this.selection(limit), [[...this.passedOver], this.since ?? null]);
+    const apart = [...this.passedOver, ...this.held];
+    const { rows } = await connection.query(this.selection(limit), [apart, this.since ?? null]);
     this.reached = rows.at(-1)?.anchor as string | undefined;
     return rows.map((row) => String(row.name));
   }
@@ -35,10 +46,31 @@ export class DueRows {
     this.since = this.reached ?? this.since;
   }
 
-  /** How many are due at this moment, whoever holds them. */
-  async count(connection: Queryable): Promise<number> {
-    const { rows } = await connection.query(`select count(*) as n from ${this.source()}`);
+  /** Somebody works on these: they are left until the end of the run. */
+  leave(names: readonly string[]): void {
+    for (const name of names) this.held.add(name);
+    this.since = this.reached ?? this.since;
+  }
+
+  /** From the start again: what somebody held may be free by now. */
+  again(): void {
+    this.held.clear();
+    this.since = undefined;
+  }
+
+  /** How many are due at this moment, whoever holds them. @param atMost counts no further */
+  async count(connection: Queryable, atMost: number): Promise<number> {
+    const { rows } = await connection.query(
+      `select count(*) as n from (select from ${this.source()} limit ${atMost}) d`,
+    );
     return Number(rows[0]?.n);
+  }
+
+  /** SQL of all that is due: `from … where …`, the rule's table as `t`. */
+  source(): string {
+    const { join, prefilter, exact } = this.due;
+    const conditions = [prefilter, exact, this.isStillThere()];
+    return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${conditions.join(' and ')}`);
   }
 
   private selection(limit: number): string {
@@ -51,10 +83,8 @@ from ${this.source()} and ${after} and ${name} <> all($1::text[])
 order by ${anchor} limit ${limit} for update of t skip locked`;
   }
 
-  private source(): string {
-    const { join, prefilter, exact } = this.due;
-    const conditions = [prefilter, exact, this.isStillThere()];
-    return `${this.rule.table.sqlName} t ${join} where ${conditions.join(' and ')}`;
+  private atMoment(sql: string): string {
+    return this.asOf === undefined ? sql : sql.replaceAll('oubli.now()', `timestamptz ${literal(this.asOf)}`);
   }
 
   /** Whoever was anonymised stays in the table, and is not due again. */

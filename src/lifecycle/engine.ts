@@ -1,5 +1,6 @@
 /** What every verb of the life cycle works with: the declarations of the moment, the keys, and a way to the database. */
 import type { Catalogue } from '../catalogue/model';
+import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Database } from './database';
@@ -9,4 +10,6 @@ export interface Engine {
   readonly database: Database;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
+  /** Authenticates the ledger, and signs what is told of it. */
+  readonly ledgerKeys: LedgerKeys;
 }

@@ -4,11 +4,12 @@
  * it wrong): what is due is computed when the job runs. Payloads name a rule and nothing else.
  */
 import { ConfigurationError } from '../errors';
+import { afterSweeps } from './after-sweep';
 import type { Engine } from './engine';
-import { destroyExpiredKeys } from './retained-keys';
 import { rulesOf } from './rule';
-import { type SweepOptions, type SweepReport, sweep } from './sweep';
+import { sweep } from './sweep';
 import { SweepFailure, SweepInterrupted } from './sweep-failure';
+import type { SweepOptions, SweepReport } from './sweep-report';
 
 /** The part of a pg-boss 12 instance used here: the user's own, so that no type of pg-boss enters our declarations. */
 export interface BossLike {
@@ -24,7 +25,7 @@ interface SweepJob {
   readonly signal?: AbortSignal;
 }
 
-export interface JobOptions extends Pick<SweepOptions, 'chunk'> {
+export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
   /** When sweeps run: every night at three unless said otherwise. Minute resolution. */
   readonly cron?: string;
   /** Whose clock the cron expression means: `'UTC'` unless said otherwise. */
@@ -93,14 +94,14 @@ async function runJob(
   { data, signal }: SweepJob,
   engine: Engine,
   stopping: AbortSignal,
-  { chunk, onSweep }: JobOptions,
+  { cron: _, timeZone: __, onSweep, ...options }: JobOptions,
 ): Promise<SweepReport | undefined> {
   const rule = rulesOf(engine.catalogue).find((each) => each.name === data.rule);
   // A rule may be gone since its schedule was made: a later migration's decision, not a failure.
   if (!rule) return undefined;
   const report = await sweepAndDestroy(engine, rule, {
+    ...options,
     signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
-    ...(chunk ? { chunk } : {}),
   });
   onSweep?.(report);
   // pg-boss gives an interrupted sweep to another process, now and not on the next day.
@@ -111,7 +112,7 @@ async function runJob(
 async function sweepAndDestroy(engine: Engine, rule: Parameters<typeof sweep>[1], options: SweepOptions) {
   try {
     const report = await sweep(engine, rule, options);
-    await destroyExpiredKeys(engine);
+    await afterSweeps(engine);
     return report;
   } catch (error) {
     throw SweepFailure.from(rule.name, error);

@@ -2,140 +2,136 @@
  * A sweep: everything that is due under one rule leaves, a few at a time, each few in a transaction of its own. It may be
  * interrupted anywhere and run again: what is done is done with its ledger row, what is not is still due.
  */
-import { type Applied, applyPlan, type Choose } from './apply';
-import { isLocked, isRace, retried } from './database';
+import { afterSweeps } from './after-sweep';
+import { allowedOf, limitOf, refuseTooMany } from './breaker';
+import { totalOf } from './census';
+import { Chunks } from './chunk';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
-import { blockedBy, type Plan, planErasure, planRows } from './plan';
-import { destroyExpiredKeys } from './retained-keys';
-import { type Rule, rulesOf } from './rule';
+import { settledPace } from './pace';
+import { Pacer } from './pacer';
+import { refuseBlocked } from './plan';
+import { type Rule, rulesNamed } from './rule';
+import { becauseOf, planOf } from './rule-plan';
+import type { SweepOptions, SweepReport } from './sweep-report';
+import { recorded } from './sweep-state';
 
-export interface SweepOptions {
-  /** People, or rows, per transaction: 500 unless said otherwise (RUNTIME: traffic's p99 stays at its baseline up to 1,000). */
-  readonly chunk?: number;
-  /** Stops between two chunks. */
-  readonly signal?: AbortSignal;
+/** What somebody holds is tried so many times more at the end of the run, after a pause. */
+const RETRIES = 2;
+const PAUSE_MS = 500;
+const COUNTED = 100_000;
+
+/** An operator has seen the plan: who was due at its moment leaves, and nobody else. */
+export interface Passed {
+  /** ISO 8601, by the database's clock. */
+  readonly asOf: string;
 }
 
-export interface SweepReport {
-  readonly rule: string;
-  /** People, or rows, that left. */
-  readonly gone: number;
-  readonly chunks: number;
-  /** Due, but locked by others at this moment, or not to be taken: the next sweep tries them again. */
-  readonly stillDue: number;
-  /** False when it was stopped before its end. */
-  readonly finished: boolean;
+/**
+ * @throws BreakerError when far more is due than a day's share: nothing is touched then
+ * @throws PlanBlockedError, after everybody else has left, when rows of others still refer to somebody who is due
+ */
+export async function sweep(
+  engine: Engine,
+  rule: Rule,
+  options: SweepOptions = {},
+  passed?: Passed,
+): Promise<SweepReport> {
+  return recorded(engine, rule, options.onAlarm, async () => {
+    const run = new Run(engine, rule, options, passed);
+    if (!passed) await run.refuseTooMany();
+    const finished = await run.throughAll();
+    return { report: await run.report(finished), failure: run.failure };
+  });
 }
 
-const CHUNK = 500;
-/** Traffic goes first: what is held longer is due tomorrow too. */
-const PATIENCE = '1s';
-
-/** @throws PlanBlockedError, after everybody else has left, when rows of others still refer to somebody who is due */
-export async function sweep(engine: Engine, rule: Rule, options: SweepOptions = {}): Promise<SweepReport> {
-  const run = new Sweep(engine, rule, options.chunk ?? CHUNK);
-  while (!options.signal?.aborted && (await run.chunk()));
-  return run.report(!options.signal?.aborted);
-}
-
-/** Every rule, then the keys that were kept for rows which have left. One rule that fails does not keep the others. */
+/** Every rule, then what follows when rows have left. One rule that fails does not keep the others. */
 export async function sweepAll(engine: Engine, options: SweepOptions = {}): Promise<SweepReport[]> {
   const reports: SweepReport[] = [];
   const failures: unknown[] = [];
-  for (const rule of rulesOf(engine.catalogue)) {
+  for (const rule of rulesNamed(engine.catalogue, options.rule)) {
     await sweep(engine, rule, options).then(
       (report) => reports.push(report),
       (error: unknown) => failures.push(error),
     );
   }
-  await destroyExpiredKeys(engine);
+  await afterSweeps(engine);
   if (failures.length > 0) throw failures[0];
   return reports;
 }
 
-function planOf(engine: Engine, rule: Rule): Plan {
-  return rule.kind === undefined
-    ? planRows(engine.catalogue, rule.table, rule.retention)
-    : planErasure(engine.catalogue, rule.table);
-}
-
-class Sweep {
-  private readonly plan: Plan;
+class Run {
   private readonly due: DueRows;
-  private readonly because: string;
-  private gone = 0;
-  private chunks = 0;
-  /** Chunks of one until whoever makes a chunk fail is found. */
-  private alone = 0;
-  private failure: unknown;
+  private readonly chunks: Chunks;
+  private readonly pacer: Pacer;
+  private readonly stopping: AbortSignal;
+  private locked = 0;
 
   constructor(
     private readonly engine: Engine,
     private readonly rule: Rule,
-    private readonly size: number,
+    private readonly options: SweepOptions,
+    passed: Passed | undefined,
   ) {
-    this.plan = planOf(engine, rule);
-    this.due = new DueRows(rule, this.plan);
-    this.because = `${rule.retention.because ?? 'retention'}: ${rule.retention.keep} after ${anchorName(rule)}`;
+    const plan = planOf(engine, rule);
+    refuseBlocked(plan);
+    this.due = new DueRows(rule, plan, passed?.asOf);
+    this.chunks = new Chunks(engine, plan, this.due, becauseOf(rule));
+    this.stopping = stoppingOf(options);
+    const pace = settledPace(options.pace);
+    this.pacer = new Pacer(engine.database, pace, this.stopping, plan.kind !== undefined, options.chunk);
   }
 
-  /** @returns whether there may be more */
-  async chunk(): Promise<boolean> {
-    const limit = this.alone > 0 ? 1 : this.size;
-    let chosen: string[] = [];
-    const choose: Choose = async (connection) => {
-      chosen = await this.due.choose(connection, limit);
-      return chosen;
-    };
-    const { because } = this;
-    const errand = { act: this.plan.kind ? 'erased' : 'expired', because, patience: PATIENCE };
-    try {
-      const applied = await retried(() => applyPlan(this.engine, this.plan, choose, errand));
-      if (chosen.length === 0) return false;
-      const left = this.countIn(applied);
-      // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
-      this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
-    } catch (error) {
-      if (!isRace(error) && !isLocked(error)) throw error;
-      this.isolate(error, chosen);
+  /** @throws BreakerError */
+  async refuseTooMany(): Promise<void> {
+    const limit = limitOf(this.rule, this.options.breaker);
+    if (limit.share === 1) return;
+    await this.engine.database.transaction(async (connection) => {
+      const total = await totalOf(connection, this.rule);
+      refuseTooMany(this.rule, limit, total, await this.due.count(connection, allowedOf(limit, total) + 1));
+    });
+  }
+
+  /** @returns false when it was stopped before its end */
+  async throughAll(): Promise<boolean> {
+    for (let pass = 0; await this.throughOnce(); pass++) {
+      this.locked = Math.max(0, (await this.count()) - this.due.refused);
+      if (this.locked === 0 || pass === RETRIES) return true;
+      await this.pacer.pause(PAUSE_MS * (0.5 + Math.random()));
+      this.due.again();
     }
-    this.alone = Math.max(0, this.alone - 1);
-    return true;
+    return false;
   }
 
   async report(finished: boolean): Promise<SweepReport> {
-    if (this.failure !== undefined) throw this.failure;
-    const { gone, chunks } = this;
-    const stillDue = await this.engine.database.transaction((connection) => this.due.count(connection));
-    return { rule: this.rule.name, gone, chunks, stillDue, finished };
+    const { gone, done: chunks } = this.chunks;
+    return { rule: this.rule.name, gone, chunks, stillDue: await this.count(), locked: this.locked, finished };
   }
 
-  private countIn({ entries }: Applied): number {
-    const left = this.plan.kind ? entries.length : rowsIn(entries);
-    this.gone += left;
-    if (left > 0) this.chunks += 1;
-    return left;
+  /** What kept somebody from leaving, when everybody else has left. */
+  get failure(): unknown {
+    return this.chunks.failure;
   }
 
-  /** A chunk that cannot leave together is tried one by one, and whoever cannot leave at all is passed over. */
-  private isolate(error: unknown, chosen: readonly string[]): void {
-    if (chosen.length > 1) {
-      this.alone = chosen.length + 1;
-      return;
+  private async throughOnce(): Promise<boolean> {
+    while (!this.stopping.aborted) {
+      const started = performance.now();
+      const taken = await this.chunks.next(this.pacer.size);
+      if (taken === 0) return true;
+      await this.pacer.after(taken, performance.now() - started);
     }
-    if (!isLocked(error)) this.failure ??= blockedBy(error, this.plan);
-    this.due.goOn(chosen);
+    return false;
+  }
+
+  private count(): Promise<number> {
+    return this.engine.database.transaction((connection) => this.due.count(connection, COUNTED));
   }
 }
 
-/** The root's line is the first. */
-function rowsIn(entries: Applied['entries']): number {
-  const details = entries[0]?.details as { tables?: { rows: number }[] } | undefined;
-  return details?.tables?.[0]?.rows ?? 0;
-}
-
-function anchorName(rule: Rule): string {
-  const { from } = rule.retention;
-  return typeof from === 'string' ? `${rule.table.name}.${from}` : 'the end of service';
+function stoppingOf({ signal, seconds }: SweepOptions): AbortSignal {
+  const signals = [
+    ...(signal ? [signal] : []),
+    ...(seconds === undefined ? [] : [AbortSignal.timeout(seconds * 1000)]),
+  ];
+  return signals.length === 0 ? new AbortController().signal : AbortSignal.any(signals);
 }

@@ -10,6 +10,8 @@ import { type Receipt, receiptFrom } from '../registers/receipt';
 
 /** Somebody asked and waits for the answer. */
 const PATIENCE = '5s';
+/** One person with very many rows leaves in one transaction, or not at all. */
+const TIME = '15min';
 
 /**
  * @param because what an auditor will read: whose request, how she was identified
@@ -20,7 +22,7 @@ export async function erasePerson(engine: Engine, plan: Plan, id: string, becaus
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
   try {
-    const errand = { act: 'erased', because, patience: PATIENCE };
+    const errand = { act: 'erased', because, patience: PATIENCE, time: TIME };
     const { entries } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), errand));
     if (entries[0]) return receiptFrom(entries[0]);
   } catch (error) {

@@ -140,7 +140,7 @@ describe('The Chinook store', () => {
       }
       expect((await store.sweep()).map((report) => report.gone)).to.deep.equal([0, 0, 0]);
       await moveClock(plain, '6 months');
-      reports = await store.sweep();
+      reports = await store.sweep({ breaker: { people: 0.6 } });
     });
 
     it('erases them, and nobody else, on the day', async () => {

@@ -31,6 +31,7 @@ describe('A sweep', () => {
       gone: 7,
       chunks: 3,
       stillDue: 0,
+      locked: 0,
       finished: true,
     });
     const { rows } = await world.plain.raw('select count(distinct at)::int as commits from oubli.ledger');

@@ -51,7 +51,7 @@ async function run([url = '', file = '', chunk = '1', mode = 'whole']: string[])
     for (const id of ids) for (const statement of BROKEN) await knex.raw(statement.replace('$1', String(id)));
   } else {
     const instance = await oubli(knex, { keys: localKeys({ file }) });
-    console.log(JSON.stringify(await instance.sweep({ chunk: Number(chunk) })));
+    console.log(JSON.stringify(await instance.sweep({ chunk: Number(chunk), breaker: { people: 1, rows: 1 } })));
     await instance.close();
   }
   await knex.destroy();

@@ -94,10 +94,12 @@ export async function createWorld(
     migrate?: (knex: Knex) => Promise<void>;
     config?: Partial<Knex.Config>;
     oubli?: Partial<OubliOptions>;
+    /** A superuser's address of the server; that of the running mocha unless given. */
+    server?: string;
   } = {},
 ): Promise<World> {
   const migrate = options.migrate ?? migrateWorld;
-  const server = testServerUrl();
+  const server = options.server ?? testServerUrl();
   const template = await templateDatabase(server, migrate.toString(), (url) => migrated(url, migrate));
   const database = await createDatabase(server, { template });
   const folder = mkdtempSync(path.join(tmpdir(), 'oubli-keys-'));
@@ -111,9 +113,11 @@ export async function createWorld(
     pools.push(knex);
     return knex;
   };
+  // In so small a world nearly everything is due in a test: what the breaker is for, its own tests say.
+  const sweeps = { breaker: { people: 1, rows: 1 } };
   const another: World['another'] = async ({ config, factory, ...more } = {}) => {
     const knex = connect(config, factory);
-    const instance = await oubli(knex, { keys: localKeys({ file: keyFile }), ...more });
+    const instance = await oubli(knex, { keys: localKeys({ file: keyFile }), sweeps, ...more });
     open.push(instance);
     return { ...instance, knex };
   };

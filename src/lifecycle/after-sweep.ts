@@ -1,0 +1,7 @@
+/** What follows when the sweeps of all rules, or of one under a job, have ended: each part of the engine adds its line. */
+import type { Engine } from './engine';
+import { destroyExpiredKeys } from './retained-keys';
+
+export async function afterSweeps(engine: Engine): Promise<void> {
+  await destroyExpiredKeys(engine);
+}

@@ -1,0 +1,88 @@
+/**
+ * The chunks of one run: a few at a time are claimed with SKIP LOCKED and leave in one transaction (ERASURE.md A3). A chunk that
+ * fails for one of them is taken apart, and whoever cannot leave at all is passed over, so that the others do.
+ */
+import { type Applied, applyPlan, type Choose, type Errand } from './apply';
+import { isLocked, isRace, isTooLong, retried } from './database';
+import type { DueRows } from './due-rows';
+import type { Engine } from './engine';
+import { blockedBy, type Plan } from './plan';
+
+/** Traffic goes first: what is held longer is tried again at the end of the run. */
+const PATIENCE = '1s';
+/** A chunk that takes longer is taken apart; one person with very many rows has longer, for nobody can leave by halves. */
+const TIME_OF_CHUNK = '30s';
+const TIME_OF_ONE = '15min';
+
+export class Chunks {
+  gone = 0;
+  done = 0;
+  /** Why somebody who is due could not leave: what the run ends with, after everybody else has left. */
+  failure: unknown;
+  /** Chunks of one until whoever makes a chunk fail is found. */
+  private alone = 0;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly plan: Plan,
+    private readonly due: DueRows,
+    private readonly because: string,
+  ) {}
+
+  /** @returns how many were tried; 0 when there is nobody left in this pass */
+  async next(size: number): Promise<number> {
+    const limit = this.alone > 0 ? 1 : size;
+    let chosen: string[] = [];
+    const choose: Choose = async (connection) => {
+      chosen = await this.due.choose(connection, limit);
+      return chosen;
+    };
+    try {
+      const applied = await retried(() => applyPlan(this.engine, this.plan, choose, this.errand(limit)));
+      if (chosen.length === 0) return 0;
+      const left = this.countIn(applied);
+      // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
+      this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
+    } catch (error) {
+      if (!isRace(error) && !isLocked(error) && !isTooLong(error)) throw error;
+      this.takeApart(error, chosen);
+    }
+    this.alone = Math.max(0, this.alone - 1);
+    return chosen.length;
+  }
+
+  private errand(limit: number): Errand {
+    return {
+      act: this.plan.kind ? 'erased' : 'expired',
+      because: this.because,
+      patience: PATIENCE,
+      time: limit === 1 ? TIME_OF_ONE : TIME_OF_CHUNK,
+    };
+  }
+
+  private countIn({ entries }: Applied): number {
+    const left = this.plan.kind ? entries.length : rowsIn(entries);
+    this.gone += left;
+    if (left > 0) this.done += 1;
+    return left;
+  }
+
+  private takeApart(error: unknown, chosen: readonly string[]): void {
+    if (chosen.length > 1) {
+      this.alone = chosen.length + 1;
+      return;
+    }
+    if (isLocked(error)) {
+      this.due.leave(chosen);
+      return;
+    }
+    this.failure ??= blockedBy(error, this.plan);
+    this.due.goOn(chosen);
+  }
+}
+
+/** The root's line is the first. */
+function rowsIn(entries: Applied['entries']): number {
+  const details = entries[0]?.details as { tables?: { rows: number }[] } | undefined;
+  return details?.tables?.[0]?.rows ?? 0;
+}

@@ -1,0 +1,44 @@
+/** What a sweep is told, and what it tells: options, the report, and alarms. Numbers and names of rules, never a person. */
+import type { BreakerOptions } from './breaker';
+import type { PaceOptions } from './pace';
+
+export interface SweepOptions {
+  /** Only this rule, by its name: `subject:user`, `rows:public.invoices`. */
+  readonly rule?: string;
+  /**
+   * People, or rows, per transaction, always so many. Unless said, the size is steered towards 100 ms a transaction, so that
+   * nobody waits long for a row (RUNTIME: the p99 of traffic stays at its baseline).
+   */
+  readonly chunk?: number;
+  /** Stops between two chunks, and ends a pause at once. */
+  readonly signal?: AbortSignal;
+  /** Stops after so many seconds; what is left is still due. Without a limit unless said. */
+  readonly seconds?: number;
+  /** What is too much for one run: 5 % of the people of a kind, 20 % of the rows of a table. */
+  readonly breaker?: BreakerOptions;
+  /** How much of the time belongs to others, and when a sweep waits. */
+  readonly pace?: PaceOptions;
+  /** Told when a run was stopped, or ended with somebody still due: while there is time before the date is missed. */
+  readonly onAlarm?: (alarm: Alarm) => void;
+}
+
+export interface SweepReport {
+  readonly rule: string;
+  /** People, or rows, that left. */
+  readonly gone: number;
+  readonly chunks: number;
+  /** Due, but locked by others at this moment, or not to be taken: the next sweep tries them again. Counted up to 100,000. */
+  readonly stillDue: number;
+  /** How many of these were locked by others, each time they were tried. */
+  readonly locked: number;
+  /** False when it was stopped before its end. */
+  readonly finished: boolean;
+}
+
+export interface Alarm {
+  /** `breaker`: too much was due at once, nothing was touched. `left`: a run ended, and this much is due and did not leave. */
+  readonly what: 'breaker' | 'left';
+  readonly rule: string;
+  /** People, or rows, as far as they were counted. */
+  readonly count: number;
+}
