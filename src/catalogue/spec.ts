@@ -3,7 +3,9 @@
  * and `annotate()`. What contradicts itself does not compile; `check-*.ts` say the same at run time, to JavaScript.
  */
 import type { Period } from '../period';
+import type { Anchor, Notices } from './anchor-spec';
 import type { Categorised } from './own-category';
+import type { Referring } from './reference-spec';
 import type { Basis, Origin } from './vocabulary';
 
 /** True of every personal column, however it is protected. */
@@ -14,6 +16,17 @@ interface Common {
   readonly purpose?: string;
   /** The lawful basis, where that is not the basis of its table. */
   readonly basis?: Basis;
+  /** Whose datum it is, where that is not the subject of its table: the recipient's reply in a message of the sender's. */
+  readonly subject?: ColumnSubject;
+}
+
+/**
+ * The person a column is about, beside the table's own subject (ERASURE.md G3): through which foreign key of the table she is
+ * found, and of what kind she is where the key leads to several.
+ */
+export interface ColumnSubject {
+  readonly via: string;
+  readonly kind?: string;
 }
 
 /**
@@ -94,6 +107,8 @@ interface Tokenised {
 
 interface Pseudonymised {
   readonly protect: 'pseudonymise';
+  /** Leaves the pseudonym in a row that stays. It is still personal data, so it blocks every erasure that would do so (ERASURE.md A7). */
+  readonly anonymise?: 'pseudonym';
 }
 
 interface TruncatedIp {
@@ -102,15 +117,47 @@ interface TruncatedIp {
   readonly v4?: 16 | 24;
   /** Leading bits of an IPv6 address that are kept: 48 unless said otherwise. */
   readonly v6?: 32 | 48;
+  readonly quasiIdentifier?: true;
 }
 
-interface Clear {
+/**
+ * What stays of a value in an anonymised row, where that is neither NULL nor a fixed value: a date's year or month, the first
+ * characters of a postcode, the step of a scale that a number is on (towards zero), or a readable fake, made with
+ * `@faker-js/faker`, that belongs to nobody.
+ */
+export type Anonymise =
+  | { readonly to: 'month' | 'year' }
+  | { readonly prefix: number }
+  | { readonly range: number }
+  | { readonly fake: Fake };
+
+export type Fake = 'name' | 'first_name' | 'last_name' | 'username' | 'company' | 'email';
+
+/** Columns that single somebody out together, though none does alone; and what nobody may learn of those they describe. */
+interface Measured {
+  /** Counts in k: rows that are equal in all quasi-identifiers of a table are told apart by none of them. */
+  readonly quasiIdentifier?: true;
+  /** Counts in l: how many different values it has among rows that are equal in all quasi-identifiers. */
+  readonly sensitive?: true;
+}
+
+interface AnyClear extends Measured {
   readonly protect: 'clear';
   /** Why it may be read by whoever reads the database. */
   readonly because: string;
-  /** What an anonymised row holds here, when the column is NOT NULL. */
-  readonly replaceWith?: string | number | boolean;
+  /** `'none'` keeps the column's values out of PostgreSQL's statistics, which outlive the rows (ERASURE.md L4). */
+  readonly statistics?: 'none';
 }
+
+type Clear = AnyClear &
+  (
+    | {
+        /** What an anonymised row holds here, when the column is NOT NULL. */
+        readonly replaceWith?: string | number | boolean;
+        readonly anonymise?: never;
+      }
+    | { readonly replaceWith?: never; readonly anonymise: Anonymise }
+  );
 
 type Searches = (NotSearched & Unacknowledged) | (Searched & Acknowledgeable) | ((NotSearched | Searched) & Tokenised);
 
@@ -120,16 +167,13 @@ type Protection = (Encrypted & Searches) | Pseudonymised | TruncatedIp | Clear;
 export type PersonalSpec = Common & Categorised & Protection;
 
 /** One column that is not personal, and why not. */
-export interface NotPersonalSpec {
+export interface NotPersonalSpec extends Measured {
   readonly notPersonal: string;
   readonly protect?: never;
 }
 
 /** What is declared of one column. */
 export type ColumnSpec = PersonalSpec | NotPersonalSpec;
-
-/** When the clock of a rule starts: at the date in a column, or when the person's service ends. */
-export type Anchor = string | { readonly event: 'service_ended' };
 
 /** How long data is kept, and what happens then (ERASURE.md D1). */
 export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise'> {
@@ -150,40 +194,6 @@ interface Responsible {
   readonly controller?: string;
   /** Who handles it on the controller's instruction (GDPR Art. 4(8)). */
   readonly processor?: string;
-}
-
-/**
- * What a row refers to without a foreign key: like one, it says whose the row is, and what becomes of it.
- *
- * @example { columns: ['user_ref'], to: 'users', on: ['uuid'] }
- * @example { columns: ['owner_id'], to: 'users', when: { owner_type: 'User' } }
- * @example { json: 'payload', path: ['user', 'id'], to: 'users' }
- */
-export type ReferenceSpec = {
-  /** The table it refers to, with its schema where that is not on the search path: `billing.customers`. */
-  readonly to: string;
-  /** The columns of that table; the one that names its subject, or its primary key, unless said otherwise. */
-  readonly on?: readonly string[];
-} & (
-  | {
-      readonly columns: readonly string[];
-      /** Only rows in which these columns have these values refer to that table: a polymorphic reference. */
-      readonly when?: { readonly [column: string]: string };
-      readonly json?: never;
-      readonly path?: never;
-    }
-  | {
-      /** A column of type json or jsonb, and where in it the value stands. */
-      readonly json: string;
-      readonly path: readonly string[];
-      readonly when?: { readonly [column: string]: string };
-      readonly columns?: never;
-    }
-);
-
-interface Referring {
-  /** What PostgreSQL has no foreign key for. The index that finds the rows is created where there is none. */
-  readonly references?: readonly ReferenceSpec[];
 }
 
 interface AboutTable extends Responsible, Referring {
@@ -218,7 +228,7 @@ export type TableSpec = AboutTable &
 export interface SubjectSpec extends Responsible, Referring {
   readonly purpose: string;
   readonly basis: Basis;
-  readonly retention: Retention;
+  readonly retention: Retention & { readonly notices?: Notices };
   /**
    * The column that names the subject to the application; the primary key unless said otherwise. Of a type whose equal values
    * have one text: smallint, integer, bigint, uuid, text or varchar, without a nondeterministic collation.

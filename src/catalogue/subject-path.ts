@@ -61,17 +61,16 @@ interface Wanted {
 function pathsFrom(catalogue: Catalogue, table: Table, wanted: Wanted, passed: ReadonlySet<number>): Found[] {
   const own = asSubjects(catalogue, table);
   if (own) return [{ hops: [], ...own }];
-  const starts = catalogue.keysFrom(table).filter((key) => !wanted.via || key.columns.includes(wanted.via));
-  const found = shortest(catalogue, starts, wanted.kind);
+  const found = waysToSubject(catalogue, table, wanted);
   const [first] = found;
   if (!first) return [];
   const turn = first.hops.findIndex(isByType);
   if (found.some(({ hops }) => hops !== first.hops && !turnsAt(turn, first.hops, hops))) throw ambiguous(table, found);
   if (turn === -1) return [first];
   const before = first.hops.slice(0, turn);
-  const types = turn === 0 ? starts : catalogue.foreignKeys;
-  return types
+  return catalogue.foreignKeys
     .filter((key) => areAlternatives(key, first.hops[turn] as ForeignKey))
+    .filter((key) => turn > 0 || !wanted.via || key.columns.includes(wanted.via))
     .flatMap((key) => pathsOnward(catalogue, key, wanted, new Set([...passed, key.from])))
     .map((path) => ({ ...path, hops: [...before, ...path.hops] }));
 }
@@ -94,6 +93,16 @@ function turnsAt(turn: number, one: readonly ForeignKey[], other: readonly Forei
     b !== undefined &&
     areAlternatives(a, b)
   );
+}
+
+/** The shortest ways from a table's rows to a table of subjects: one where it is clear whose they are. */
+export function waysToSubject(
+  catalogue: Catalogue,
+  table: Table,
+  wanted?: { readonly kind?: string; readonly via?: string },
+): Omit<SubjectPath, 'table'>[] {
+  const starts = catalogue.keysFrom(table).filter((key) => !wanted?.via || key.columns.includes(wanted.via));
+  return shortest(catalogue, starts, wanted?.kind);
 }
 
 /** The columns of the table itself that lead to its subject: its own name, or those of the first reference. */

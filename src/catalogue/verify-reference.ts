@@ -1,6 +1,7 @@
 /** What must hold of the ways to people: their columns are there and can be compared, and one key is found for what is sealed. */
 import { AnnotationError } from '../errors';
 import { type Catalogue, type ForeignKey, isPersonal, needsKey, type Table } from './model';
+import { isOfSeveral } from './parties';
 import { isComparable, isNullable, referringColumns } from './reference';
 import { writesAlike } from './subject-id';
 import { pathsToSubject, pathToSubject } from './subject-path';
@@ -27,11 +28,12 @@ function refuseMissing({ displayName, columns }: Table, name: string): void {
 }
 
 export function verifyWays(catalogue: Catalogue, table: Table): void {
-  const paths = needsKey(table) ? [pathToSubject(catalogue, table)] : pathsToSubject(catalogue, table);
+  const isOnePersons = needsKey(table) || isOfSeveral(table);
+  const paths = isOnePersons ? [pathToSubject(catalogue, table)] : pathsToSubject(catalogue, table);
   for (const { hops } of paths) {
     for (const hop of hops) {
-      if (!hop.declared) verifySpelling(catalogue, hop);
-      else if (hop.declared.path && needsKey(table)) throw sealedByJson(catalogue, table, hop);
+      verifySpelling(catalogue, hop);
+      if (hop.declared?.path && isOnePersons) throw sealedByJson(catalogue, table, hop);
     }
   }
   if (table.declaration?.is === 'data' && table.declaration.spec.onErase === 'detach')
@@ -39,7 +41,8 @@ export function verifyWays(catalogue: Catalogue, table: Table): void {
 }
 
 /** A person's key is found by the text of her id, as the rows below her have it. */
-function verifySpelling(catalogue: Catalogue, hop: ForeignKey): void {
+export function verifySpelling(catalogue: Catalogue, hop: ForeignKey): void {
+  if (hop.declared) return; // one that is compared in another form is cast, and so spelt anew
   const [from, to] = [catalogue.table(hop.from), catalogue.table(hop.to)];
   for (const [place, column] of hop.columns.entries()) {
     const type = from?.columns.get(column)?.type ?? '';

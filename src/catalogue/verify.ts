@@ -7,22 +7,23 @@ import { AnnotationError } from '../errors';
 import type { Catalogue, Column, Table } from './model';
 import { canNameSubject } from './subject-id';
 import { suggest } from './suggest';
-import { verifyReference, verifyWays } from './verify-reference';
-
-const DATES = /^(date|timestamp)/;
+import { verifyAnchor } from './verify-anchor';
+import { verifyParties } from './verify-parties';
+import { verifyReference, verifySpelling, verifyWays } from './verify-reference';
 
 /**
- * @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, SUBJECT_BY_TYPE, SUBJECT_IN_JSON, NO_SUCH_COLUMN,
- *   SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE, REFERENCE_TYPE, DETACH_PERSONAL, DETACH_NOT_NULL or UNKNOWN_ANCHOR
+ * @throws as `verifyParties`, `verifyReference` and `verifyWays` do; AnnotationError PROTECTION_LOST, NO_SUCH_COLUMN, SUBJECT_ID_TYPE or
+ *   those of an anchor
  */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const key of catalogue.foreignKeys) if (key.declared) verifyReference(catalogue, key);
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
+    for (const { hops } of verifyParties(catalogue, table)) for (const hop of hops) verifySpelling(catalogue, hop);
     if (!table.declaration) continue;
     verifyWays(catalogue, table);
     verifySubjectId(table);
-    verifyAnchor(table);
+    verifyAnchor(catalogue, table);
   }
 }
 
@@ -41,17 +42,4 @@ function verifySubjectId({ name, columns, declaration }: Table): void {
     throw new AnnotationError('NO_SUCH_COLUMN', { ...names, suggestion: suggest(names.column, [...columns.keys()]) });
   if (column.element || !canNameSubject(column.type))
     throw new AnnotationError('SUBJECT_ID_TYPE', { ...names, type: column.type });
-}
-
-function verifyAnchor(table: Table): void {
-  const from = table.declaration?.spec.retention?.from;
-  if (typeof from !== 'string') return;
-  const column = table.columns.get(from);
-  if (column && column.element === undefined && DATES.test(column.type)) return;
-  const dates = [...table.columns.values()].filter((each) => DATES.test(each.type)).map((each) => each.name);
-  throw new AnnotationError('UNKNOWN_ANCHOR', {
-    table: table.name,
-    column: from,
-    suggestion: suggest(from, dates) ?? dates[0],
-  });
 }

@@ -9,6 +9,7 @@ import { detachingAssignments } from './detach';
 import { dueCondition } from './due';
 import { belongsTo, type Root } from './root';
 import { rulesOf } from './rule';
+import { sharedBranches } from './shared-branch';
 import type { Step, Way } from './step';
 
 /** What the step's rows are, as SQL between `from` and `returning`. */
@@ -22,6 +23,8 @@ interface Found {
 
 /** @returns branches of a WITH, the last of them named `name`, with the column `tag`; a kept one with `until` also */
 export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
+  const { shared } = step;
+  if (shared) return sharedBranches(catalogue, of, { ...step, shared }, name, until(catalogue, step.table));
   const found = step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
   const before = found.gathered === undefined ? [] : [found.gathered];
   return [...before, `${name} as (${body(catalogue, step, found)})`];

@@ -5,10 +5,13 @@
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { quoteIdentifier as q } from '../queryable';
+import { treatmentOf } from './anonymise';
 import { branches } from './branch';
 import { literal } from './due';
+import { eventBranches } from './person-events';
 import type { Plan } from './plan';
 import { fromName } from './root';
+import { sharedColumns } from './shared-rows';
 import type { Step } from './step';
 
 /** Values sealed anew for rows that are kept: one array per column, in the order of `$n`. */
@@ -19,9 +22,9 @@ export interface ResealedTable {
 
 /**
  * $1 names of what leaves, $2 tag of each (a person's key id), $3 her keyed reference, $4 act, $5 because, $6 salt,
- * $7 the key of what is kept of her.
+ * $7 the key of what is kept of her, $8 her fakes.
  */
-const OWN_PARAMETERS = 7;
+const OWN_PARAMETERS = 8;
 
 export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: readonly ResealedTable[]): string {
   const steps = plan.steps.flatMap((step, place) => branches(catalogue, plan, step, `s${place}`));
@@ -30,9 +33,9 @@ export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: rea
     plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
   return `
 with root as materialized (
-  select w.tag, w.reference, w.retained, ${fromName(plan, 'w.name')}
-  from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[]) w(name, tag, reference, retained)),
-${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(plan)].join(',\n')},
+  select w.tag, w.reference, w.retained, w.fakes, ${fromName(plan, 'w.name')}
+  from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[], $8::jsonb[]) w(name, tag, reference, retained, fakes)),
+${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
 entry as (
   insert into oubli.ledger (act, key_id, because, details)
   select $4, ${plan.kind === undefined ? 'null' : 'r.tag'}, $5, jsonb_build_object(
@@ -58,6 +61,8 @@ function detail(step: Step, place: number): string {
   ];
   if (step.because !== undefined) fields.push(`'because', ${literal(step.because)}`);
   if (step.action === 'keep') fields.push(`'until', c${place}.until`);
+  if (step.action === 'anonymise')
+    fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
   return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;
 }
 
@@ -74,7 +79,8 @@ function resealedBranches(resealed: readonly ResealedTable[]): string[] {
 }
 
 /** The person's key is destroyed and its id refused for ever, in the same commit (ENVELOPE.md K4). */
-function keyBranches({ kind, steps }: Plan): string[] {
+function keyBranches(catalogue: Catalogue, plan: Plan): string[] {
+  const { kind, steps } = plan;
   if (kind === undefined) return [];
   const stays = steps[0]?.action === 'anonymise';
   const mine = `l.kind = ${literal(kind)} and l.subject_id = r.id::text`;
@@ -86,6 +92,6 @@ function keyBranches({ kind, steps }: Plan): string[] {
       ? `unlinked as (update oubli.subject_link l
   set key_id = null, erased_at = oubli.now(), retained_key_id = r.retained from root r where ${mine})`
       : `unlinked as (delete from oubli.subject_link l using root r where ${mine})`,
-    `ended as (delete from oubli.service_end l using root r where ${mine})`,
+    ...eventBranches(catalogue, plan),
   ];
 }

@@ -4,10 +4,12 @@
  * belongs to its rows is deleted, anonymised, kept or detached, and what nobody declared blocks.
  */
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
+import { isOfSeveral, partiesOf } from '../catalogue/parties';
 import { isNullable } from '../catalogue/reference';
 import { pathsToSubject } from '../catalogue/subject-path';
 import { holderOf, keysToRowsOf } from './families';
 import { type Review, Reviews } from './reviews';
+import { detachable, sharedStep, stepsOf, withDetached } from './shared-rows';
 import type { DetachStep, OwnStep, Step, Way } from './step';
 
 export interface Graph {
@@ -25,6 +27,8 @@ export function graphBelow(catalogue: Catalogue, root: Table, rootAction: RootAc
 class GraphBuilder {
   private readonly own = new Map<number, OwnStep>();
   private readonly detached = new Map<number, DetachStep>();
+  /** Ways by which rows of several people refer to what is deleted, beside those to their people. */
+  private readonly references = new Map<number, Way[]>();
   /** Tables that were meant to lose their rows, also where these must stay now. */
   private readonly meant = new Set<number>();
   private readonly reviews: Reviews;
@@ -42,7 +46,7 @@ class GraphBuilder {
     // A pass turns a delete into an anonymisation or adds a way, never the other way round, so there is a last one.
     while (this.settle());
     for (const step of this.own.values()) this.detachFrom(step);
-    const steps = [...this.own.values(), ...this.detached.values()];
+    const steps = [...[...this.own.values()].flatMap((step) => this.withShares(step)), ...this.detached.values()];
     this.reviews.ofSteps(steps, rootAction === 'delete');
     for (const step of steps) this.reviews.ofHeirs(step);
     return { root: this.root, steps, reviews: this.reviews.all };
@@ -51,16 +55,26 @@ class GraphBuilder {
   /** A declared table belongs here when its way to its subject leads through the root. */
   private addDeclared(table: Table): void {
     if (table.declaration?.is !== 'data' || table.oid === this.root.oid) return;
-    const above = new Set(this.catalogue.family(this.root).map(({ oid }) => oid));
-    const ways = pathsToSubject(this.catalogue, table).flatMap(({ hops }) => {
-      const end = hops.findIndex((hop) => above.has(hop.to));
-      return end === -1 ? [] : [hops.slice(0, end + 1)];
-    });
-    if (ways.length === 0) return;
     const { onErase, retention } = table.declaration.spec;
+    if (isOfSeveral(table) && onErase !== 'review' && onErase !== 'detach') {
+      const step = sharedStep(this.catalogue, this.root, table, onErase);
+      if (step) this.add(step);
+      return;
+    }
+    const ways = this.waysBelow(table);
+    if (ways.length === 0) return;
     if (onErase === 'review') this.reviews.ofDeclared(table);
     else if (onErase === 'detach') this.detached.set(table.oid, { table, action: 'detach', ways, unless: [] });
     else this.add({ table, action: onErase, ways, because: retention?.because });
+  }
+
+  private waysBelow(table: Table): Way[] {
+    const above = new Set(this.catalogue.family(this.root).map(({ oid }) => oid));
+    const paths = isOfSeveral(table) ? partiesOf(this.catalogue, table).map(({ path }) => path) : undefined;
+    return (paths ?? pathsToSubject(this.catalogue, table)).flatMap(({ hops }) => {
+      const end = hops.findIndex((hop) => above.has(hop.to));
+      return end === -1 ? [] : [hops.slice(0, end + 1)];
+    });
   }
 
   private add(step: OwnStep): void {
@@ -80,6 +94,7 @@ class GraphBuilder {
   private settleReference(parent: OwnStep, key: ForeignKey): boolean {
     const child = holderOf(this.catalogue, key);
     if (!child) return false;
+    if (parent.shared) return this.settleShared(parent, child, key);
     if (!child.declaration) return this.settleUndeclared(parent, child, key);
     if (parent.action !== 'delete') return false;
     return this.wouldDangle(parent, child, key) && this.anonymiseInstead(parent, child);
@@ -88,6 +103,7 @@ class GraphBuilder {
   /** Whether rows stay that refer to what is deleted, and cannot do without. */
   private wouldDangle(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     const step = this.own.get(child.oid);
+    if (step?.shared) return step.action === 'keep' || detachable(this.catalogue, child, key).length === 0;
     if (step && step.action !== 'delete') return true;
     if (isNullable(child, key)) return false;
     if (!step) return true;
@@ -95,6 +111,14 @@ class GraphBuilder {
     // A second way to the person (a recipient beside the sender) and a way to the same table (the answer to a message) are
     // how rows of others refer to hers. Between two tables of hers a reference is taken to be her own; the database checks it.
     return parent.table === this.root || child === parent.table;
+  }
+
+  /** Rows of several people leave one by one, when the last of them does: whatever else refers to them keeps them all. */
+  private settleShared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
+    if (parent.action !== 'delete') return false;
+    const step = this.own.get(child.oid);
+    const leavesBefore = step?.action === 'delete' && !step.shared && step.ways.some(([first]) => first === key);
+    return !leavesBefore && this.anonymiseInstead(parent, child);
   }
 
   private settleUndeclared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
@@ -144,8 +168,19 @@ class GraphBuilder {
     return this.reviews.holdsUnknown(child) || (onDelete !== 'set null' && onDelete !== 'set default');
   }
 
+  private withShares(step: OwnStep): Step[] {
+    const isDeleted = (table: number): boolean => this.own.get(table)?.action === 'delete';
+    const further = this.references.get(step.table.oid) ?? [];
+    return stepsOf(withDetached(this.catalogue, this.root, step, isDeleted, further));
+  }
+
   private detach(parent: OwnStep, child: Table, key: ForeignKey): void {
     if (!isNullable(child, key)) return;
+    if (this.own.get(child.oid)?.shared) {
+      const ways = parent.ways.map((way): Way => [key, ...way]);
+      this.references.set(child.oid, [...(this.references.get(child.oid) ?? []), ...ways]);
+      return;
+    }
     const known = this.detached.get(child.oid)?.ways ?? [];
     const ways = parent.ways.map((way): Way => [key, ...way]).filter((way) => !includes(known, way));
     const unless = this.own.get(child.oid)?.ways ?? [];

@@ -5,15 +5,20 @@
 import type { SettledRetention } from '../catalogue/check-retention';
 import type { Catalogue, Table } from '../catalogue/model';
 import { PlanBlockedError } from '../errors';
+import type { TreatedColumn } from '../registers/receipt';
+import { treatmentOf } from './anonymise';
 import { graphBelow, type RootAction } from './graph';
 import type { Review } from './reviews';
 import { type Root, rowColumn } from './root';
+import { sharedColumns } from './shared-rows';
 import type { Action, Step } from './step';
 
 export interface PlannedStep {
   readonly table: string;
   readonly action: Action;
   readonly because?: string;
+  /** What is done to each personal column of rows that are anonymised, and its legal effect. */
+  readonly columns?: readonly TreatedColumn[];
 }
 
 export interface Plan extends Root {
@@ -39,10 +44,11 @@ export function planRows(catalogue: Catalogue, table: Table, retention: SettledR
 
 /** The same, for people to read and for a dry run to print. */
 export function describePlan(plan: Plan): { steps: PlannedStep[]; reviews: Review[] } {
-  const steps = plan.steps.map(({ table, action, because }) => ({
-    table: table.displayName,
-    action,
-    ...(because ? { because } : {}),
+  const steps = plan.steps.map((step) => ({
+    table: step.table.displayName,
+    action: step.action,
+    ...(step.because ? { because: step.because } : {}),
+    ...(step.action === 'anonymise' ? { columns: treatmentOf(step.table, sharedColumns(step)) } : {}),
   }));
   return { steps, reviews: [...plan.reviews] };
 }

@@ -8,14 +8,19 @@ import { quoteIdentifier as q } from '../queryable';
 import { literal } from './due';
 import type { Engine } from './engine';
 import { planErasure } from './plan';
-import { sealedColumns } from './reseal-kept';
 import { rootType } from './root';
+import { keptShares } from './shared-rows';
 
 /** @returns how many keys were destroyed */
-export async function destroyExpiredKeys({ catalogue, database, keys }: Engine): Promise<number> {
-  const destroyed = await database.transaction(
-    async (connection) => (await connection.query(statement(catalogue))).rows,
-  );
+export async function destroyExpiredKeys({ catalogue, database, keys, ledger }: Engine): Promise<number> {
+  const destroyed = await database.transaction(async (connection) => {
+    const { rows } = await connection.query(statement(catalogue));
+    await ledger.chain(
+      connection,
+      rows.map(({ entry }) => entry),
+    );
+    return rows;
+  });
   for (const row of destroyed) keys.cache.evict(Buffer.from(row.key_id as Uint8Array).toString('hex'));
   return destroyed.length;
 }
@@ -37,7 +42,7 @@ fenced as (
   insert into oubli.fence (key_id, fingerprint, erased_at) select key_id, fingerprint, oubli.now() from destroyed)
 insert into oubli.ledger (act, key_id, because, details)
 select 'shredded', key_id, 'the rows it was kept for have left', '{}' from destroyed
-returning key_id`;
+returning entry, key_id`;
 }
 
 /** SQL condition: a row that was kept of this person is still sealed under the key. */
@@ -46,10 +51,11 @@ function isInUse(catalogue: Catalogue, kind: string): string {
   if (!subjects) return 'false';
   const plan = planErasure(catalogue, subjects);
   const uses = plan.steps
-    .filter(({ action, table }) => action === 'keep' && sealedColumns(table).length > 0)
-    .map(({ table, ways }) => {
-      const { tables, conditions, root } = joinChain(catalogue, 't', ways[0] ?? [], plan.rootColumn);
-      const sealed = sealedColumns(table).map(({ name }) => `oubli.key_id(t.${q(name)}::bytea) = x.key_id`);
+    .filter(({ action }) => action === 'keep')
+    .flatMap((step) => keptShares(step).map((share) => ({ table: step.table, ...share })))
+    .map(({ table, way, columns }) => {
+      const { tables, conditions, root } = joinChain(catalogue, 't', way, plan.rootColumn);
+      const sealed = columns.map(({ name }) => `oubli.key_id(t.${q(name)}::bytea) = x.key_id`);
       const where = [...conditions, `${root} = x.subject_id::${rootType(plan)}`, `(${sealed.join(' or ')})`];
       return `exists (select from ${[`${table.sqlName} t`, ...tables].join(', ')} where ${where.join(' and ')})`;
     });
