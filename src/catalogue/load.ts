@@ -40,6 +40,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, format('%I.%I
        exists (select from pg_catalog.pg_trigger g join pg_catalog.pg_proc f on f.oid = g.tgfoid
                where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 24 <> 0
                  and f.pronamespace <> 'oubli'::regnamespace) as "writesElsewhere",
+       exists (select from oubli.archive a where a.schema = n.nspname and not a.elsewhere) as "isArchive",
        (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
                  'type', oubli.written_type(a.atttypid, a.atttypmod), 'element', e.id,
                  'identityAlways', a.attidentity = 'a', 'defaultSql', oubli.written_default(c.oid, a.attnum),
@@ -120,6 +121,7 @@ function toTable(row: Row, elements: ReadonlyMap<number, Element>): Table {
     parents: (row.parents as unknown[]).map(Number),
     isPartition: Boolean(row.isPartition),
     writesElsewhere: Boolean(row.writesElsewhere),
+    isArchive: Boolean(row.isArchive),
     primaryKey: row.primaryKey as string[],
     declaration: toDeclaration(row),
     columns: new Map(columns.map((column) => [String(column.name), toColumn(column, elements)])),

@@ -28,7 +28,8 @@ function refuseMissing({ displayName, columns }: Table, name: string): void {
 }
 
 export function verifyWays(catalogue: Catalogue, table: Table): void {
-  const isOnePersons = needsKey(table) || isOfSeveral(table);
+  const isArchived = table.declaration?.spec.retention?.archive !== undefined;
+  const isOnePersons = needsKey(table) || isOfSeveral(table) || isArchived;
   const paths = isOnePersons ? [pathToSubject(catalogue, table)] : pathsToSubject(catalogue, table);
   for (const { hops } of paths) {
     for (const hop of hops) {

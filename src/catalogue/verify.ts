@@ -8,12 +8,13 @@ import type { Catalogue, Column, Table } from './model';
 import { canNameSubject } from './subject-id';
 import { suggest } from './suggest';
 import { verifyAnchor } from './verify-anchor';
+import { verifyArchive } from './verify-archive';
 import { verifyParties } from './verify-parties';
 import { verifyReference, verifySpelling, verifyWays } from './verify-reference';
 
 /**
  * @throws as `verifyParties`, `verifyReference` and `verifyWays` do; AnnotationError PROTECTION_LOST, NO_SUCH_COLUMN, SUBJECT_ID_TYPE or
- *   those of an anchor
+ *   those of an anchor or an archive
  */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const key of catalogue.foreignKeys) if (key.declared) verifyReference(catalogue, key);
@@ -24,6 +25,7 @@ export function verifyCatalogue(catalogue: Catalogue): void {
     verifyWays(catalogue, table);
     verifySubjectId(table);
     verifyAnchor(catalogue, table);
+    verifyArchive(table);
   }
 }
 

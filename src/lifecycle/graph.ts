@@ -7,10 +7,11 @@ import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
 import { isOfSeveral, partiesOf } from '../catalogue/parties';
 import { isNullable } from '../catalogue/reference';
 import { pathsToSubject } from '../catalogue/subject-path';
+import { archiveRuleOf, groundOf } from './archive/rule';
 import { holderOf, keysToRowsOf } from './families';
 import { type Review, Reviews } from './reviews';
 import { detachable, sharedStep, stepsOf, withDetached } from './shared-rows';
-import type { DetachStep, OwnStep, Step, Way } from './step';
+import { type DetachStep, type OwnStep, removesRows, type Step, type Way } from './step';
 
 export interface Graph {
   readonly root: Table;
@@ -18,7 +19,7 @@ export interface Graph {
   readonly reviews: readonly Review[];
 }
 
-export type RootAction = 'erase' | 'delete' | 'anonymise';
+export type RootAction = 'erase' | 'delete' | 'anonymise' | 'archive';
 
 export function graphBelow(catalogue: Catalogue, root: Table, rootAction: RootAction): Graph {
   return new GraphBuilder(catalogue, root).build(rootAction);
@@ -41,13 +42,13 @@ class GraphBuilder {
   }
 
   build(rootAction: RootAction): Graph {
-    this.add({ table: this.root, action: rootAction === 'anonymise' ? 'anonymise' : 'delete', ways: [[]] });
+    this.add(rootStep(this.root, rootAction));
     for (const table of this.catalogue.tables) this.addDeclared(table);
     // A pass turns a delete into an anonymisation or adds a way, never the other way round, so there is a last one.
     while (this.settle());
     for (const step of this.own.values()) this.detachFrom(step);
     const steps = [...[...this.own.values()].flatMap((step) => this.withShares(step)), ...this.detached.values()];
-    this.reviews.ofSteps(steps, rootAction === 'delete');
+    this.reviews.ofSteps(steps, rootAction === 'delete' || rootAction === 'archive');
     for (const step of steps) this.reviews.ofHeirs(step);
     return { root: this.root, steps, reviews: this.reviews.all };
   }
@@ -65,7 +66,7 @@ class GraphBuilder {
     if (ways.length === 0) return;
     if (onErase === 'review') this.reviews.ofDeclared(table);
     else if (onErase === 'detach') this.detached.set(table.oid, { table, action: 'detach', ways, unless: [] });
-    else this.add({ table, action: onErase, ways, because: retention?.because });
+    else this.add({ table, ways, ...ownAction(table, onErase, retention?.because) });
   }
 
   private waysBelow(table: Table): Way[] {
@@ -79,7 +80,7 @@ class GraphBuilder {
 
   private add(step: OwnStep): void {
     this.own.set(step.table.oid, step);
-    if (step.action === 'delete') this.meant.add(step.table.oid);
+    if (removesRows(step)) this.meant.add(step.table.oid);
   }
 
   private settle(): boolean {
@@ -96,7 +97,7 @@ class GraphBuilder {
     if (!child) return false;
     if (parent.shared) return this.settleShared(parent, child, key);
     if (!child.declaration) return this.settleUndeclared(parent, child, key);
-    if (parent.action !== 'delete') return false;
+    if (!removesRows(parent)) return false;
     return this.wouldDangle(parent, child, key) && this.anonymiseInstead(parent, child);
   }
 
@@ -104,7 +105,7 @@ class GraphBuilder {
   private wouldDangle(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     const step = this.own.get(child.oid);
     if (step?.shared) return step.action === 'keep' || detachable(this.catalogue, child, key).length === 0;
-    if (step && step.action !== 'delete') return true;
+    if (step && !removesRows(step)) return true;
     if (isNullable(child, key)) return false;
     if (!step) return true;
     if (step.ways.some(([first]) => first === key)) return false;
@@ -117,14 +118,14 @@ class GraphBuilder {
   private settleShared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     if (parent.action !== 'delete') return false;
     const step = this.own.get(child.oid);
-    const leavesBefore = step?.action === 'delete' && !step.shared && step.ways.some(([first]) => first === key);
+    const leavesBefore = step && removesRows(step) && !step.shared && step.ways.some(([first]) => first === key);
     return !leavesBefore && this.anonymiseInstead(parent, child);
   }
 
   private settleUndeclared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     if (child === parent.table) return false;
     if (this.own.get(child.oid)?.action === 'anonymise') {
-      return parent.action === 'delete' && this.anonymiseInstead(parent, child);
+      return removesRows(parent) && this.anonymiseInstead(parent, child);
     }
     const cascades = key.onDelete === 'cascade' || (this.reviews.isDeclaredHarmless(child) && !isNullable(child, key));
     const goesAlong = cascades && this.meant.has(parent.table.oid) && !this.reviews.holdsPersonal(child);
@@ -143,6 +144,11 @@ class GraphBuilder {
   }
 
   private anonymiseInstead(parent: OwnStep, child: Table): boolean {
+    if (parent.action === 'archive') {
+      // anonymised, the rows would no longer be what the law has kept
+      this.reviews.refuseArchived(parent.table, child);
+      return false;
+    }
     const because = `rows of ${child.displayName} that stay refer to it`;
     this.own.set(parent.table.oid, { ...parent, action: 'anonymise', because });
     return true;
@@ -155,7 +161,7 @@ class GraphBuilder {
       const child = holderOf(this.catalogue, key);
       if (!child || this.own.get(child.oid)?.ways.some(([first]) => first === key)) continue;
       if (this.isUnsettled(child, key)) this.reviews.refuse(child, parent.table);
-      else if (parent.action === 'delete' && key.onDelete !== 'set default') this.detach(parent, child, key);
+      else if (removesRows(parent) && key.onDelete !== 'set default') this.detach(parent, child, key);
     }
   }
 
@@ -169,7 +175,10 @@ class GraphBuilder {
   }
 
   private withShares(step: OwnStep): Step[] {
-    const isDeleted = (table: number): boolean => this.own.get(table)?.action === 'delete';
+    const isDeleted = (table: number): boolean => {
+      const own = this.own.get(table);
+      return own !== undefined && removesRows(own);
+    };
     const further = this.references.get(step.table.oid) ?? [];
     return stepsOf(withDetached(this.catalogue, this.root, step, isDeleted, further));
   }
@@ -188,6 +197,14 @@ class GraphBuilder {
   }
 }
 
+function rootStep(table: Table, action: RootAction): OwnStep {
+  if (action === 'anonymise') return { table, action, ways: [[]] };
+  const archive = action === 'archive' ? archiveRuleOf(table) : undefined;
+  return archive
+    ? { table, action: 'archive', ways: [[]], because: groundOf(archive) }
+    : { table, action: 'delete', ways: [[]] };
+}
+
 function includes(ways: readonly Way[], wanted: Way): boolean {
   return ways.some((way) => way.length === wanted.length && way.every((key, i) => key === wanted[i]));
 }
@@ -195,4 +212,15 @@ function includes(ways: readonly Way[], wanted: Way): boolean {
 /** A way that comes back to a table it left would never end. */
 function isCircle(way: Way): boolean {
   return new Set(way.map((key) => key.from)).size < way.length;
+}
+
+/** What is kept on its ground is kept in the archive, where the table has one. */
+function ownAction(
+  table: Table,
+  onErase: 'delete' | 'anonymise' | 'keep',
+  ground: string | undefined,
+): Pick<OwnStep, 'action' | 'because'> {
+  const archive = archiveRuleOf(table);
+  if (onErase !== 'keep' || !archive) return { action: onErase, because: ground };
+  return { action: 'archive', because: groundOf(archive) };
 }

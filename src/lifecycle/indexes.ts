@@ -7,6 +7,7 @@ import { PlanBlockedError } from '../errors';
 import type { Queryable } from '../queryable';
 import { keysToRowsOf } from './families';
 import type { Plan } from './plan';
+import { removesRows } from './step';
 
 /** What a plan goes by downwards, and what PostgreSQL checks when rows are deleted, whoever declared the table: their ids. */
 export function referencesOf(catalogue: Catalogue, { steps }: Plan): number[] {
@@ -14,7 +15,7 @@ export function referencesOf(catalogue: Catalogue, { steps }: Plan): number[] {
   for (const step of steps) {
     for (const { id } of step.ways.flat()) ids.add(id);
     if (step.action === 'detach') for (const { id } of step.unless.flat()) ids.add(id);
-    if (step.action === 'delete') for (const { id } of keysToRowsOf(catalogue, step.table)) ids.add(id);
+    if (removesRows(step)) for (const { id } of keysToRowsOf(catalogue, step.table)) ids.add(id);
   }
   return [...ids];
 }

@@ -3,7 +3,7 @@ import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
 import { isKeyColumn } from '../catalogue/reference';
 import { refusedTreatments } from './anonymise';
 import { heirsOf } from './families';
-import type { Step } from './step';
+import { removesRows, type Step } from './step';
 
 /** Something that blocks a plan. */
 export interface Review {
@@ -28,6 +28,11 @@ export class Reviews {
     this.add(table, reason);
   }
 
+  /** Rows that have to go to the archive, and rows that have to stay where they are and refer to them. */
+  refuseArchived(table: Table, child: Table): void {
+    this.add(table, `${table.displayName} goes to the archive, but rows of ${child.displayName} that stay refer to it`);
+  }
+
   holdsPersonal(table: Table): boolean {
     return [...table.columns.values()].some((column) => isPersonal(column) || column.element !== undefined);
   }
@@ -43,14 +48,15 @@ export class Reviews {
   }
 
   /** Rows of a table that inherits leave or stay with those of the table above it, and with them what only they hold. */
-  ofHeirs({ table, action }: Step): void {
+  ofHeirs(step: Step): void {
+    const { table } = step;
     for (const heir of heirsOf(this.catalogue, table)) {
       for (const { name, spec } of heir.columns.values()) {
         if (table.columns.has(name) || this.isKeyColumn(heir, name)) continue;
         const place = `${heir.displayName}.${name}`;
         if (!spec)
           this.add(heir, `${place} stands in rows of ${table.displayName}, and nobody said whether it is personal`);
-        else if (action !== 'delete' && !('notPersonal' in spec))
+        else if (!removesRows(step) && !('notPersonal' in spec))
           this.add(heir, `${place} is personal and stands in rows of ${table.displayName} that have to stay`);
       }
     }
@@ -64,7 +70,7 @@ export class Reviews {
 
   ofSteps(steps: readonly Step[], rootIsDeleted: boolean): void {
     const [root] = steps;
-    if (root && rootIsDeleted && root.action !== 'delete') {
+    if (root && rootIsDeleted && !removesRows(root)) {
       this.add(root.table, `${root.table.displayName} was to be deleted, but ${root.because}`);
     }
     for (const { table, action } of steps) if (action === 'anonymise') this.ofAnonymised(table);

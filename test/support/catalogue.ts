@@ -1,7 +1,7 @@
 /** Catalogues made by hand, for tests of what is decided from declarations and foreign keys alone. */
 import type { SettledTableSpec } from '../../src/catalogue/check-table';
 import { Catalogue, type Column, type Declaration, type ForeignKey, type Table } from '../../src/catalogue/model';
-import type { OnErase } from '../../src/catalogue/spec';
+import type { OnErase } from '../../src/catalogue/on-erase';
 
 /** What is said of a column. */
 export type Said = 'personal' | 'not personal' | 'nothing' | Reference;
