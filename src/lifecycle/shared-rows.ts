@@ -4,6 +4,7 @@
  */
 import type { Catalogue, Column, ForeignKey, Table } from '../catalogue/model';
 import { partiesOf } from '../catalogue/parties';
+import { isNullable, referringColumns } from '../catalogue/reference';
 import { anchorColumns } from '../catalogue/subject-path';
 import type { OwnStep, Share, Step, Way } from './step';
 
@@ -31,7 +32,10 @@ export function detachable(catalogue: Catalogue, table: Table, key: ForeignKey):
   const leadElsewhere = partiesOf(catalogue, table).flatMap(({ path }) =>
     path.hops[0] === key ? [] : anchorColumns(path),
   );
-  return key.columns.filter((name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name));
+  if (!isNullable(table, key)) return [];
+  return referringColumns(key).filter(
+    (name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name),
+  );
 }
 
 /**
