@@ -965,6 +965,17 @@ export const texts = {
     says: () => 'a proposed rule stands in the place of another one, and nothing says of which',
     fix: (n) => `due({ before: '2027-01-01', rule: '${n.rule}', proposed: { keep: '3 months' } })`,
   },
+  PROPOSED_UNRECORDED: {
+    says: (n) =>
+      `${n.rule}: nobody has recorded ${n.anchor} so far, for no declared rule starts there; what would be due is not known`,
+    fix: () =>
+      `declare the rule first, with a long 'keep': what happens from then on is recorded, and nothing leaves yet`,
+  },
+  BAD_PROPOSED: {
+    says: (n) =>
+      `${n.file} ${n.what}: a proposed rule is an object such as { "from": "service_ended_on", "keep": "3 months" }`,
+    fix: () => `npx oubli due --before 2027-01-01 --rule subject:user --keep '3 months'`,
+  },
   PROPOSED_UNINDEXED: {
     says: (n) => `${n.rule}: no index finds what would be due from ${n.column}; every row of ${n.table} would be read`,
     fix: (n) => `${n.create}  -- or due({ …, scan: true }), npx oubli due --scan`,
