@@ -25,6 +25,7 @@ export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { Notice, OnNotice } from './lifecycle/notices';
 export type { PaceOptions } from './lifecycle/pace';
 export type { ProposedRule } from './lifecycle/proposed-rule';
+export type { ReplayReport } from './lifecycle/replay';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export type { VacuumReport } from './lifecycle/vacuum';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
@@ -32,6 +33,8 @@ export type { Backup } from './registers/backups';
 export type { Certificate, SignedCertificate } from './registers/certificate';
 export type { BrokenLink } from './registers/chain-walk';
 export type { Figures, Measurement, ProbeReport, ResidueHit, Unseen } from './registers/examined';
+export { fileJournal } from './registers/file-journal';
+export type { Journal } from './registers/journal';
 export type {
   AnonymisedLine,
   ArchivedLine,
@@ -44,8 +47,10 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export type { ErasureRequest, RequestsOptions } from './registers/requests';
 export type { Trace } from './registers/trace';
 export { verifyCertificate } from './registers/verify-certificate';
+export { replay } from './restore';
 export type { ProbeOptions } from './rights/erase';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';

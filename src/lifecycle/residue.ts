@@ -52,7 +52,10 @@ export async function findResidue(
     table,
     why: 'only its first rows were read for what she is known by',
   }));
-  if (identifiers.all.length === 0) return { hits: [], unseen: cutOff, tables: 0 };
+  if (identifiers.all.length === 0) {
+    const why = 'nothing is known of her that is telling enough to be looked for';
+    return { hits: [], unseen: [...cutOff, ...tables.map(({ displayName: table }) => ({ table, why }))], tables: 0 };
+  }
   if (await wouldBeLogged(connection)) {
     const why = 'this server logs parameters, and this role may not set log_parameter_max_length';
     return { hits: [], unseen: tables.map(({ displayName: table }) => ({ table, why })), tables: 0 };

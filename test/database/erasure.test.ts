@@ -79,7 +79,7 @@ describe('Erasing a person', () => {
   });
 
   it('writes the ledger in the same commit, naming her by key id only', async () => {
-    const entries = await world.plain('oubli.ledger').where({ act: 'erased' });
+    const entries = await world.plain('oubli.ledger').where({ act: 'erased' }).select();
     expect(entries).to.have.length(1);
     expect(entries[0].key_id.toString('hex')).to.equal(receipt.keyId);
     expect(JSON.stringify(await world.plain('oubli.ledger').select()))
@@ -124,7 +124,7 @@ describe('A process that started before another one migrated', () => {
     const { db } = await world.another();
     await db.schema.createTable('letters', (t) => {
       t.increments('id');
-      t.integer('user_id').references('users.id');
+      t.integer('user_id').references('users.id').index();
       t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
       t.personalData({ purpose: 'provide the service', basis: 'contract' });
     });
