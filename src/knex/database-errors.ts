@@ -59,6 +59,8 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
       return new UnsupportedQueryError('COMPOUND_TOGETHER', { table, column: error.column });
     case 'OU021':
       return new UnsupportedQueryError('TOKENS_IN_RAW', namesOfLabel(error.dataType ?? ''));
+    case 'OU036':
+      return new SubjectErasedError('SUBJECT_ERASED', { table: error.table });
     case 'OU035':
       return new HoldError('ROW_HELD', { table: error.table, case: error.constraint });
     case UNDEFINED_TABLE:
