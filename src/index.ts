@@ -38,6 +38,7 @@ export type {
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
 export type { Manifest, ManifestFile } from './rights/export';
+export type { Ground, LiftOptions, RestrictOptions } from './rights/restrict';
 export { annotate } from './schema/annotate';
 export { type ArchiveOptions, installArchive } from './schema/archive-store';
 export type { BackfillReport } from './schema/backfill';

@@ -16,6 +16,7 @@ import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
+import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type Holds, holdsOf } from './lifecycle/holds';
@@ -167,6 +168,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   };
   const { sweeps } = options;
   const redriving = new Redriving();
+  const redrive = (what: Redrive): Promise<void> => redriving.carryOut(what);
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -174,14 +176,14 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   });
   return {
     db: knex,
-    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, db: knex }, kind, id),
+    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, redrive, db: knex }, kind, id),
     backfill: (name, options) =>
       converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
     sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
-    holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
+    holds: holdsOf(freshEngine, redrive),
     startJobs: (boss, options) => redriving.through(startJobs(boss, freshEngine, { ...sweeps, ...options })),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),

@@ -58,7 +58,12 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
 function announcementsTo(catalogue: LiveCatalogue, keys: () => SubjectKeys | undefined): Announcements {
   return {
     shredded: (keyIds) => {
-      for (const keyId of keyIds) keys()?.cache.evict(keyId);
+      const evict = (): void => {
+        for (const keyId of keyIds) keys()?.cache.evict(keyId);
+      };
+      evict();
+      // an answer that came on the same connection just before is still on its way into the cache
+      setImmediate(evict);
     },
     schemaChanged: () => catalogue.schemaChanged(),
     lost: () => {
