@@ -53,6 +53,7 @@ export { verifyCertificate } from './registers/verify-certificate';
 export { replay } from './restore';
 export type { ProbeOptions } from './rights/erase';
 export type { Manifest, ManifestFile } from './rights/export';
+export type { Ground, LiftOptions, RestrictOptions } from './rights/restrict';
 export { annotate } from './schema/annotate';
 export { type ArchiveOptions, installArchive } from './schema/archive-store';
 export type { BackfillReport } from './schema/backfill';

@@ -20,6 +20,9 @@ export interface Residue {
   readonly tables: number;
 }
 
+/** Every table, in a receipt. */
+const ALL = '*';
+
 // What is passed as a parameter must not be written to the server's log. Of errors it never is (the default, and again here); of
 // slow and of all statements it is wherever log_parameter_max_length and the settings below say so.
 const QUIET = `select set_config('log_parameter_max_length_on_error', '0', true)`;
@@ -54,11 +57,11 @@ export async function findResidue(
   }));
   if (identifiers.all.length === 0) {
     const why = 'nothing is known of her that is telling enough to be looked for';
-    return { hits: [], unseen: [...cutOff, ...tables.map(({ displayName: table }) => ({ table, why }))], tables: 0 };
+    return { hits: [], unseen: [...cutOff, { table: ALL, why }], tables: 0 };
   }
   if (await wouldBeLogged(connection)) {
     const why = 'this server logs parameters, and this role may not set log_parameter_max_length';
-    return { hits: [], unseen: tables.map(({ displayName: table }) => ({ table, why })), tables: 0 };
+    return { hits: [], unseen: [{ table: ALL, why }], tables: 0 };
   }
   const search = new Search(engine, plan, connection, names, identifiers);
   for (const table of tables) await search.through(table, Math.floor(until - performance.now()));

@@ -13,6 +13,7 @@ export interface ResidueHit {
 
 /** A table that was not looked through, and why. */
 export interface Unseen {
+  /** Its name; `*` for all of them. */
   readonly table: string;
   readonly why: string;
 }

@@ -137,6 +137,13 @@ describe('L5: the residue probe', () => {
     for (const value of Object.values(ADA)) expect(ledger).not.to.contain(value);
   });
 
+  it('L5: says so where nothing is known of her that could be looked for', async () => {
+    await world.db('users').insert({ id: 9, name: 'Kim', nickname: 'kim' });
+    const { probe } = await erase({}, 9);
+    expect(probe).to.deep.include({ tables: 0, found: [] });
+    expect(probe?.notLookedThrough[0]).to.include({ table: '*' });
+  });
+
   it('L5: looks nowhere where it is told not to', async () => {
     await hold('things', { id: 1, note: ADA.name });
     expect(await erase({ probe: 'off' })).not.to.have.property('probe');

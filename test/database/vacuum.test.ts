@@ -89,6 +89,13 @@ describe('L4: after a purge', () => {
     });
   });
 
+  it('L4: says that extended statistics of an emptied table are still there where a view forbids to forget them', async () => {
+    await people(1, 40, '2020-01-01');
+    await world.plain.raw('analyze; create view shown as select email from people');
+    await sweep();
+    expect((await reportOf('people'))?.statistics).to.contain('still there: a view');
+  });
+
   it('L4: nor of a table that goes on, whose samples are of who is left', async () => {
     await people(1, 40, '2020-01-01');
     await people(50, 90, null);
