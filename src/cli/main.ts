@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { OubliError } from '../errors';
+import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
 import { keysVerb } from './keys';
@@ -11,7 +12,7 @@ import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb];
+const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, archiveVerb];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

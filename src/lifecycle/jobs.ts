@@ -112,7 +112,7 @@ async function runJob(
 async function sweepAndDestroy(engine: Engine, rule: Parameters<typeof sweep>[1], options: SweepOptions) {
   try {
     const report = await sweep(engine, rule, options);
-    await afterSweeps(engine);
+    await afterSweeps(engine, options.signal);
     return report;
   } catch (error) {
     throw SweepFailure.from(rule.name, error);

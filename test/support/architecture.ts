@@ -8,13 +8,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['subject.ts', 'oubli.ts'],
+  ['subject.ts', 'archive.ts', 'oubli.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
 const SIDEWAYS = new Set([
   'knex → schema',
   'oubli.ts → subject.ts',
+  'oubli.ts → archive.ts',
   'registers → keyring',
   'own-types.ts → queryable.ts',
 ]);
