@@ -27,6 +27,13 @@ return array(
   select a.attname from unnest(numbers) with ordinality n(attnum, place)
   join pg_catalog.pg_attribute a on a.attrelid = target and a.attnum = n.attnum order by n.place);
 
+-- The column by which a table's rows lead on, where a declaration says so: the asking one's of its own, or that of a table on the way,
+-- whose rows are its own subject's: a file is that of its message's sender, not of the recipient.
+create function oubli.via_of(target regclass, own jsonb) returns text
+language sql stable
+return coalesce(own ->> 'via', case when own is null then (
+  select p.spec #>> '{subject,via}' from oubli.personal_table p where p.rel = target) end);
+
 -- The one shortest way from a table's rows to a person, by foreign keys; NULL where there is none, or more than one. The same
 -- way as the client finds (ERASURE.md G1). `of_column` is what a column says of its own subject, where it has one.
 create function oubli.path_to_subject(target regclass, of_column jsonb default null, out kind text, out col name, out hops oid[])
@@ -48,7 +55,7 @@ begin
     from unnest(level, ways) f(at, way)
     join pg_catalog.pg_constraint k on k.conrelid = f.at and k.contype = 'f' and k.conparentid = 0
     where not f.at = any(seen)
-      and (f.way <> '' or wanted ->> 'via' is null or wanted ->> 'via' = any(oubli.columns_numbered(f.at, k.conkey)));
+      and coalesce(oubli.via_of(f.at, case when f.way = '' then wanted end) = any(oubli.columns_numbered(f.at, k.conkey)), true);
     select count(*), min(s.subject_kind), min(s.subject_column::text), min(f.way) into arrived, kind, col, way
     from unnest(tables, ways) f(at, way) join oubli.personal_table s on s.rel = f.at
     where s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind);
