@@ -6,6 +6,7 @@
 import { ConfigurationError } from '../errors';
 import { afterSweeps } from './after-sweep';
 import type { Engine } from './engine';
+import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
 import { sweep } from './sweep';
 import { SweepFailure, SweepInterrupted } from './sweep-failure';
@@ -37,8 +38,8 @@ export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
 export interface Jobs {
   /** The queue's name, for dashboards. */
   readonly queue: string;
-  /** Runs the sweep of every rule now, through the queue. */
-  sweepNow(): Promise<void>;
+  /** Runs the sweep of every rule now, or of some, through the queue. */
+  sweepNow(only?: readonly string[]): Promise<void>;
   /** Stops working here, after the chunk under way; what is left is another process's. Schedules stay. */
   stop(): Promise<void>;
 }
@@ -55,6 +56,7 @@ export async function startJobs(
   options: JobOptions = {},
 ): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
+  refuseWithoutNotices(rulesOf((await engine()).catalogue), options.onNotice);
   // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
   await boss.createQueue(QUEUE, {
     policy: 'exclusive',
@@ -74,8 +76,8 @@ export async function startJobs(
   );
   return {
     queue: QUEUE,
-    sweepNow: async () => {
-      for (const { name } of rules) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
+    sweepNow: async (only = rules.map(({ name }) => name)) => {
+      for (const name of only) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
     },
     stop: async () => {
       stopping.abort();
