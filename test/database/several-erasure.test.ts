@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import pg from 'pg';
-import type { Receipt } from '../../src';
+import { HoldError, type Receipt } from '../../src';
 import { assertNothingLeft, moveClock, resetClock } from '../../src/testing';
 import { addCorrespondents, migrateCorrespondence, ownersIn } from '../support/correspondence';
 import { failureOf, refusalOf } from '../support/refusals';
@@ -257,6 +257,25 @@ describe('Erasing one of the people of a row', () => {
       ['user 2', 'null', 'null'],
     ]);
     expect(lines(await subject('user', 2).erase({ because: 'a test' }))).to.deep.equal(['removed 2']);
+  });
+
+  it('G3: a row that is held for one of its people is held against the other’s erasure too', async () => {
+    await add('messages', message(1, 1, 2), message(2, 3, 2, { clerk_id: 1, verdict: 'v' }));
+    const before = await stored();
+    await world.holds.open({ name: 'case 1', ground: 'a lawsuit' });
+    await world.holds.place('case 1', { kind: 'user', id: 1 });
+    const held = await refusalOf(() => erase(2));
+    expect(held).to.be.instanceOf(HoldError);
+    await world.db('users').where({ id: 2 }).update({ ended_on: '2020-01-01' });
+    await world.sweep();
+    expect(await stored()).to.deep.equal(before);
+    expect(lines(await erase(1, 'clerk')), 'who is in none of them').to.deep.equal(['anonymised 1']);
+    await world.holds.release('case 1', { because: 'settled' });
+    await world.sweep();
+    expect((await owners()).map((row) => row.slice(0, 2))).to.deep.equal([
+      ['user 1', 'null'],
+      ['user 3', 'null'],
+    ]);
   });
 
   it('G3: the plan says what becomes of such rows', () => {
