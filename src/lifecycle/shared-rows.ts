@@ -4,21 +4,28 @@
  */
 import type { Catalogue, Column, ForeignKey, Table } from '../catalogue/model';
 import { partiesOf } from '../catalogue/parties';
+import { isNullable, referringColumns } from '../catalogue/reference';
 import { anchorColumns } from '../catalogue/subject-path';
 import type { OwnStep, Share, Step, Way } from './step';
 
 /** The step of a table whose rows are several people's; none where none of them is found through the root. */
-export function sharedStep(catalogue: Catalogue, root: Table, table: Table): OwnStep | undefined {
+export function sharedStep(
+  catalogue: Catalogue,
+  root: Table,
+  table: Table,
+  action: OwnStep['action'],
+): OwnStep | undefined {
   if (table.declaration?.is !== 'data') return undefined;
   const people = partiesOf(catalogue, table);
+  const above = new Set(catalogue.family(root).map(({ oid }) => oid));
   const shares = people.flatMap(({ path: { hops }, columns }, person): Share[] => {
-    const end = hops.findIndex((hop) => hop.to === root.oid);
+    const end = hops.findIndex((hop) => above.has(hop.to));
     return end === -1 ? [] : [{ way: hops.slice(0, end + 1), person, columns, detaches: [] }];
   });
   if (shares.length === 0) return undefined;
-  const { onErase, retention } = table.declaration.spec;
+  const { retention } = table.declaration.spec;
   const ways = shares.map(({ way }) => way);
-  return { table, action: onErase, ways, because: retention?.because, shared: { shares, people, mayLeave: false } };
+  return { table, action, ways, because: retention?.because, shared: { shares, people, mayLeave: false } };
 }
 
 /** The columns by which a row lets go of one of its people, and of nobody else. */
@@ -26,7 +33,11 @@ export function detachable(catalogue: Catalogue, table: Table, key: ForeignKey):
   const leadElsewhere = partiesOf(catalogue, table).flatMap(({ path }) =>
     path.hops[0] === key ? [] : anchorColumns(path),
   );
-  return key.columns.filter((name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name));
+  // out of JSON more would go than the reference
+  if (key.declared?.path || !isNullable(table, key)) return [];
+  return referringColumns(key).filter(
+    (name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name),
+  );
 }
 
 /**
@@ -42,8 +53,9 @@ export function withDetached(
   further: readonly Way[],
 ): OwnStep {
   if (!step.shared || step.action === 'keep') return step;
+  const above = new Set(catalogue.family(root).map(({ oid }) => oid));
   const lets = ([key]: Way): string[] => {
-    const toHer = key?.to === root.oid && root.declaration?.is === 'subject';
+    const toHer = key !== undefined && above.has(key.to) && root.declaration?.is === 'subject';
     return key && (toHer || isDeleted(key.to)) ? detachable(catalogue, step.table, key) : [];
   };
   const shares = step.shared.shares.map((share) => ({ ...share, detaches: lets(share.way) }));

@@ -38,13 +38,15 @@ export async function* personalRows(
 
 function statement(catalogue: Catalogue, portable: PortableTable): string {
   if (portable.shares) return sharedRowsStatement(catalogue, portable, portable.shares);
-  const { table, hops, subjectColumn, subjectType, columns } = portable;
-  const chain = joinChain(catalogue, 't', hops, subjectColumn);
-  const tables = [`${table.sqlName} t`, ...chain.tables].join(', ');
-  const where = [...chain.conditions, `${chain.root} = $1::${subjectType}`].join(' and ');
+  const { table, ways, subjectColumn, subjectType, columns } = portable;
+  const hers = ways.map((hops) => {
+    const chain = joinChain(catalogue, 't', hops, subjectColumn);
+    const where = [...chain.conditions, `${chain.root} = $1::${subjectType}`].join(' and ');
+    return `select t.* from ${[`${table.sqlName} t`, ...chain.tables].join(', ')} where ${where}`;
+  });
   const order =
     table.primaryKey.length > 0 ? ` order by ${table.primaryKey.map((name) => `t.${q(name)}`).join(', ')}` : '';
-  return `select ${columns.map(({ column }) => asText(column.name)).join(', ')} from ${tables} where ${where}${order}`;
+  return `select ${columns.map(({ column }) => asText(column.name)).join(', ')} from (${hers.join(' union all ')}) t${order}`;
 }
 
 async function openBatch(

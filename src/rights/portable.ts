@@ -6,7 +6,7 @@
 import { type Catalogue, type Column, type ForeignKey, isPersonal, type Table } from '../catalogue/model';
 import { isOfSeveral, type Party, partiesOf } from '../catalogue/parties';
 import type { PersonalSpec } from '../catalogue/spec';
-import { pathToSubject } from '../catalogue/subject-path';
+import { pathsToSubject } from '../catalogue/subject-path';
 import { rootType } from '../lifecycle/root';
 
 const PORTABLE_ORIGINS = new Set<string>(['provided', 'observed']);
@@ -30,8 +30,8 @@ export interface PortableTable {
   readonly table: Table;
   /** Set where the rows are several people's: a column is given where it is hers, and null otherwise. */
   readonly shares?: readonly PortableShare[];
-  /** From the table to its person. */
-  readonly hops: readonly ForeignKey[];
+  /** From the table to its person; more than one way where the rows have types, and no row goes by two of them. */
+  readonly ways: readonly (readonly ForeignKey[])[];
   readonly subjectColumn: string;
   /** PostgreSQL's name of that column's type. */
   readonly subjectType: string;
@@ -42,13 +42,12 @@ export function portableTables(catalogue: Catalogue, kind: string): PortableTabl
   return catalogue.tables.flatMap((table) => {
     if (!table.declaration) return [];
     if (isOfSeveral(table)) return sharedTable(partiesOf(catalogue, table), kind);
-    const path = pathToSubject(catalogue, table);
-    if (path.kind !== kind) return [];
-    const subjectType = rootType({ root: path.subjects, rootColumn: path.subjectColumn });
     const columns = [...table.columns.values()].flatMap((column) => portableColumn(table, column));
-    return columns.length === 0
-      ? []
-      : [{ table, hops: path.hops, subjectColumn: path.subjectColumn, subjectType, columns }];
+    const [path, ...others] = pathsToSubject(catalogue, table).filter((each) => each.kind === kind);
+    if (!path || columns.length === 0) return [];
+    const { subjectColumn, subjects } = path;
+    const subjectType = rootType({ root: subjects, rootColumn: subjectColumn });
+    return [{ table, ways: [path, ...others].map(({ hops }) => hops), subjectColumn, subjectType, columns }];
   });
 }
 
@@ -57,14 +56,15 @@ function sharedTable(parties: readonly Party[], kind: string): PortableTable[] {
   const hers = parties.filter(({ path }) => path.kind === kind);
   const [{ path } = { path: undefined }] = hers;
   if (!path) return [];
-  const { table, hops, subjects, subjectColumn } = path;
+  const { table, subjects, subjectColumn } = path;
   const columns = [...table.columns.values()].flatMap((column) => portableColumn(table, column));
   const shares = hers.flatMap((party): PortableShare[] => {
     const names = new Set(party.columns.map(({ name }) => name));
     return columns.some(({ column }) => names.has(column.name)) ? [{ hops: party.path.hops, columns: names }] : [];
   });
   const subjectType = rootType({ root: subjects, rootColumn: subjectColumn });
-  return shares.length === 0 ? [] : [{ table, hops, subjectColumn, subjectType, columns, shares }];
+  const ways = shares.map(({ hops }) => hops);
+  return shares.length === 0 ? [] : [{ table, ways, subjectColumn, subjectType, columns, shares }];
 }
 
 function portableColumn(table: Table, column: Column): PortableColumn[] {
