@@ -42,7 +42,7 @@ export interface RootRow {
  * types, so that the planner may start from either side: from few holds, or from few rows.
  */
 export function holdsOn(catalogue: Catalogue, plan: Plan, found: Standing, row: RootRow): string[] {
-  const ofOthers = holdsOfSharers(catalogue, plan, found.kinds, row);
+  const ofOthers = holdsOfSharers(catalogue, plan, found.kinds, row.id);
   return [...ofItsPerson(catalogue, plan, found, row), ...ofItsRows(catalogue, plan, found, row), ...ofOthers];
 }
 

@@ -4,12 +4,14 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import type { RootRow } from './held';
 import { literal } from './literal';
 import type { Plan } from './plan';
 
-/** Selects of `held_by`: the other people, of these kinds, of rows that the plan would write to. */
-export function holdsOfSharers(catalogue: Catalogue, plan: Plan, kinds: ReadonlySet<string>, row: RootRow): string[] {
+/**
+ * Selects of `held_by`: the other people, of these kinds, of rows that the plan would write to.
+ * @param id SQL of what names who leaves
+ */
+export function holdsOfSharers(catalogue: Catalogue, plan: Plan, kinds: ReadonlySet<string>, id: string): string[] {
   if (plan.kind === undefined) return [];
   const shared = plan.steps.filter(({ action }) => action === 'anonymise' || action === 'keep');
   return shared.flatMap(({ table, shared }) =>
@@ -23,7 +25,7 @@ export function holdsOfSharers(catalogue: Catalogue, plan: Plan, kinds: Readonly
           ' and ',
         );
         const held = `lateral (select s.held_by from ${[...other.tables, 'oubli.person_held s'].join(', ')} where ${is} limit 1) h`;
-        const where = [...hers.conditions, `${hers.root} = ${row.id}`].join(' and ');
+        const where = [...hers.conditions, `${hers.root} = ${id}`].join(' and ');
         return `select h.held_by from ${[...from, held].join(', ')} where ${where}`;
       });
     }),
