@@ -4,14 +4,17 @@
  */
 import { Command } from 'commander';
 import { OubliError } from '../errors';
+import { applyVerb } from './apply';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
 import { keysVerb } from './keys';
+import { planVerb } from './plan';
+import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb];
+const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, planVerb, applyVerb, sweepVerb];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

@@ -22,9 +22,20 @@ interface Found {
 
 /** @returns branches of a WITH, the last of them named `name`, with the column `tag`; a kept one with `until` also */
 export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
-  const found = step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
+  const found = foundFor(catalogue, of, step, name);
   const before = found.gathered === undefined ? [] : [found.gathered];
   return [...before, `${name} as (${body(catalogue, step, found)})`];
+}
+
+/** The same rows, looked at and left as they are: for a dry run. */
+export function looking(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
+  const { gathered: before, from, where, tag } = foundFor(catalogue, of, step, name);
+  const look = `${name} as (select ${tag} as tag from ${step.table.sqlName} t, ${from} where ${where})`;
+  return before === undefined ? [look] : [before, look];
+}
+
+function foundFor(catalogue: Catalogue, of: Root, step: Step, name: string): Found {
+  return step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
 }
 
 function body(catalogue: Catalogue, step: Step, { gathered, from, where, tag }: Found): string {
