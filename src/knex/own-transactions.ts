@@ -7,11 +7,17 @@ import type { Queryable } from '../queryable';
 import { withoutValues } from './database-errors';
 import type { Connection, InternalClient } from './internals';
 
+/**
+ * Whatever the role's default: what was locked is looked at again as others committed it (ERASURE.md A2), and foreign keys see
+ * the keys that were made meanwhile.
+ */
+const BEGIN = 'begin isolation level read committed read write';
+
 export class OwnTransactions {
   constructor(private readonly client: InternalClient) {}
 
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
-    return this.within('begin', (connection) => work(withOwnTypes(connection)));
+    return this.within(BEGIN, (connection) => work(withOwnTypes(connection)));
   }
 
   /** One view of the database for all that is read in it. */

@@ -20,7 +20,7 @@ export { createDatabase, dropRunDatabases, type TestDatabase, templateDatabase }
 export type { PostgresServer, Settings } from './postgres/server';
 
 /** A server whose files stand on this machine and belong to the caller alone. */
-export type FreshServer = PostgresServer & Required<Pick<PostgresServer, 'dataDirectory' | 'logFile'>>;
+export type FreshServer = PostgresServer & Required<Pick<PostgresServer, 'dataDirectory' | 'logFile' | 'crash'>>;
 
 export async function startPostgres(options: { fresh: true; settings?: Settings }): Promise<FreshServer>;
 export async function startPostgres(options?: { fresh?: boolean; settings?: Settings }): Promise<PostgresServer>;

@@ -94,10 +94,12 @@ export async function createWorld(
     migrate?: (knex: Knex) => Promise<void>;
     config?: Partial<Knex.Config>;
     oubli?: Partial<OubliOptions>;
+    /** A superuser's address of the server; that of the running mocha unless given. */
+    server?: string;
   } = {},
 ): Promise<World> {
   const migrate = options.migrate ?? migrateWorld;
-  const server = testServerUrl();
+  const server = options.server ?? testServerUrl();
   const template = await templateDatabase(server, migrate.toString(), (url) => migrated(url, migrate));
   const database = await createDatabase(server, { template });
   const folder = mkdtempSync(path.join(tmpdir(), 'oubli-keys-'));

@@ -40,6 +40,7 @@ export async function startEmbedded(settings: Settings): Promise<Required<Postgr
     dataDirectory,
     logFile,
     stop: () => postmaster.stop(),
+    crash: () => postmaster.crash(),
   };
 }
 

@@ -11,6 +11,8 @@ import { isReady, pidFileOf } from './pidfile';
 
 export interface Postmaster {
   stop(): Promise<void>;
+  /** PostgreSQL's immediate shutdown, as of a power cut: nobody is told, nothing is written. Comes back after its recovery. */
+  crash(): Promise<void>;
 }
 
 /** Somebody took the port between its choice and the start. */
@@ -30,7 +32,7 @@ interface Start {
 const patience = 60_000;
 
 export async function startPostmaster(start: Start): Promise<Postmaster> {
-  const server = launch(start);
+  let server = launch(start);
   const forget = onExit(() => abandon(server, start));
   try {
     await ready(server, start);
@@ -40,7 +42,7 @@ export async function startPostmaster(start: Start): Promise<Postmaster> {
     throw error;
   }
   const stop = async () => {
-    await shutDown(server);
+    await shutDown(server, 'SIGINT');
     await rm(start.folder, { recursive: true, force: true });
     forget();
   };
@@ -49,6 +51,11 @@ export async function startPostmaster(start: Start): Promise<Postmaster> {
     stop: () => {
       stopped ??= stop();
       return stopped;
+    },
+    crash: async () => {
+      await shutDown(server, 'SIGQUIT');
+      server = launch(start);
+      await ready(server, start);
     },
   };
 }
@@ -86,12 +93,12 @@ function hasEnded(server: ChildProcess): boolean {
   return server.exitCode !== null || server.signalCode !== null;
 }
 
-/** SIGINT is PostgreSQL's fast shutdown: open transactions are rolled back, clients are told. */
-async function shutDown(server: ChildProcess): Promise<void> {
+/** SIGINT is PostgreSQL's fast shutdown: open transactions are rolled back, clients are told; SIGQUIT the immediate one. */
+async function shutDown(server: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
   if (hasEnded(server)) return;
   server.ref();
   const ended = once(server, 'exit');
-  server.kill('SIGINT');
+  server.kill(signal);
   await ended;
 }
 

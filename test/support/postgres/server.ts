@@ -11,6 +11,8 @@ export interface PostgresServer {
   readonly dataDirectory?: string;
   /** What the server prints; statements too, under `log_statement=all`. */
   readonly logFile?: string;
+  /** An immediate shutdown, as of a power cut, and the start after it; of a server whose files stand on this machine. */
+  crash?(): Promise<void>;
   /** Stops the server and deletes its files. Of a server that was given, stops nothing. */
   stop(): Promise<void>;
 }

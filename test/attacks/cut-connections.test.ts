@@ -1,0 +1,91 @@
+/**
+ * The connection is cut at every request of a purge, before it is sent and after it was carried out, COMMIT included: everybody
+ * is as she was, or erased with her receipt; nobody is between (ERASURE.md A1, A3).
+ */
+import { expect } from 'chai';
+import { AlreadyErasedError, type Oubli } from '../../src';
+import { cutEverywhere, type Ordeal } from '../support/faults';
+import { type FaultyWire, startFaultyWire } from '../support/faulty-wire';
+import { addPeople, type Person } from '../support/people';
+import { receiptsPerPerson, wholenessOf } from '../support/wholeness';
+import { createWorld, type World } from '../support/world';
+
+describe('A connection that is cut', function () {
+  this.timeout(120_000);
+  let world: World;
+  let wire: FaultyWire;
+  let cut: Oubli;
+  let seed = 100;
+  beforeEach(async () => {
+    world = await createWorld();
+    wire = await startFaultyWire(world.url);
+    const log = { warn: () => undefined }; // Knex says each cut connection aloud
+    cut = await world.another({ config: { connection: wire.url, log } });
+  });
+  afterEach(async () => {
+    await world.end();
+    await wire.close();
+  });
+
+  async function twoAreDue(): Promise<Person[]> {
+    seed += 2;
+    return addPeople(world.db, 2, '2020-01-01', seed);
+  }
+
+  async function nobodyIsBetween(): Promise<void> {
+    expect((await wholenessOf(world.plain)).between).to.deep.equal([]);
+    const { entries, people } = await receiptsPerPerson(world.plain);
+    expect(entries).to.equal(people);
+  }
+
+  for (const when of ['unsent', 'unanswered'] as const) {
+    it(`A3: ${when}, at any request of a sweep, leaves nobody between, and the next run ends it`, async () => {
+      const points = await cutEverywhere(wire, when, {
+        prepare: async () => void (await twoAreDue()),
+        work: async () => void (await cut.sweep({ chunk: 1 })),
+        check: nobodyIsBetween,
+      });
+      expect(points).to.be.greaterThan(10);
+      const { untouched } = await wholenessOf(world.plain);
+      expect(untouched).to.equal(0);
+    });
+
+    it(`A3: ${when}, at any request of a person's erasure, leaves her whole or gone; asked again, it is final`, async () => {
+      let ada: Person | undefined;
+      const erase = async (of: Oubli): Promise<void> =>
+        void (await of.subject('user', ada?.id ?? 0).erase({ because: 'request' }));
+      const points = await cutEverywhere(wire, when, {
+        prepare: async () => {
+          [ada] = await twoAreDue();
+        },
+        work: () => erase(cut),
+        check: async () => {
+          await nobodyIsBetween();
+          await erase(world).catch((error: unknown) => expect(error).to.be.instanceOf(AlreadyErasedError));
+          await nobodyIsBetween();
+        },
+      });
+      expect(points).to.be.greaterThan(5);
+    });
+  }
+
+  it('is seen to leave somebody between where an erasure is not one transaction', async () => {
+    const found = new Set<number>();
+    const broken: Ordeal = {
+      prepare: async () => void (await twoAreDue()),
+      work: async () => {
+        const trxless = cut.unprotected();
+        for (const id of await trxless('users').whereNotNull('service_ended_on').pluck('id')) {
+          await trxless.raw('delete from notes n using contracts c where n.contract_id = c.id and c.user_id = ?', [id]);
+          await trxless.raw('delete from contracts where user_id = ?', [id]);
+          await trxless.raw('update users set service_ended_on = null where id = ?', [id]);
+        }
+      },
+      check: async () => {
+        for (const id of (await wholenessOf(world.plain)).between) found.add(id);
+      },
+    };
+    await cutEverywhere(wire, 'unsent', broken);
+    expect(found.size).to.be.greaterThan(0);
+  });
+});
