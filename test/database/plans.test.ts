@@ -120,9 +120,7 @@ describe('A1: a plan', () => {
     expect(await drift()).to.contain('declarations, columns or foreign keys that it rests on have changed');
     await annotate(world.plain, 'visits', { columns: { referrer: { notPersonal: 'a host' } } });
     await world.plain.raw(`create table likes (visit_id int references visits on delete cascade)`);
-    expect(await drift())
-      .to.contain('delete likes was not planned')
-      .or.contain('likes delete was not planned');
+    expect(await drift()).to.contain('likes delete was not planned');
     expect(await drift({ ...plan, instance: '00' })).to.contain('another database');
     expect(await drift({ ...plan, asOf: '2001-01-01T00:00:00.000000Z' })).to.contain('older than 7 days');
     expect(await drift({ ...plan, asOf: '2100-01-01T00:00:00.000000Z' })).to.contain('has not reached');
