@@ -335,7 +335,5 @@ begin
         - array['search', 'unique', 'tokens', 'pad', 'acknowledgeLeak', 'v4', 'v6'] || jsonb_build_object('protect', 'clear', 'because', because));
     end if;
   end loop;
-  insert into oubli.ledger (act, because, details)
-    values ('unprotected', because, jsonb_build_object('table', oubli.display_name(target), 'columns', to_jsonb(columns)));
   perform oubli.refresh_guard(target);
 end $$;

@@ -1,1 +1,46 @@
--- The chain over the ledger, and what is told to the journal outside.
+-- The chain over the ledger, and what is told to the journal outside (ERASURE.md L1, S1).
+
+-- An entry as it is hashed, and as an auditor reads it: a JSON array of number, moment in microseconds since 1970, act, key id,
+-- reason and details. Never changed again: what was hashed with it must give the same bytes in ten years. It depends on no
+-- setting of the session.
+create function oubli.ledger_text(e oubli.ledger) returns text
+language sql stable parallel safe
+return json_build_array(e.entry, (extract(epoch from e.at) * 1000000)::bigint, e.act, encode(e.key_id, 'hex'), e.because,
+  e.details::text)::text;
+
+-- Each entry's link hashes the link before it, so nothing can be changed without changing all that follows; its mac is keyed, so
+-- whoever has only the database cannot make a chain of her own.
+create table oubli.ledger_link (
+  position bigint primary key,
+  entry    bigint not null unique,
+  link     bytea not null check (octet_length(link) = 32),
+  mac      bytea not null check (octet_length(mac) = 32)
+);
+create trigger append_only before update or delete or truncate on oubli.ledger_link
+  for each statement execute function oubli.refuse_rewriting();
+alter table oubli.ledger_link enable always trigger append_only;
+
+-- Where the chain ends. Locked by whoever writes entries, last of all and until her commit: positions are committed in order.
+create table oubli.ledger_head (
+  only_one boolean primary key default true check (only_one),
+  position bigint not null default 0,
+  link     bytea check ((link is null) = (position = 0))
+);
+insert into oubli.ledger_head default values;
+create trigger stays before delete or truncate on oubli.ledger_head
+  for each statement execute function oubli.refuse_rewriting();
+alter table oubli.ledger_head enable always trigger stays;
+
+-- At commit every entry has its link: one that was written past the chain would be found as a forgery later.
+create function oubli.refuse_unlinked() returns trigger
+language plpgsql as $$
+begin
+  if not exists (select from oubli.ledger_link l where l.entry = new.entry) then
+    raise exception 'oubli: an entry of the ledger has no link in its chain' using errcode = 'OU032',
+      hint = 'write entries with the function of the library that links them: engine.ledger.record(), or engine.ledger.chain()';
+  end if;
+  return null;
+end $$;
+create constraint trigger linked after insert on oubli.ledger deferrable initially deferred
+  for each row execute function oubli.refuse_unlinked();
+alter table oubli.ledger enable always trigger linked;

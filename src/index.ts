@@ -5,6 +5,7 @@ import { addAnnotationMethods } from './knex/annotation-methods';
 addAnnotationMethods();
 
 export type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from './catalogue/spec';
+export type { LedgerReport } from './checks/ledger';
 export * from './errors';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
@@ -12,12 +13,24 @@ export type { KeyMaterial, KeyProvider } from './keyring/provider';
 export { AnnotatingClient } from './knex/clients';
 export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { BreakerOptions } from './lifecycle/breaker';
+export type { FakerLike } from './lifecycle/faker-like';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { PaceOptions } from './lifecycle/pace';
 export type { PlanFile, Planned, PlannedTable } from './lifecycle/plan-file';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
-export type { KeptLine, Receipt, ReceiptLine } from './registers/receipt';
+export type { BrokenLink } from './registers/chain-walk';
+export type {
+  AnonymisedLine,
+  ArchivedLine,
+  KeptLine,
+  LegalEffect,
+  Receipt,
+  ReceiptLine,
+  SkippedLine,
+  Strategy,
+  TreatedColumn,
+} from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
 export type { Manifest, ManifestFile } from './rights/export';
 export type { AppliedPlan, ApplyOptions, PlanOf } from './rights/plans';

@@ -851,6 +851,10 @@ export const texts = {
   // --- holds and restrictions ---------------------------------------------------------------------------------------
 
   // --- ledger, journal, restore -------------------------------------------------------------------------------------
+  LEDGER_HEAD_MISSING: {
+    says: () => "the end of the ledger's chain is gone: somebody deleted the row of oubli.ledger_head",
+    fix: () => 'npx oubli ledger verify',
+  },
 
   // --- archive ------------------------------------------------------------------------------------------------------
 
@@ -899,6 +903,29 @@ export const texts = {
   },
 
   // --- certificates -------------------------------------------------------------------------------------------------
+  HASH_IS_PSEUDONYM: {
+    says: (n) =>
+      `${place(n)}: a hash is a pseudonym and anonymises nothing: whoever has a list of candidates computes it again (all French mobile numbers take 14 minutes), so it is still personal data (GDPR recital 26)`,
+    fix: (n) => `${n.corrected}, or without 'anonymise': then nothing of the value stays`,
+  },
+  REPLACED_TWICE: {
+    says: (n) => `${place(n)}: 'replaceWith' and 'anonymise' each say what an anonymised row holds here`,
+    fix: corrected,
+  },
+  STRATEGY_TYPE: {
+    says: (n) => `${place(n)}: anonymise: { ${n.option}: … } makes ${n.wanted}, and the type is ${n.type}`,
+    fix: (n) => `.personal({ …, protect: 'clear' })  // ${place(n)}: without 'anonymise', or with one for ${n.type}`,
+  },
+  REPLACEMENT_REFUSED: {
+    says: (n) =>
+      `${n.table}: PostgreSQL refused what an anonymised row would hold${n.constraint ? ` (${n.constraint})` : ''}; nothing was touched`,
+    fix: (n) =>
+      `.personal({ …, protect: 'clear', because: '…', replaceWith: … })  // ${n.table}: a value that its constraints allow`,
+  },
+  FAKER_MISSING: {
+    says: (n) => `${n.table}.${n.column} is declared with a fake, and @faker-js/faker is not installed`,
+    fix: () => `npm install @faker-js/faker  // or await oubli(knex, { keys, faker })`,
+  },
 
   // --- rows of several people ---------------------------------------------------------------------------------------
 } as const satisfies Record<string, Text>;

@@ -6,6 +6,7 @@ import type { Knex } from 'knex';
 import type { Table } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { tableNamed } from './catalogue/table-name';
+import { type LedgerReport, verifyLedger } from './checks/ledger';
 import { ConfigurationError } from './errors';
 import type { KeyProvider } from './keyring/provider';
 import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
@@ -15,6 +16,7 @@ import { openSeam } from './knex/open-seam';
 import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
+import type { FakerLike } from './lifecycle/faker-like';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import type { PlanFile } from './lifecycle/plan-file';
 import { surveyRules } from './lifecycle/survey';
@@ -25,8 +27,8 @@ import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import type { ExportParts } from './rights/export';
 import { type AppliedPlan, type ApplyOptions, applyPlanFile, type PlanOf, planOf } from './rights/plans';
-import { type BackfillParts, type BackfillReport, backfillTable } from './schema/backfill';
-import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
+import { type BackfillReport, backfillTable } from './schema/backfill';
+import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
 
@@ -35,6 +37,8 @@ export interface OubliOptions {
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
   readonly engine?: 'libsodium' | 'noble';
+  /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
+  readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
 }
@@ -99,6 +103,13 @@ export interface Oubli<K extends Knex = Knex> {
   apply(plan: PlanFile, options?: ApplyOptions): Promise<AppliedPlan[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
+  /**
+   * Follows the whole chain of the ledger, and says at which entry it was edited, cut or written by somebody else (ERASURE.md L1).
+   *
+   * @returns what is broken, nothing if it is whole; and what these means could not tell
+   * @example const { broken } = await verifyLedger();
+   */
+  verifyLedger(): Promise<LedgerReport>;
   /** Schedules the sweeps in your pg-boss and works on them in this process. */
   startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
   /** A handle on the same pool that reads ciphertext: the explicit way around. */
@@ -134,7 +145,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps'],
+    ['keys', 'engine', 'sweeps', 'faker'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnsuitable(knex);
@@ -142,8 +153,8 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   protectInPlace(knex, seam);
   const own = new OwnTransactions(internalsOf(knex));
   const engine = (): Engine => {
-    const { catalogue, keys, sealer, ledgerKeys } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, database: own };
+    const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database: own, faker: options.faker };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
@@ -171,6 +182,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     apply: async (plan, options) => applyPlanFile(await freshEngine(), plan, { ...sweeps, ...options }),
     startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
+    verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
@@ -188,13 +200,15 @@ async function converting<Report>(
   own: OwnTransactions,
   name: string,
   call: string,
-  convert: (parts: BackfillParts, table: Table) => Promise<Report>,
+  convert: (parts: ReleaseParts, table: Table) => Promise<Report>,
 ): Promise<Report> {
   await reload(seam);
   const table = tableNamed(seam.catalogue, name, call);
   const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
-  const { catalogue, keys, sealer } = seam;
-  const report = await convert({ catalogue, keys, sealer, transaction }, table).finally(() => seam.schemaChanged());
+  const { catalogue, keys, sealer, ledger } = seam;
+  const report = await convert({ catalogue, keys, sealer, ledger, transaction }, table).finally(() =>
+    seam.schemaChanged(),
+  );
   await seam.refresh();
   return report;
 }

@@ -2,6 +2,7 @@
  * The run-time check of `annotate(knex, table, spec)`: the same declarations as in a migration, for a table that
  * already exists.
  */
+import { MEASURED } from './check-anonymise';
 import { checkNotPersonal, checkPersonalSpec, type SettledPersonalSpec } from './check-personal';
 import { checkSubjectSpec, checkTableSpec, type SettledSubjectSpec, type SettledTableSpec } from './check-table';
 import { Draft } from './draft';
@@ -41,11 +42,16 @@ function checkSubject(table: string, draft: Draft): Pick<SettledAnnotateSpec, 's
 }
 
 function checkColumn(table: string, column: string, said: unknown): SettledPersonalSpec | NotPersonalSpec {
-  if (isNotPersonal(said)) return checkNotPersonal(table, column, said.notPersonal);
+  if (isNotPersonal(said)) {
+    const { notPersonal, ...measured } = said;
+    return checkNotPersonal(table, column, notPersonal, measured);
+  }
   return checkPersonalSpec(table, column, said);
 }
 
-/** Nothing but `{ notPersonal }`: beside a protection it is an unknown option. */
+/** Nothing but `{ notPersonal }` and what is measured of it: beside a protection it is an unknown option. */
 function isNotPersonal(said: unknown): said is Fields & { readonly notPersonal: unknown } {
-  return isFields(said) && Object.keys(said).length === 1 && 'notPersonal' in said;
+  return isFields(said) && 'notPersonal' in said && Object.keys(said).every((key) => SAID.includes(key));
 }
+
+const SAID = ['notPersonal', ...MEASURED];

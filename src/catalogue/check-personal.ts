@@ -3,6 +3,7 @@
  * JavaScript and to anything cast. What comes out has its defaults written in, so that the catalogue of a database
  * keeps the meaning its migration had, whatever a later version's defaults are.
  */
+import { checkAnonymise, checkMeasured, MEASURED } from './check-anonymise';
 import { checkCategory } from './check-category';
 import { checkTokens } from './check-tokens';
 import { Draft, shown } from './draft';
@@ -25,12 +26,12 @@ type Protect = PersonalSpec['protect'];
 const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'protect'] as const;
 const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
   encrypt: ['search', 'unique', 'tokens', 'pad', 'maxBytes', 'acknowledgeLeak'],
-  pseudonymise: [],
-  'truncate-ip': ['v4', 'v6'],
-  clear: ['because', 'replaceWith'],
+  pseudonymise: ['anonymise'],
+  'truncate-ip': ['v4', 'v6', 'quasiIdentifier'],
+  clear: ['because', 'replaceWith', 'anonymise', 'statistics', ...MEASURED],
 };
 const PROTECTS = Object.keys(OPTIONS_OF) as readonly Protect[];
-const ALL_OPTIONS = [...COMMON, ...Object.values(OPTIONS_OF).flat()];
+const ALL_OPTIONS = [...new Set([...COMMON, ...Object.values(OPTIONS_OF).flat()])];
 
 const PADS: readonly Pad[] = ['16', 'none', '32', '64', 'padme'];
 const EXAMPLE = { category: 'identity.name', protect: 'encrypt' };
@@ -51,6 +52,7 @@ export function checkPersonalSpec(table: string, column: string, spec: unknown):
   draft.refuseUnknownOptions(ALL_OPTIONS);
   const protect = draft.oneOf('protect', PROTECTS);
   refuseMisplacedOptions(draft, protect);
+  checkMeasured(draft);
   checkCategory(draft);
   if (draft.has('basis')) draft.oneOf('basis', BASIS_KEYS);
   draft.textIfGiven('purpose', 'what it is for');
@@ -58,11 +60,24 @@ export function checkPersonalSpec(table: string, column: string, spec: unknown):
   return { ...draft.given, ...defaults } as SettledPersonalSpec;
 }
 
-/** Checks one `.notPersonal()` declaration: the reason is what an auditor reads. */
-export function checkNotPersonal(table: string, column: string, because: unknown): NotPersonalSpec {
+/**
+ * Checks one `.notPersonal()` declaration: the reason is what an auditor reads.
+ *
+ * @param measured `quasiIdentifier`, `sensitive`: what singles nobody out alone may do so together
+ */
+export function checkNotPersonal(
+  table: string,
+  column: string,
+  because: unknown,
+  measured: unknown = {},
+): NotPersonalSpec {
   const call = (): string => `.notPersonal('${REASON}')  // ${table}.${column}`;
   const draft = new Draft({ table, column }, call, { because });
-  return { notPersonal: draft.text('because', REASON, 'NOT_PERSONAL_WITHOUT_BECAUSE') };
+  const said = { notPersonal: draft.text('because', REASON, 'NOT_PERSONAL_WITHOUT_BECAUSE') };
+  const also = new Draft({ table, column }, (code) => `.notPersonal('…', ${code})  // ${table}.${column}`, measured);
+  also.refuseUnknownOptions(MEASURED);
+  checkMeasured(also);
+  return { ...said, ...also.given } as NotPersonalSpec;
 }
 
 const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
@@ -73,7 +88,10 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
     if (draft.has('maxBytes')) checkMaxBytes(draft);
     return { pad: draft.oneOf('pad', PADS, '16') };
   },
-  pseudonymise: () => ({}),
+  pseudonymise(draft) {
+    checkAnonymise(draft, 'pseudonymise');
+    return {};
+  },
   'truncate-ip': (draft) => ({
     v4: draft.oneOf('v4', [24, 16], 24),
     v6: draft.oneOf('v6', [48, 32], 48),
@@ -85,6 +103,8 @@ const CHECKS: Readonly<Record<Protect, (draft: Draft) => Fields>> = {
       const names = { option: 'replaceWith', given: shown(replaceWith), choices: 'a string, a number or a boolean' };
       draft.refuse('BAD_OPTION', names, { replaceWith: '' });
     }
+    checkAnonymise(draft, 'clear');
+    if (draft.has('statistics')) draft.oneOf('statistics', ['none']);
     return {};
   },
 };

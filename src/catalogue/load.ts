@@ -14,6 +14,7 @@ import {
   type Element,
   type ForeignKey,
   type Table,
+  type UniqueKey,
 } from './model';
 
 const INSTANCE = `select replace(id::text, '-', '') as id from oubli.instance`;
@@ -35,6 +36,13 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, format('%I.%I
        (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
                  'type', oubli.written_type(a.atttypid, a.atttypmod), 'element', e.id,
                  'identityAlways', a.attidentity = 'a', 'defaultSql', oubli.written_default(c.oid, a.attnum),
+                 'generatedFrom', case when a.attgenerated <> '' then (
+                    select coalesce(json_agg(distinct f.attname), '[]') from pg_catalog.pg_depend x
+                    left join pg_catalog.pg_attrdef v on x.classid = 'pg_attrdef'::regclass and v.oid = x.objid
+                    join pg_catalog.pg_attribute f on f.attrelid = x.refobjid and f.attnum = x.refobjsubid
+                    where x.refclassid = 'pg_class'::regclass and x.refobjid = c.oid and f.attnum <> a.attnum
+                      and (v.adrelid = c.oid and v.adnum = a.attnum
+                        or x.classid = 'pg_class'::regclass and x.objid = c.oid and x.objsubid = a.attnum)) end,
                  'spec', s.spec) order by a.attnum)
         from pg_catalog.pg_attribute a
         left join oubli.element e on e.domain = a.atttypid
@@ -54,6 +62,13 @@ select k.conname as name, k.conrelid::int8 as "from", k.confrelid::int8 as "to",
         join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as references
 from pg_catalog.pg_constraint k where k.contype = 'f' and k.conparentid = 0`;
 
+const UNIQUE_KEYS = `
+select i.indrelid::int8 as "of", coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) as "nullsEqual",
+       (select json_agg(a.attname order by k.place) from unnest(i.indkey) with ordinality k(attnum, place)
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where k.place <= i.indnkeyatts) as columns
+from pg_catalog.pg_index i where i.indisunique and i.indrelid >= 16384 and not 0 = any (i.indkey)`;
+
 /** Reads everything on one connection; inside a transaction it sees that transaction's own changes of schema. */
 export async function loadCatalogue(connection: Queryable): Promise<Catalogue> {
   const [instance] = (await connection.query(INSTANCE)).rows;
@@ -61,7 +76,8 @@ export async function loadCatalogue(connection: Queryable): Promise<Catalogue> {
   const byId = new Map(elements.map((element) => [element.id, element]));
   const tables = (await connection.query(TABLES)).rows.map((row) => toTable(row, byId));
   const keys = (await connection.query(FOREIGN_KEYS)).rows.map(toForeignKey);
-  return new Catalogue(Buffer.from(String(instance?.id), 'hex'), tables, keys, elements);
+  const unique = (await connection.query(UNIQUE_KEYS)).rows.map(toUniqueKey);
+  return new Catalogue(Buffer.from(String(instance?.id), 'hex'), tables, keys, elements, unique);
 }
 
 function toElement(row: Row): Element {
@@ -110,6 +126,7 @@ function toColumn(row: Row, elements: ReadonlyMap<number, Element>): Column {
     notNull: Boolean(row.notNull),
     defaultSql: orUndefined(row.defaultSql),
     identityAlways: Boolean(row.identityAlways),
+    generatedFrom: orUndefined<readonly string[]>(row.generatedFrom),
     element: row.element === null ? undefined : elements.get(Number(row.element)),
     spec: orUndefined<ColumnSpec>(row.spec),
   };
@@ -137,6 +154,10 @@ function toForeignKey(row: Row): ForeignKey {
     references: row.references as string[],
     onDelete: ON_DELETE[row.onDelete as keyof typeof ON_DELETE],
   };
+}
+
+function toUniqueKey(row: Row): UniqueKey {
+  return { of: Number(row.of), columns: row.columns as string[], nullsDistinct: !row.nullsEqual };
 }
 
 function orUndefined<T = never>(value: unknown): T | undefined {

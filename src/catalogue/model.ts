@@ -58,6 +58,8 @@ export interface Column {
   /** SQL text of the default, or of the sequence behind an identity column. */
   readonly defaultSql: string | undefined;
   readonly identityAlways: boolean;
+  /** Of a generated column: the columns it is computed from. Nobody can write it. */
+  readonly generatedFrom?: readonly string[] | undefined;
   readonly element: Element | undefined;
   readonly spec: ColumnSpec | undefined;
 }
@@ -94,6 +96,15 @@ export interface ForeignKey {
   readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
 }
 
+/** Columns of a table of which no two rows may be equal: a unique index over plain columns. */
+export interface UniqueKey {
+  /** OID of the table. */
+  readonly of: number;
+  readonly columns: readonly string[];
+  /** Whether rows with a NULL in it are equal to no other, as unless said otherwise they are. */
+  readonly nullsDistinct: boolean;
+}
+
 /** Everything the database declares, indexed for look-up. Immutable: a change of schema loads a new one. */
 export class Catalogue {
   private readonly byName = new Map<string, Table[]>();
@@ -109,6 +120,7 @@ export class Catalogue {
     readonly tables: readonly Table[],
     readonly foreignKeys: readonly ForeignKey[],
     elements: readonly Element[],
+    readonly uniqueKeys: readonly UniqueKey[] = [],
   ) {
     for (const table of tables) {
       this.byOid.set(table.oid, table);
@@ -175,6 +187,10 @@ export class Catalogue {
 
   keysFrom(table: Table): ForeignKey[] {
     return this.foreignKeys.filter((key) => key.from === table.oid);
+  }
+
+  uniqueKeysOf(table: Table): UniqueKey[] {
+    return this.uniqueKeys.filter((key) => key.of === table.oid);
   }
 
   keysTo(table: Table): ForeignKey[] {

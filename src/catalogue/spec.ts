@@ -94,6 +94,8 @@ interface Tokenised {
 
 interface Pseudonymised {
   readonly protect: 'pseudonymise';
+  /** Leaves the pseudonym in a row that stays. It is still personal data, so it blocks every erasure that would do so (ERASURE.md A7). */
+  readonly anonymise?: 'pseudonym';
 }
 
 interface TruncatedIp {
@@ -102,15 +104,47 @@ interface TruncatedIp {
   readonly v4?: 16 | 24;
   /** Leading bits of an IPv6 address that are kept: 48 unless said otherwise. */
   readonly v6?: 32 | 48;
+  readonly quasiIdentifier?: true;
 }
 
-interface Clear {
+/**
+ * What stays of a value in an anonymised row, where that is neither NULL nor a fixed value: a date's year or month, the first
+ * characters of a postcode, the step of a scale that a number is on (towards zero), or a readable fake, made with
+ * `@faker-js/faker`, that belongs to nobody.
+ */
+export type Anonymise =
+  | { readonly to: 'month' | 'year' }
+  | { readonly prefix: number }
+  | { readonly range: number }
+  | { readonly fake: Fake };
+
+export type Fake = 'name' | 'first_name' | 'last_name' | 'username' | 'company' | 'email';
+
+/** Columns that single somebody out together, though none does alone; and what nobody may learn of those they describe. */
+interface Measured {
+  /** Counts in k: rows that are equal in all quasi-identifiers of a table are told apart by none of them. */
+  readonly quasiIdentifier?: true;
+  /** Counts in l: how many different values it has among rows that are equal in all quasi-identifiers. */
+  readonly sensitive?: true;
+}
+
+interface AnyClear extends Measured {
   readonly protect: 'clear';
   /** Why it may be read by whoever reads the database. */
   readonly because: string;
-  /** What an anonymised row holds here, when the column is NOT NULL. */
-  readonly replaceWith?: string | number | boolean;
+  /** `'none'` keeps the column's values out of PostgreSQL's statistics, which outlive the rows (ERASURE.md L4). */
+  readonly statistics?: 'none';
 }
+
+type Clear = AnyClear &
+  (
+    | {
+        /** What an anonymised row holds here, when the column is NOT NULL. */
+        readonly replaceWith?: string | number | boolean;
+        readonly anonymise?: never;
+      }
+    | { readonly replaceWith?: never; readonly anonymise: Anonymise }
+  );
 
 type Searches = (NotSearched & Unacknowledged) | (Searched & Acknowledgeable) | ((NotSearched | Searched) & Tokenised);
 
@@ -120,7 +154,7 @@ type Protection = (Encrypted & Searches) | Pseudonymised | TruncatedIp | Clear;
 export type PersonalSpec = Common & Categorised & Protection;
 
 /** One column that is not personal, and why not. */
-export interface NotPersonalSpec {
+export interface NotPersonalSpec extends Measured {
   readonly notPersonal: string;
   readonly protect?: never;
 }

@@ -45,9 +45,9 @@ const COLUMN_METHODS = {
     columnDeclarations.set(this, { personal: checkPersonalSpec(table, column, spec) });
     return this;
   },
-  notPersonal(this: AnyColumnBuilder, because: unknown): AnyColumnBuilder {
+  notPersonal(this: AnyColumnBuilder, because: unknown, measured?: unknown): AnyColumnBuilder {
     const [table, column] = namesOf(this, '.notPersonal()');
-    columnDeclarations.set(this, { notPersonal: checkNotPersonal(table, column, because) });
+    columnDeclarations.set(this, { notPersonal: checkNotPersonal(table, column, because, measured) });
     return this;
   },
 };

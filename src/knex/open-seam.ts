@@ -15,6 +15,7 @@ import { LedgerKeys } from '../keyring/ledger-keys';
 import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from '../keyring/provider';
 import { Sealer } from '../keyring/sealer';
 import { SubjectKeys } from '../keyring/subject-keys';
+import { Ledger } from '../registers/ledger';
 import { verifySchema } from '../schema/install';
 import { internalsOf } from './internals';
 import { keyConnector } from './key-connector';
@@ -45,7 +46,8 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     keys = new SubjectKeys(store, engine, material);
     const sealer = new Sealer({ engine, instance: (catalogue.current as Catalogue).instance }, material.index);
     const ledgerKeys = await LedgerKeys.from(engine, material);
-    return seamOf({ catalogue, keys, sealer, ledgerKeys, store, material, ended });
+    const ledger = new Ledger(ledgerKeys, (catalogue.current as Catalogue).instance);
+    return seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended });
   } catch (error) {
     await store.close();
     wipeKeys(material);
@@ -71,16 +73,18 @@ interface Parts {
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
   readonly ledgerKeys: LedgerKeys;
+  readonly ledger: Ledger;
   readonly store: KeyConnection;
   readonly material: KeyMaterial;
   ended(): void;
 }
 
-function seamOf({ catalogue, keys, sealer, ledgerKeys, store, material, ended }: Parts): Seam {
+function seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended }: Parts): Seam {
   return {
     keys,
     sealer,
     ledgerKeys,
+    ledger,
     get catalogue() {
       const { current } = catalogue;
       if (!current) throw new ConfigurationError('NOT_READY');

@@ -7,6 +7,7 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
+import type { Ledger } from '../registers/ledger';
 
 export interface Seam {
   /** @throws ConfigurationError NOT_READY before it was loaded and after close() */
@@ -14,6 +15,7 @@ export interface Seam {
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
   readonly ledgerKeys: LedgerKeys;
+  readonly ledger: Ledger;
   /** Loads the catalogue again, apart from any transaction, if the schema was changed since. */
   refresh(): Promise<void> | undefined;
   /** Loads what a transaction that changes the schema sees of it. */

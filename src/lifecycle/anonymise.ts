@@ -1,89 +1,107 @@
 /**
  * What an anonymised row holds instead of a person (ERASURE.md A6, A7): NULL wherever the column allows it, else a value that
- * belongs to nobody, is unique by construction and stands in reserved space. Legal effect: the row *anonymises* only if what
- * stays identifies nobody; the link to the person's key is gone in every case.
+ * belongs to nobody, is unique by construction and stands in reserved space; or what the declaration asks for. Each column's
+ * legal effect is its strategy's (`strategy.ts`), and the link to the person's key is gone in every case.
  */
-import { type Column, isPersonal, type Table } from '../catalogue/model';
+import { type Catalogue, type Column, isPersonal, type Table } from '../catalogue/model';
 import { AnnotationError } from '../errors';
 import { quoteIdentifier as q } from '../queryable';
-import { literal } from './due';
-
-interface Replacement {
-  /** SQL of the value. */
-  readonly value: string;
-  /** SQL condition: the column holds such a value already. */
-  readonly stands: string;
-}
+import type { TreatedColumn } from '../registers/receipt';
+import type { Replacement } from './replacement';
+import { replacementOf } from './strategy';
 
 /**
  * The SET list that takes the person out of rows of a table.
  * @param alias of the table
  * @param salt SQL of a random text, so that replacements cannot be computed from the row's key
- * @throws AnnotationError REPLACEMENT_MISSING
+ * @throws AnnotationError REPLACEMENT_MISSING, STRATEGY_TYPE
  */
 export function anonymisingAssignments(table: Table, alias: string, salt: string): string[] {
   const mark = `${rowName(table, alias)} || ${salt}`;
-  return personalColumns(table).map((column) => `${q(column.name)} = ${replacement(table, column, alias, mark).value}`);
+  return personalColumns(table).flatMap((column) => {
+    const { value } = replacementOf(table, column, alias, mark);
+    return value === undefined ? [] : [`${q(column.name)} = ${value}`];
+  });
 }
 
 /** SQL condition: the row was not anonymised yet. Without it, rows that stay would be due for ever. */
 export function stillPersonal(table: Table, alias: string): string {
-  const untouched = personalColumns(table).map((column) => `not (${replacement(table, column, alias, "''").stands})`);
+  const untouched = personalColumns(table)
+    .map((column) => replacementOf(table, column, alias, "''").stands)
+    .filter((stands) => stands !== 'true')
+    .map((stands) => `not (${stands})`);
   return untouched.length === 0 ? 'false' : `(${untouched.join(' or ')})`;
+}
+
+/** What is done to each personal column of an anonymised row, and what the law makes of that: for plan and receipt. */
+export function treatmentOf(table: Table): TreatedColumn[] {
+  return personalColumns(table).map((column) => {
+    const { strategy, effect } = replacementOf(table, column, 't', "''");
+    return { column: column.name, strategy, effect };
+  });
+}
+
+/** Why the rows of a table cannot be anonymised by what is declared; none where they can. */
+export function refusedTreatments(catalogue: Catalogue, table: Table): string[] {
+  const treated = personalColumns(table).map((column): [Column, Replacement | undefined] => [
+    column,
+    replacementIfAny(table, column),
+  ]);
+  return [
+    ...treated.flatMap(([column, replacement]) => refusal(table, column, replacement)),
+    ...clashes(catalogue, table, treated),
+  ];
+}
+
+function refusal(table: Table, column: Column, replacement: Replacement | undefined): string[] {
+  const place = `${table.displayName}.${column.name}`;
+  if (replacement?.effect === 'pseudonymises (still personal)') {
+    return [
+      `${place} would stay a pseudonym, which is personal data still (GDPR recital 26) and never closes an erasure`,
+    ];
+  }
+  const { generatedFrom } = column;
+  const follows = generatedFrom?.some((name) => isPersonal(table.columns.get(name) as Column)) ?? true;
+  return follows
+    ? []
+    : [`${place} is computed from columns of which none is declared personal, and would stay as it is`];
+}
+
+/** Columns that no two rows may share must not get the same value in all of them. */
+function clashes(
+  catalogue: Catalogue,
+  table: Table,
+  treated: readonly (readonly [Column, Replacement | undefined])[],
+): string[] {
+  const replaced = new Map(treated.map(([{ name }, replacement]) => [name, replacement]));
+  const keys = catalogue.uniqueKeysOf(table);
+  return keys.flatMap(({ columns, nullsDistinct }) => {
+    const touched = columns.filter((name) => replaced.get(name)?.value !== undefined);
+    const differ = touched.some((name) => {
+      const { unique, strategy } = replaced.get(name) as Replacement;
+      return unique || (strategy === 'null' && nullsDistinct);
+    });
+    const left = columns.filter((name) => !replaced.has(name));
+    const known = keys.some((other) => other.columns.every((name) => left.includes(name)));
+    if (touched.length === 0 || differ || known) return [];
+    return [
+      `${table.displayName}(${columns.join(', ')}) is unique, and anonymised rows would all hold the same in ${touched.join(', ')}: leave out what is declared for them, and each gets a value of its own`,
+    ];
+  });
+}
+
+/** @returns undefined where there is none: an error of its own says so, with the correction, when the plan is applied */
+function replacementIfAny(table: Table, column: Column): Replacement | undefined {
+  try {
+    return replacementOf(table, column, 't', "''");
+  } catch (error) {
+    if (error instanceof AnnotationError) return undefined;
+    throw error;
+  }
 }
 
 function personalColumns(table: Table): Column[] {
   return [...table.columns.values()].filter(isPersonal);
-}
-
-function replacement(table: Table, column: Column, alias: string, mark: string): Replacement {
-  const name = `${alias}.${q(column.name)}`;
-  const { element, notNull } = column;
-  if (!notNull) return { value: 'null', stands: `${name} is null` };
-  switch (element?.protect) {
-    case 'encrypt':
-      return {
-        value: `oubli.tombstone(${element.id}, ${element.normaliser !== undefined}, ${mark} || ${literal(column.name)})`,
-        stands: `oubli.key_id(${name}::bytea) is null`,
-      };
-    case 'pseudonymise':
-      // 43 characters of base64url are a pseudonym's form; md5 only spreads the random salt over them
-      return {
-        value: `'psn1.' || left(md5(${mark}) || md5(${mark} || '2'), 43)`,
-        stands: `${name} ~ '^psn1[.][0-9a-f]{43}$'`,
-      };
-    case 'truncate-ip':
-      return { value: "'0.0.0.0'", stands: `${name} = '0.0.0.0'` };
-    default:
-      return clearReplacement(table, column, name, mark);
-  }
-}
-
-const TEXT = /^(text|(?:\w+\.)?citext|bpchar|(?:character varying|varchar|character|char)(?:\((\d+)\))?)$/;
-/** Fewer hexadecimal digits would meet again among ten million rows. */
-const LEAST_DIGITS = 16;
-
-function clearReplacement(table: Table, { spec, type, name: column }: Column, name: string, mark: string): Replacement {
-  const given = spec && 'protect' in spec && spec.protect === 'clear' ? spec.replaceWith : undefined;
-  if (given !== undefined) {
-    const value = `${literal(String(given))}::${type}`;
-    return { value, stands: `${name} = ${value}` };
-  }
-  const [isText, , length = '999'] = TEXT.exec(type) ?? [];
-  if (isText === undefined || Number(length) < LEAST_DIGITS) {
-    throw new AnnotationError('REPLACEMENT_MISSING', { table: table.name, column, type });
-  }
-  // RFC 2606 §2: .invalid never resolves, so nothing can be sent to it.
-  const isAddress = spec && 'category' in spec && spec.category === 'contact.email';
-  const [before, after] = isAddress ? ['', '@erased.invalid'] : ['erased-', ''];
-  if (Number(length) < before.length + 32 + after.length) {
-    return {
-      value: `left(md5(${mark}), ${length})`,
-      stands: `${name} ~ '^[0-9a-f]{${Math.min(32, Number(length))}} *$'`,
-    };
-  }
-  const value = `${literal(before)} || md5(${mark}) || ${literal(after)}`;
-  return { value: `(${value})::${type}`, stands: `${name} ~ '^${before}[0-9a-f]{32}${after.replace('.', '[.]')} *$'` };
 }
 
 /** A text that tells the rows of a table apart. */

@@ -7,8 +7,10 @@ import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
+import { fakesFor } from './fakes';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
+import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
 import { APPLICATION_NAME } from './strain';
 
@@ -91,10 +93,22 @@ async function erase(
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
-  const parameters = [names, tags, references, act, because, salt, resealed.retained, ...resealed.parameters];
-  const { rows } = await connection.query(statement, parameters);
+  const fakes = await fakesFor(engine, plan, names.length);
+  const parameters = [names, tags, references, act, because, salt, resealed.retained, fakes, ...resealed.parameters];
+  const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
+    throw refusedReplacement(error, plan);
+  });
   if (plan.kind !== undefined) await announce(connection, tags);
+  await linked(engine, connection, rows);
   return rows;
+}
+
+/** Last of all: nobody else writes to the ledger from here to the commit. */
+async function linked({ ledger }: Engine, connection: Queryable, entries: readonly Row[]): Promise<void> {
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+  );
 }
 
 /** Other processes drop the key from their caches when this commits. */

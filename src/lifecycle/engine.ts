@@ -3,7 +3,9 @@ import type { Catalogue } from '../catalogue/model';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
+import type { Ledger } from '../registers/ledger';
 import type { Database } from './database';
+import type { FakerLike } from './faker-like';
 
 export interface Engine {
   readonly catalogue: Catalogue;
@@ -12,4 +14,8 @@ export interface Engine {
   readonly sealer: Sealer;
   /** Authenticates the ledger, and signs what is told of it. */
   readonly ledgerKeys: LedgerKeys;
+  /** The one way to write entries, or to link those that a statement wrote. */
+  readonly ledger: Ledger;
+  /** The team's own; the installed one where none was given. */
+  readonly faker?: FakerLike | undefined;
 }

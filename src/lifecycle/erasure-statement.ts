@@ -5,6 +5,7 @@
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { quoteIdentifier as q } from '../queryable';
+import { treatmentOf } from './anonymise';
 import { branches } from './branch';
 import { literal } from './due';
 import type { Plan } from './plan';
@@ -19,9 +20,9 @@ export interface ResealedTable {
 
 /**
  * $1 names of what leaves, $2 tag of each (a person's key id), $3 her keyed reference, $4 act, $5 because, $6 salt,
- * $7 the key of what is kept of her.
+ * $7 the key of what is kept of her, $8 her fakes.
  */
-const OWN_PARAMETERS = 7;
+const OWN_PARAMETERS = 8;
 
 export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: readonly ResealedTable[]): string {
   const steps = plan.steps.flatMap((step, place) => branches(catalogue, plan, step, `s${place}`));
@@ -30,8 +31,8 @@ export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: rea
     plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
   return `
 with root as materialized (
-  select w.tag, w.reference, w.retained, ${fromName(plan, 'w.name')}
-  from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[]) w(name, tag, reference, retained)),
+  select w.tag, w.reference, w.retained, w.fakes, ${fromName(plan, 'w.name')}
+  from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[], $8::jsonb[]) w(name, tag, reference, retained, fakes)),
 ${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(plan)].join(',\n')},
 entry as (
   insert into oubli.ledger (act, key_id, because, details)
@@ -58,6 +59,7 @@ function detail(step: Step, place: number): string {
   ];
   if (step.because !== undefined) fields.push(`'because', ${literal(step.because)}`);
   if (step.action === 'keep') fields.push(`'until', c${place}.until`);
+  if (step.action === 'anonymise') fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table)))}::jsonb`);
   return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;
 }
 

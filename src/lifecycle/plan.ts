@@ -5,6 +5,8 @@
 import type { SettledRetention } from '../catalogue/check-retention';
 import type { Catalogue, Table } from '../catalogue/model';
 import { PlanBlockedError } from '../errors';
+import type { TreatedColumn } from '../registers/receipt';
+import { treatmentOf } from './anonymise';
 import { graphBelow, type RootAction } from './graph';
 import type { Review } from './reviews';
 import { type Root, rowColumn } from './root';
@@ -14,6 +16,8 @@ export interface PlannedStep {
   readonly table: string;
   readonly action: Action;
   readonly because?: string;
+  /** What is done to each personal column of rows that are anonymised, and its legal effect. */
+  readonly columns?: readonly TreatedColumn[];
 }
 
 export interface Plan extends Root {
@@ -43,6 +47,7 @@ export function describePlan(plan: Plan): { steps: PlannedStep[]; reviews: Revie
     table: table.displayName,
     action,
     ...(because ? { because } : {}),
+    ...(action === 'anonymise' ? { columns: treatmentOf(table) } : {}),
   }));
   return { steps, reviews: [...plan.reviews] };
 }

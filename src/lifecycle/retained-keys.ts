@@ -12,10 +12,15 @@ import { sealedColumns } from './reseal-kept';
 import { rootType } from './root';
 
 /** @returns how many keys were destroyed */
-export async function destroyExpiredKeys({ catalogue, database, keys }: Engine): Promise<number> {
-  const destroyed = await database.transaction(
-    async (connection) => (await connection.query(statement(catalogue))).rows,
-  );
+export async function destroyExpiredKeys({ catalogue, database, keys, ledger }: Engine): Promise<number> {
+  const destroyed = await database.transaction(async (connection) => {
+    const { rows } = await connection.query(statement(catalogue));
+    await ledger.chain(
+      connection,
+      rows.map(({ entry }) => entry),
+    );
+    return rows;
+  });
   for (const row of destroyed) keys.cache.evict(Buffer.from(row.key_id as Uint8Array).toString('hex'));
   return destroyed.length;
 }
@@ -37,7 +42,7 @@ fenced as (
   insert into oubli.fence (key_id, fingerprint, erased_at) select key_id, fingerprint, oubli.now() from destroyed)
 insert into oubli.ledger (act, key_id, because, details)
 select 'shredded', key_id, 'the rows it was kept for have left', '{}' from destroyed
-returning key_id`;
+returning entry, key_id`;
 }
 
 /** SQL condition: a row that was kept of this person is still sealed under the key. */

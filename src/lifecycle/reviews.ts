@@ -1,5 +1,6 @@
 /** What a human has to decide before anything is destroyed: the closed world of the declarations (POLICY.md P1). */
 import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
+import { refusedTreatments } from './anonymise';
 import type { Step } from './step';
 
 /** Something that blocks a plan. */
@@ -45,6 +46,7 @@ export class Reviews {
 
   /** Nobody can anonymise a row of which a column is unknown, or whose very name is personal. */
   private ofAnonymised(table: Table): void {
+    for (const reason of refusedTreatments(this.catalogue, table)) this.add(table, reason);
     for (const column of table.columns.values()) {
       const isKey = this.isKeyColumn(table, column.name);
       const place = `${table.displayName}.${column.name}`;

@@ -11,6 +11,48 @@ export interface ReceiptLine {
   readonly because?: string;
 }
 
+/** What a strategy makes of a value, as the law sees it (GDPR recital 26, Art. 4(5)). */
+export type LegalEffect = 'erases' | 'anonymises if its tests pass' | 'pseudonymises (still personal)';
+
+/**
+ * What stands in a person's place: NULL; a sealed value that names nobody; a random one; the declared or the empty one; what is
+ * left of hers, made coarser; a fake; what PostgreSQL computes from other columns; or, as a pseudonym, she herself.
+ */
+export type Strategy =
+  | 'null'
+  | 'tombstone'
+  | 'random'
+  | 'fixed'
+  | 'empty'
+  | 'generalised'
+  | 'fake'
+  | 'computed'
+  | 'pseudonym';
+
+export interface TreatedColumn {
+  readonly column: string;
+  readonly strategy: Strategy;
+  readonly effect: LegalEffect;
+}
+
+export interface AnonymisedLine extends ReceiptLine {
+  /** What was done to each personal column. */
+  readonly columns: readonly TreatedColumn[];
+}
+
+/** Rows that were moved to the intermediate archive. */
+export interface ArchivedLine extends ReceiptLine {
+  /** The legal ground. */
+  readonly because: string;
+  /** ISO date on which the last of them is destroyed there. */
+  readonly until?: string;
+}
+
+/** Rows that were to leave and did not. */
+export interface SkippedLine extends ReceiptLine {
+  readonly because: string;
+}
+
 export interface KeptLine extends ReceiptLine {
   /** The legal ground (GDPR Art. 17(3)). */
   readonly because: string;
@@ -29,9 +71,11 @@ export interface Receipt {
   /** The reason that was given. */
   readonly because: string;
   readonly removed: readonly ReceiptLine[];
-  readonly anonymised: readonly ReceiptLine[];
+  readonly anonymised: readonly AnonymisedLine[];
   readonly detached: readonly ReceiptLine[];
+  readonly archived: readonly ArchivedLine[];
   readonly kept: readonly KeptLine[];
+  readonly skipped: readonly SkippedLine[];
 }
 
 interface StoredLine {
@@ -40,6 +84,7 @@ interface StoredLine {
   rows: number;
   because?: string;
   until?: string;
+  columns?: TreatedColumn[];
 }
 
 /** @param row of `oubli.ledger` */
@@ -54,8 +99,10 @@ export function receiptFrom(row: Row): Receipt {
     kind: details.kind,
     because: String(row.because),
     removed: of('delete'),
-    anonymised: of('anonymise'),
+    anonymised: of('anonymise').map((line) => ({ columns: [], ...line })),
     detached: of('detach'),
+    archived: of('archive') as ArchivedLine[],
     kept: of('keep') as KeptLine[],
+    skipped: of('skip') as SkippedLine[],
   };
 }

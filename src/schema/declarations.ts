@@ -25,9 +25,16 @@ declare module 'knex' {
        * Says that this column of a personal table holds nothing about a person, and why: a column that is silent is a
        * finding of `oubli check`.
        *
-       * @example t.decimal('total').notPersonal('an amount');
+       * @param measured `quasiIdentifier: true`, where it singles somebody out together with other columns; `sensitive: true`,
+       *   where it says what nobody may learn of those
+       * @example
+       * t.decimal('total').notPersonal('an amount');
+       * t.text('postcode').notPersonal('a district of thousands', { quasiIdentifier: true });
        */
-      notPersonal(because: string): Knex.ColumnBuilder;
+      notPersonal(
+        because: string,
+        measured?: { readonly quasiIdentifier?: true; readonly sensitive?: true },
+      ): Knex.ColumnBuilder;
     }
 
     interface QueryBuilder<TRecord extends {}, TResult> {

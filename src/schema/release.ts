@@ -6,6 +6,7 @@
 import type { Column, Table } from '../catalogue/model';
 import { suggest } from '../catalogue/suggest';
 import { AnnotationError } from '../errors';
+import type { Ledger } from '../registers/ledger';
 import type { SealingParts } from './backfill-chunk';
 import { refuseDuplicates } from './duplicates';
 import { asAnnotationError } from './migration-errors';
@@ -14,6 +15,7 @@ import { type PassOptions, TablePasses, type Transaction, throughAll } from './t
 
 export interface ReleaseParts extends SealingParts {
   readonly transaction: Transaction;
+  readonly ledger: Ledger;
 }
 
 export interface ReleaseOptions extends PassOptions {
@@ -82,6 +84,8 @@ async function end(
       await connection.query(`lock table ${table.sqlName} in access exclusive mode`);
       const rows = await throughAll(connection, table.sqlName, (...block) => chunk.run(...block));
       await connection.query('select oubli.end_release($1::regclass, $2::name[], $3)', [table.sqlName, names, because]);
+      const details = { table: table.displayName, columns: names };
+      await parts.ledger.record(connection, [{ act: 'unprotected', because, details }]);
       return rows;
     });
   } catch (error) {

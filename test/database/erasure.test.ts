@@ -29,8 +29,18 @@ describe('Erasing a person', () => {
       { table: 'notes', rows: 1 },
       { table: 'visits', rows: 2 },
     ]);
+    const erases = (column: string, strategy = 'null'): object => ({ column, strategy, effect: 'erases' });
     expect(receipt.anonymised).to.deep.equal([
-      { table: 'users', rows: 1, because: 'rows of invoices that stay refer to it' },
+      {
+        table: 'users',
+        rows: 1,
+        because: 'rows of invoices that stay refer to it',
+        columns: [
+          erases('name'),
+          erases('email', 'tombstone'),
+          ...['birth_date', 'last_ip', 'crm_id', 'nickname'].map((column) => erases(column)),
+        ],
+      },
     ]);
     expect(receipt.kept).to.deep.equal([
       { table: 'invoices', rows: 2, because: 'Code de commerce L123-22', until: '2035-06-30' },

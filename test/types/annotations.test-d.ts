@@ -265,3 +265,21 @@ export function orderByDecrypted(knex: Knex): unknown {
   knex<Person>('users').orderByDecrypted('name', { cap: 10, direction: 'up' });
   return rows;
 }
+
+const shown = { category: 'identity.birth_date', protect: 'clear', because: 'a test' } as const;
+
+/** What stays in an anonymised row. */
+export const anonymised: PersonalSpec[] = [
+  { ...shown, anonymise: { to: 'year' }, quasiIdentifier: true, statistics: 'none' },
+  { ...shown, anonymise: { prefix: 2 } },
+  { ...shown, anonymise: { fake: 'email' }, sensitive: true },
+  { category: 'account.id', protect: 'pseudonymise', anonymise: 'pseudonym' },
+  // @ts-expect-error a hash is a pseudonym, and anonymises nothing
+  { ...shown, anonymise: 'hash' },
+  // @ts-expect-error no such precision
+  { ...shown, anonymise: { to: 'week' } },
+  // @ts-expect-error one of the two
+  { ...shown, anonymise: { to: 'year' }, replaceWith: 'x' },
+  // @ts-expect-error what is sealed becomes nothing
+  { category: 'identity.name', protect: 'encrypt', anonymise: { prefix: 2 } },
+];

@@ -1,0 +1,98 @@
+/**
+ * The one way into the ledger: entries are written and linked into its chain in the transaction that does what they speak of
+ * (ERASURE.md L1). PostgreSQL refuses to commit an entry without a link.
+ *
+ * The chain's end is locked last, for one round trip and the commit, so that workers wait for each other no longer than that.
+ */
+import { byteaArray } from '../bytea-array';
+import { TamperedError } from '../errors';
+import type { LedgerKeys } from '../keyring/ledger-keys';
+import type { Queryable, Row } from '../queryable';
+import { genesis, linkOf } from './link';
+
+export interface LedgerEntry {
+  readonly act: string;
+  /** Of whom it speaks, if of somebody. */
+  readonly keyId?: Uint8Array | undefined;
+  /** The human reason. */
+  readonly because: string;
+  /** Names and counts; nothing personal. */
+  readonly details?: object;
+}
+
+const WRITE = `
+insert into oubli.ledger (act, key_id, because, details)
+select act, key_id, because, details::jsonb
+from unnest($1::text[], $2::bytea[], $3::text[], $4::text[]) with ordinality w(act, key_id, because, details, place)
+order by place returning entry`;
+
+const TEXTS = `
+select l.entry, oubli.ledger_text(l) as text from oubli.ledger l where l.entry = any($1::bigint[]) order by l.entry`;
+
+/** What was written before there was a chain goes with the first entries that are linked. */
+const ALL_TEXTS = 'select l.entry, oubli.ledger_text(l) as text from oubli.ledger l order by l.entry';
+
+const LOCK_HEAD = 'select position, link from oubli.ledger_head for update';
+
+const LINK = `
+with linked as (
+  insert into oubli.ledger_link (position, entry, link, mac)
+  select $1::bigint + place, entry, link, mac
+  from unnest($2::bigint[], $3::bytea[], $4::bytea[]) with ordinality w(entry, link, mac, place))
+update oubli.ledger_head set position = $1::bigint + cardinality($2::bigint[]), link = $5`;
+
+export class Ledger {
+  constructor(
+    private readonly keys: LedgerKeys,
+    private readonly instance: Uint8Array,
+  ) {}
+
+  /**
+   * Writes entries and links them, as late in the transaction as its caller can: nobody else writes to the ledger until it ends.
+   *
+   * @returns their numbers, in order
+   * @example await ledger.record(connection, [{ act: 'held', keyId, because: 'case 12/2026' }]);
+   */
+  async record(connection: Queryable, entries: readonly LedgerEntry[]): Promise<string[]> {
+    const { rows } = await connection.query(WRITE, [
+      entries.map(({ act }) => act),
+      byteaArray(entries.map(({ keyId }) => keyId ?? null)),
+      entries.map(({ because }) => because),
+      entries.map(({ details }) => JSON.stringify(details ?? {})),
+    ]);
+    const numbers = rows.map((row) => String(row.entry));
+    await this.chain(connection, numbers);
+    return numbers;
+  }
+
+  /**
+   * Links entries that a statement of its own has inserted in this transaction.
+   *
+   * @param entries their numbers, as the statement returned them
+   * @throws TamperedError when the chain has lost its end
+   */
+  async chain(connection: Queryable, entries: readonly unknown[]): Promise<void> {
+    if (entries.length === 0) return;
+    const mine = (await connection.query(TEXTS, [entries.map(String)])).rows;
+    const [head] = (await connection.query(LOCK_HEAD)).rows;
+    if (!head) throw new TamperedError('LEDGER_HEAD_MISSING');
+    const texts = String(head.position) === '0' ? (await connection.query(ALL_TEXTS)).rows : mine;
+    const links = this.linksOf(texts, (head.link as Uint8Array | null) ?? genesis(this.instance));
+    await connection.query(LINK, [
+      head.position,
+      texts.map(({ entry }) => entry),
+      byteaArray(links),
+      byteaArray(links.map((link) => this.keys.mac(link))),
+      links.at(-1),
+    ]);
+  }
+
+  private linksOf(texts: readonly Row[], end: Uint8Array): Buffer[] {
+    let previous = end;
+    return texts.map(({ text }) => {
+      const link = linkOf(previous, String(text));
+      previous = link;
+      return link;
+    });
+  }
+}
