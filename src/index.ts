@@ -15,9 +15,11 @@ export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { BreakerOptions } from './lifecycle/breaker';
 export type { FakerLike } from './lifecycle/faker-like';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
+export type { RuleMetrics } from './lifecycle/metrics';
 export type { PaceOptions } from './lifecycle/pace';
 export type { PlanFile, Planned, PlannedTable } from './lifecycle/plan-file';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
+export type { MeterLike } from './lifecycle/telemetry';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
 export type { BrokenLink } from './registers/chain-walk';
 export type {
@@ -41,3 +43,4 @@ export type { Protected } from './schema/protected';
 export type { ReleaseOptions, ReleaseReport } from './schema/release';
 export type { PassOptions, Progress } from './schema/table-passes';
 export type { Pinned, Subject, SubjectId } from './subject';
+export type { SweepDefaults, Sweeping } from './sweeping';

@@ -884,6 +884,14 @@ export const texts = {
     says: () => 'a person is named by her kind, a colon and the value of her subject column',
     fix: (n) => `npx oubli ${n.verb} --subject user:42`,
   },
+  BAD_WORKERS: {
+    says: (n) => `a rule has a whole number of workers, not '${n.given}'`,
+    fix: () => 'await startJobs(boss, { workers: 2 })  // and as many processes that call it',
+  },
+  NO_OPENTELEMETRY: {
+    says: () => 'observeMetrics() was given no meter, and there is no @opentelemetry/api to ask for one',
+    fix: () => 'npm install @opentelemetry/api  // or pass a meter: observeMetrics(meter)',
+  },
   BAD_BREAKER: {
     says: (n) =>
       n.option === 'share'

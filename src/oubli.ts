@@ -17,20 +17,15 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
-import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
-import type { PlanFile } from './lifecycle/plan-file';
-import { surveyRules } from './lifecycle/survey';
-import { sweepAll } from './lifecycle/sweep';
-import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import type { ExportParts } from './rights/export';
-import { type AppliedPlan, type ApplyOptions, applyPlanFile, type PlanOf, planOf } from './rights/plans';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
+import { type SweepDefaults, type Sweeping, sweeping } from './sweeping';
 
 export interface OubliOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
@@ -40,10 +35,10 @@ export interface OubliOptions {
   /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
   readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
-  readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
+  readonly sweeps?: SweepDefaults;
 }
 
-export interface Oubli<K extends Knex = Knex> {
+export interface Oubli<K extends Knex = Knex> extends Sweeping {
   /** The same Knex instance, protected in place: same type, same pool. */
   readonly db: K;
   /** A person: her service ends, she takes her data along, she is forgotten. */
@@ -85,22 +80,6 @@ export interface Oubli<K extends Knex = Knex> {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
-  /** Everything that is due under every rule leaves now; what the jobs do, without a queue. With `dryRun` only the plan. */
-  sweep(options: SweepOptions & { readonly dryRun: true }): Promise<PlanFile>;
-  sweep(options?: SweepOptions): Promise<SweepReport[]>;
-  /**
-   * What would be done, table by table, with the rows counted at this moment: under every rule, under one, or for one person. Read in
-   * READ ONLY transactions; holds no personal data, so that it can be saved, shown and applied later.
-   * @throws ConfigurationError UNKNOWN_RULE, UNKNOWN_KIND
-   * @example const plan = await oubli.plan({ rule: 'subject:user' }); await oubli.apply(plan);
-   */
-  plan(target?: PlanOf): Promise<PlanFile>;
-  /**
-   * Does what was planned, past the breaker, or nothing. Who was due at the plan's moment leaves; fewer than were counted is fine.
-   * Interrupted, it is applied again and goes on.
-   * @throws PlanDriftError with every difference; ConfigurationError BAD_PLAN_FILE, PLAN_OF_NOBODY, NO_BECAUSE
-   */
-  apply(plan: PlanFile, options?: ApplyOptions): Promise<AppliedPlan[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
@@ -110,8 +89,6 @@ export interface Oubli<K extends Knex = Knex> {
    * @example const { broken } = await verifyLedger();
    */
   verifyLedger(): Promise<LedgerReport>;
-  /** Schedules the sweeps in your pg-boss and works on them in this process. */
-  startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
   /** A handle on the same pool that reads ciphertext: the explicit way around. */
   unprotected(): Knex;
   /** Forgets the keys and closes the key store's connection. The instance refuses personal data from then on. */
@@ -161,7 +138,6 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     await reload(seam);
     return engine();
   };
-  const { sweeps } = options;
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -174,13 +150,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
-    sweep: (async ({ dryRun, ...given }: SweepOptions & { dryRun?: boolean } = {}) =>
-      dryRun
-        ? surveyRules(await freshEngine(), given.rule)
-        : sweepAll(await freshEngine(), { ...sweeps, ...given })) as Oubli['sweep'],
-    plan: async (target = {}) => planOf(await freshEngine(), target),
-    apply: async (plan, options) => applyPlanFile(await freshEngine(), plan, { ...sweeps, ...options }),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
+    ...sweeping(freshEngine, options.sweeps),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
