@@ -84,7 +84,8 @@ create function oubli.say(spec jsonb) returns text
 language sql immutable
 return case when spec ? 'notPersonal' then 'not personal: ' || (spec ->> 'notPersonal')
   else (select string_agg(key || '=' || (value #>> '{}'), ' ' order by key) from jsonb_each(spec)
-        where key in ('category', 'protect', 'search', 'tokens', 'origin', 'purpose', 'basis', 'because')) end;
+        where key in ('category', 'protect', 'search', 'tokens', 'origin', 'purpose', 'basis', 'because')
+          or key = 'subject' and spec ? 'protect') end;
 
 create function oubli.annotate_column(target regclass, col name, declaration jsonb) returns void
 language plpgsql as $$
@@ -171,8 +172,8 @@ begin
       coalesce('subject=' || kind || ' ', '') || oubli.say(declaration)));
 end $$;
 
--- A declaration names columns in five places: its own row, the subject's id, the start of retention, the way to the subject, a
--- compound index.
+-- A declaration names columns in six places: its own row, the subject's id, the start of retention, the way to the subject, the
+-- way to a column's own subject, a compound index.
 create function oubli.rename_column(target regclass, old name, new name) returns void
 language sql
 begin atomic
@@ -182,7 +183,18 @@ begin atomic
     where rel = target and spec ->> 'id' = old;
   update oubli.personal_table set spec = jsonb_set(spec, '{retention,from}', to_jsonb(new::text))
     where rel = target and spec #>> '{retention,from}' = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{retention,from,endOfFiscalYear}', to_jsonb(new::text))
+    where rel = target and spec #>> '{retention,from,endOfFiscalYear}' = old;
+  update oubli.personal_table set spec = jsonb_set(spec, '{retention,from,deletionOf}', to_jsonb(new::text))
+    where rel = target and spec #>> '{retention,from,deletionOf}' = old;
+  update oubli.personal_table
+    set spec = jsonb_set(spec, '{retention,from,latestOf}', (
+      select jsonb_agg(case c when old then new::text else c end order by n)
+      from jsonb_array_elements_text(spec #> '{retention,from,latestOf}') with ordinality columns(c, n)))
+    where rel = target and spec #> '{retention,from,latestOf}' @> to_jsonb(old::text);
   update oubli.personal_table set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
+    where rel = target and spec #>> '{subject,via}' = old;
+  update oubli.annotation set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
     where rel = target and spec #>> '{subject,via}' = old;
   update oubli.annotation
     set spec = jsonb_set(spec #- array['search', 'with', old], array['search', 'with', new], spec #> array['search', 'with', old])

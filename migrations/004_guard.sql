@@ -28,11 +28,11 @@ return array(
   join pg_catalog.pg_attribute a on a.attrelid = target and a.attnum = n.attnum order by n.place);
 
 -- The one shortest way from a table's rows to a person, by foreign keys; NULL where there is none, or more than one. The same
--- way as the client finds (ERASURE.md G1).
-create function oubli.path_to_subject(target regclass, out kind text, out col name, out hops oid[])
+-- way as the client finds (ERASURE.md G1). `of_column` is what a column says of its own subject, where it has one.
+create function oubli.path_to_subject(target regclass, of_column jsonb default null, out kind text, out col name, out hops oid[])
 language plpgsql stable as $$
 declare
-  wanted jsonb := (select p.spec -> 'subject' from oubli.personal_table p where p.rel = target);
+  wanted jsonb := coalesce(of_column, (select p.spec -> 'subject' from oubli.personal_table p where p.rel = target));
   tables oid[] := array[target::oid];
   ways text[] := array[''];
   level oid[];
@@ -41,7 +41,7 @@ declare
   way text;
 begin
   select p.subject_kind, p.subject_column, '{}' into kind, col, hops
-  from oubli.personal_table p where p.rel = target and p.subject_kind is not null;
+  from oubli.personal_table p where p.rel = target and p.subject_kind is not null and of_column is null;
   while kind is null and tables is not null loop
     level := tables;
     select array_agg(k.confrelid), array_agg(concat_ws(',', nullif(f.way, ''), k.oid)) into tables, ways
@@ -95,6 +95,27 @@ begin
   tables := tables || row(place, at, condition, referred, array[col])::oubli.way_station;
   owner := format('t%s.%I', place, col);
 end $$;
+
+-- Whose values stand in a table's rows: the columns that are its own subject's, and those of each other person (ERASURE.md G3).
+create function oubli.parties(target regclass, out wanted jsonb, out sealed name[], out pseudonyms name[]) returns setof record
+language sql stable
+begin atomic
+  select s.spec -> 'subject', coalesce(array_agg(a.attname order by a.attnum) filter (where e.protect = 'encrypt'), '{}'),
+    coalesce(array_agg(a.attname order by a.attnum) filter (where e.protect = 'pseudonymise'), '{}')
+  from pg_catalog.pg_attribute a join oubli.element e on e.domain = a.atttypid and e.protect in ('encrypt', 'pseudonymise')
+  left join oubli.annotation s on s.rel = a.attrelid and s.column_name = a.attname
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped
+  group by s.spec -> 'subject' order by s.spec -> 'subject' nulls first;
+end;
+
+-- The way from a table's rows to each of these people; none to whom no way is found.
+create function oubli.ways_of(target regclass, out kind text, out col name, out hops oid[], out sealed name[], out pseudonyms name[])
+  returns setof record
+language sql stable
+begin atomic
+  select way.kind, way.col, way.hops, p.sealed, p.pseudonyms
+  from oubli.parties(target) p, lateral oubli.path_to_subject(target, p.wanted) way where way.kind is not null;
+end;
 
 create function oubli.listed(columns name[], alias text, suffix text default '') returns text
 language sql immutable
@@ -172,7 +193,7 @@ return case event when 'insert' then 'written' else
 -- key of what the law obliges to keep is linked to nobody. The values of a row are under one key but in odd cases, so a row is
 -- looked at by its least and greatest key first: ten times as fast as one by one. `offset 0` has each key taken out of its value
 -- once, and a key's link looked up, not all links read.
-create function oubli.guard_of_keys(target regclass, kind text, owner text, source text) returns text
+create function oubli.guard_of_keys(target regclass, sealed name[], kind text, owner text, source text) returns text
 language sql stable
 return (select format($sql$
   select bool_or(w.token), bool_or(w.low <> w.high), array_agg(w.low), array_agg(w.person::text) into token, mixed, keys, people from (
@@ -201,17 +222,17 @@ return (select format($sql$
       select from oubli.subject_link l where l.key_id = w.id and (l.kind <> %L or l.subject_id is distinct from w.person) offset 0)$sql$, kind) end,
   kind, oubli.display_name(target),
   string_agg(format('w.k%s', n), ', '), string_agg(format('oubli.key_id(t0.%I::bytea) as k%s', c, n), ', '))
-  from unnest(oubli.columns_protected(target, 'encrypt')) with ordinality u(c, n) having count(*) > 0);
+  from unnest(sealed) with ordinality u(c, n) having count(*) > 0);
 
-create function oubli.guard_of_pseudonyms(target regclass, kind text, owner text, source text) returns text
+create function oubli.guard_of_pseudonyms(target regclass, pseudonyms name[], kind text, owner text, source text) returns text
 language sql stable
 return (select format($sql$
   perform oubli.demand_people(%L, array(select distinct (%s)::text from %s where %s), %L);$sql$,
   kind, owner, source, string_agg(format('coalesce(oubli.is_pseudonym(t0.%I::text), false)', c), ' or '), oubli.display_name(target))
-  from unnest(oubli.columns_protected(target, 'pseudonymise')) c having count(*) > 0);
+  from unnest(pseudonyms) c having count(*) > 0);
 
 -- A pseudonym that stood in rows of one person alone, and stands in another one's now.
-create function oubli.guard_of_kept_pseudonyms(target regclass, onward name[]) returns text
+create function oubli.guard_of_kept_pseudonyms(target regclass, pseudonyms name[], onward name[]) returns text
 language sql stable
 return (select string_agg(format($sql$
   perform oubli.refuse_other_subject(exists (
@@ -219,10 +240,10 @@ return (select string_agg(format($sql$
     where oubli.is_pseudonym(n.%I::text) and row(%s) is distinct from row(%s)
       and not exists (select from former s where s.%I::text = n.%I::text and row(%s) is not distinct from row(%s))), %L);$sql$,
   c, c, c, oubli.listed(onward, 'n'), oubli.listed(onward, 'o'), c, c, oubli.listed(onward, 's'), oubli.listed(onward, 'n'),
-  oubli.display_name(target)), '') from unnest(oubli.columns_protected(target, 'pseudonymise')) c);
+  oubli.display_name(target)), '') from unnest(pseudonyms) c);
 
 -- Rows with pseudonyms below a row that is led elsewhere.
-create function oubli.guard_of_moved_pseudonyms(target regclass, station oubli.way_station, source text) returns text
+create function oubli.guard_of_moved_pseudonyms(target regclass, pseudonyms name[], station oubli.way_station, source text) returns text
 language sql stable
 return (select format($sql$
   perform oubli.refuse_other_subject(exists (
@@ -230,7 +251,7 @@ return (select format($sql$
   source, oubli.listed((station).referred, 'o'), oubli.listed((station).referred, 't' || (station).place),
   oubli.listed((station).onward, 'o'), oubli.listed((station).onward, 't' || (station).place),
   string_agg(format('coalesce(oubli.is_pseudonym(t0.%I::text), false)', c), ' or '), oubli.display_name(target))
-  from unnest(oubli.columns_protected(target, 'pseudonymise')) c having count(*) > 0);
+  from unnest(pseudonyms) c having count(*) > 0);
 
 -- Tables whose rows refer to a table's rows, near or far, and itself.
 create function oubli.tables_below(target regclass) returns setof regclass
@@ -245,15 +266,14 @@ end;
 
 -- The ways that lead through a table: whose values, at which place.
 create function oubli.ways_through(target regclass, out rel regclass, out kind text, out tables oubli.way_station[], out owner text,
-  out station oubli.way_station) returns setof record
+  out sealed name[], out pseudonyms name[], out station oubli.way_station) returns setof record
 language sql stable
 begin atomic
-  select d.rel, way.kind, s.tables, s.owner, station
-  from oubli.tables_below(target) d(rel), lateral oubli.path_to_subject(d.rel) way,
+  select d.rel, way.kind, s.tables, s.owner, way.sealed, way.pseudonyms, station
+  from oubli.tables_below(target) d(rel), lateral oubli.ways_of(d.rel) way,
     lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station
-  where way.kind is not null and station.rel = target
-    and oubli.columns_protected(d.rel, 'encrypt') || oubli.columns_protected(d.rel, 'pseudonymise') <> '{}'
-  order by d.rel::text, (station).place;
+  where station.rel = target
+  order by d.rel::text, (station).place, way.sealed, way.pseudonyms;
 end;
 
 -- What is looked at of one row, each as a type that never changes: plans of expressions over a record keep its columns' types, and
@@ -311,38 +331,54 @@ return (select format($sql$
   oubli.of_one_row(target, steady))
   from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
 
+-- Where the values of a row are several people's, their keys are locked together first, in the order in which an erasure takes
+-- them: one after the other, two writers of the same people, or a writer and an erasure, could wait for each other.
+create function oubli.guard_of_locks(target regclass, event text) returns text
+language sql stable
+return (select format($sql$
+  perform from oubli.subject_key s where s.key_id in (%s) order by s.key_id for key share of s;$sql$,
+  string_agg(k.named, ' union '))
+  from oubli.ways_through(target) w, lateral (select oubli.from_written(w.tables, 0,
+      oubli.written_source(oubli.sorted(w.sealed || w.pseudonyms || (w.station).onward), event)) as source) f,
+    lateral (
+      select format('select oubli.key_id(t0.%I::bytea) from %s', c, f.source) from unnest(w.sealed) c union all
+      select format('select l.key_id from %s join oubli.subject_link l on l.kind = %L and l.subject_id = (%s)::text where oubli.is_pseudonym(t0.%I::text)',
+        f.source, w.kind, w.owner, c) from unnest(w.pseudonyms) c) k(named)
+  where (w.station).place = 0 and (select count(*) from oubli.parties(target)) > 1 having count(*) > 0);
+
 -- What the guard of a table does, as the body of its function; NULL where it has nothing to do.
 create function oubli.guard_source(target regclass, event text) returns text
 language plpgsql stable as $$
 declare
-  protected name[] := oubli.columns_protected(target, 'encrypt') || oubli.columns_protected(target, 'pseudonymise');
   steady name[] := oubli.columns_protected(target, 'pseudonymise');
-  parts text;
+  parts text := oubli.guard_of_locks(target, event);
   way record;
   own record;
+  party record;
   source text;
 begin
   for way in select w.*, (w.station).place, (w.station).referred, (w.station).onward from oubli.ways_through(target) w loop
     steady := steady || way.referred || way.onward;
     if way.place = 0 then
-      source := oubli.from_written(way.tables, 0, oubli.written_source(oubli.sorted(protected || way.onward), event));
-      parts := concat(parts, oubli.guard_of_keys(target, way.kind, way.owner, source),
-        oubli.guard_of_pseudonyms(target, way.kind, way.owner, source),
-        case event when 'update' then oubli.guard_of_kept_pseudonyms(target, way.onward) end);
+      source := oubli.from_written(way.tables, 0, oubli.written_source(oubli.sorted(way.sealed || way.pseudonyms || way.onward), event));
+      parts := concat(parts, oubli.guard_of_keys(target, way.sealed, way.kind, way.owner, source),
+        oubli.guard_of_pseudonyms(target, way.pseudonyms, way.kind, way.owner, source),
+        case event when 'update' then oubli.guard_of_kept_pseudonyms(target, way.pseudonyms, way.onward) end);
     elsif event = 'update' then
       source := oubli.from_written(way.tables, way.place, oubli.written_source(oubli.sorted(way.referred || way.onward), event));
-      parts := concat(parts, oubli.guard_of_keys(way.rel, way.kind, way.owner, source),
-        oubli.guard_of_moved_pseudonyms(way.rel, way.station, source));
+      parts := concat(parts, oubli.guard_of_keys(way.rel, way.sealed, way.kind, way.owner, source),
+        oubli.guard_of_moved_pseudonyms(way.rel, way.pseudonyms, way.station, source));
     end if;
   end loop;
-  if not exists (select from oubli.ways_through(target) w where (w.station).place = 0) then
-    parts := concat(parts,
-      oubli.guard_of_keys(target, null, null, oubli.written_source(oubli.sorted(protected), event) || ' t0'));
-  end if;
+  for party in select p.* from oubli.parties(target) p, lateral oubli.path_to_subject(target, p.wanted) found where found.kind is null loop
+    parts := concat(parts, oubli.guard_of_keys(target, party.sealed, null, null,
+      oubli.written_source(oubli.sorted(party.sealed || party.pseudonyms), event) || ' t0'));
+  end loop;
   -- whose way leads over other tables is looked for there
   select w.kind, 'one.' || substr(w.owner, 4) as owner, cardinality(w.tables) as stations into own
   from oubli.ways_through(target) w where (w.station).place = 0;
-  if coalesce(own.stations, 1) = 1 and (event = 'update' or oubli.columns_protected(target, 'pseudonymise') = '{}') then
+  if coalesce(own.stations, 1) = 1 and (select count(*) from oubli.parties(target)) = 1
+    and (event = 'update' or oubli.columns_protected(target, 'pseudonymise') = '{}') then
     parts := concat(oubli.guard_of_one_row(target, event, own.kind, own.owner, oubli.sorted(steady)), parts);
   end if;
   return case when parts <> '' then
@@ -401,6 +437,19 @@ begin
   end loop;
 end $$;
 
+-- Tables that a table's rows refer to, near or far, and that have a guard: it may know of a way that is no more, to the person
+-- of a column that was dropped.
+create function oubli.guarded_above(target regclass) returns setof regclass
+language sql stable
+begin atomic
+  with recursive above(rel) as (
+    select k.confrelid from pg_catalog.pg_constraint k where k.conrelid = target and k.contype = 'f' and k.conparentid = 0
+    union
+    select k.confrelid from above a join pg_catalog.pg_constraint k on k.conrelid = a.rel and k.contype = 'f' and k.conparentid = 0)
+  select a.rel::regclass from above a
+  where exists (select from pg_catalog.pg_trigger t where t.tgrelid = a.rel and t.tgname = 'oubli_guard_update');
+end;
+
 -- After the columns, the declaration or the name of a table changed: gives its domains their names, and brings its guard up to
 -- date, with those of the tables between it, or what refers to it, and people. A guard that is right already is not touched,
 -- nor its table locked.
@@ -411,7 +460,10 @@ begin
   perform oubli.place_guards(rel) from (
     select target as rel union
     select station.rel from oubli.tables_below(target) d(rel), lateral oubli.path_to_subject(d.rel) way,
-      lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station where way.kind is not null) found;
+      lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station where way.kind is not null union
+    select station.rel from oubli.tables_below(target) d(rel), lateral oubli.ways_of(d.rel) way,
+      lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station union
+    select above.rel from oubli.guarded_above(target) above(rel)) found;
   perform oubli.drop_unused_guards();
 end $$;
 
@@ -424,7 +476,7 @@ begin
     select t.tgrelid::regclass from pg_catalog.pg_trigger t where t.tgname like 'oubli\_guard\_%' and not exists (
       select from pg_catalog.pg_inherits i where i.inhrelid = t.tgrelid) union
     select station.rel from oubli.personal_table p join pg_catalog.pg_class c on c.oid = p.rel,
-      lateral oubli.path_to_subject(p.rel) way, lateral oubli.stations(p.rel, way.col, way.hops) s,
-      lateral unnest(s.tables) station where way.kind is not null) found;
+      lateral oubli.ways_of(p.rel) way, lateral oubli.stations(p.rel, way.col, way.hops) s,
+      lateral unnest(s.tables) station) found;
   perform oubli.drop_unused_guards();
 end $$;

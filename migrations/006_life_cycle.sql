@@ -5,14 +5,17 @@ create function oubli.now() returns timestamptz
 language sql stable
 return pg_catalog.now();
 
--- The end of service as an event, for subjects whose table has no date column for it.
-create table oubli.service_end (
-  kind       text not null,
-  subject_id text not null,
-  ended_on   date not null,
-  primary key (kind, subject_id)
+-- What happened to a person, where a rule's clock starts with it: her service ended, she was last active, a consent of hers
+-- (the purpose says which) ended. Found by a range of the day, as the dates in the team's own columns are.
+create table oubli.person_event (
+  kind        text not null,
+  event       text not null check (event in ('service_ended', 'last_activity', 'consent_ended')),
+  purpose     text not null default '',
+  subject_id  text not null,
+  happened_on date not null,
+  primary key (kind, event, purpose, subject_id)
 );
-create index on oubli.service_end (kind, ended_on);
+create index on oubli.person_event (kind, event, purpose, happened_on);
 
 -- What was done, written in the same statement that did it. No personal data: a subject is her key id.
 create table oubli.ledger (

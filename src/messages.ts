@@ -847,6 +847,72 @@ export const texts = {
   // --- references ---------------------------------------------------------------------------------------------------
 
   // --- rules --------------------------------------------------------------------------------------------------------
+  BAD_LATEST_OF: {
+    says: (n) => `${place(n)}: 'retention.from.latestOf' names two columns or more, each of them once`,
+    fix: corrected,
+  },
+  BAD_FIRST_DAY: {
+    says: (n) =>
+      `${place(n)}: '${n.given}' is no day of every year, written as month and day: '04-01' is the first of April`,
+    fix: corrected,
+  },
+  NOTICES_OF_ROWS: {
+    says: (n) => `${place(n)}: notices go to people; these rows have a person, who is told of her own end`,
+    fix: corrected,
+  },
+  BAD_NOTICES: {
+    says: (n) => `${place(n)}: 'retention.notices.before' lists periods before the due date, each of them once`,
+    fix: corrected,
+  },
+  MIXED_ANCHORS: {
+    says: (n) =>
+      `${n.table}: retention starts from the latest of '${n.columns}', which are of several types; the latest of them is found by an index over one`,
+    fix: (n) => `alter table ${n.table} alter column "${n.column}" type ${n.type}  -- or another column in latestOf`,
+  },
+  PARENT_NOT_FORGOTTEN: {
+    says: (n) =>
+      `${place(n)}: retention starts with the deletion of what it refers to, which it does not outlive: it has no foreign key with ON DELETE SET NULL`,
+    fix: (n) => `t.foreign('${n.column}').references('…').onDelete('SET NULL')  // in ${n.table}`,
+  },
+  PARENT_NEEDS_KEY: {
+    says: (n) =>
+      `${n.table}: retention starts with the deletion of what ${n.column} refers to, and without a primary key nothing names the rows that stay`,
+    fix: (n) => `t.increments('id')  // in ${n.table}`,
+  },
+  NO_CLOCK: {
+    says: (n) =>
+      `${n.call}(): no rule of a ${n.kind} starts from ${n.anchor}${n.suggestion ? `; there is '${n.suggestion}'` : ''}`,
+    fix: (n) => `${n.fix}`,
+  },
+  ACTIVE_LATER: {
+    says: () => 'active(): the day is still to come, and nobody was active on it',
+    fix: (n) => `await subject('${n.kind}', id).active()  // today, by the database's clock`,
+  },
+  NO_RETURN: {
+    says: (n) => `reactivated(): the clock of a ${n.kind} starts from ${n.anchor}, which a return does not change`,
+    fix: (n) => `${n.fix}`,
+  },
+  NO_ON_NOTICE: {
+    says: (n) => `the rule ${n.rule} asks for notices, and nothing says how to send them: nobody would ever leave`,
+    fix: (n) => `await ${n.call ?? 'sweep'}({ onNotice: async ({ kind, id, notice, purge }) => { … } })`,
+  },
+  NOTICE_FAILED: {
+    says: (n) =>
+      `${n.count} notices of ${n.rule} were not sent (onNotice threw ${n.failure}); nobody leaves without hers`,
+    fix: () => 'mend onNotice; the next sweep sends them again',
+  },
+  BAD_DAY: {
+    says: (n) => `'${n.given}' is no day of the calendar`,
+    fix: () => `due({ before: '2027-01-01' })`,
+  },
+  PROPOSED_WITHOUT_RULE: {
+    says: () => 'a proposed rule stands in the place of another one, and nothing says of which',
+    fix: (n) => `due({ before: '2027-01-01', rule: '${n.rule}', proposed: { keep: '3 months' } })`,
+  },
+  PROPOSED_UNINDEXED: {
+    says: (n) => `${n.rule}: no index finds what would be due from ${n.column}; every row of ${n.table} would be read`,
+    fix: (n) => `${n.create}  -- or due({ …, scan: true }), npx oubli due --scan`,
+  },
 
   // --- holds and restrictions ---------------------------------------------------------------------------------------
 
@@ -936,6 +1002,36 @@ export const texts = {
   },
 
   // --- rows of several people ---------------------------------------------------------------------------------------
+  COLUMN_SUBJECT_PLACE: {
+    says: (n) =>
+      `${place(n)} names its own subject; it can where the table is declared as one with data about somebody, and its rows are no people themselves`,
+    fix: (n) => `t.personalData({ … })  // in ${n.table}; or ${n.column} in a table of its own, beside ${n.via}`,
+  },
+  COLUMN_SUBJECT_NOWHERE: {
+    says: (n) =>
+      `${place(n)}: no foreign key over ${n.via} leads to ${n.kind ? `people of kind '${n.kind}'` : 'data subjects'}${didYouMean(n)}`,
+    fix: (n) =>
+      n.suggestion
+        ? `.personal({ …, subject: { via: '${n.suggestion}' } })  // ${place(n)}`
+        : `t.foreign('${n.via}').references('users.id')  // in ${n.table}`,
+  },
+  COLUMN_SUBJECT_AMBIGUOUS: {
+    says: (n) => `${place(n)}: through ${n.via} several ways lead to people, of kind '${n.kinds}'`,
+    fix: (n) => `.personal({ …, subject: { via: '${n.via}', kind: '${`${n.kinds}`.split("'")[0]}' } })  // ${place(n)}`,
+  },
+  COLUMN_SUBJECT_OWN: {
+    says: (n) => `${place(n)}: through ${n.via} the table's own subject is found, whose column it is anyway`,
+    fix: (n) => `.personal({ … })  // ${place(n)}, without 'subject'`,
+  },
+  COLUMN_SUBJECT_TORN: {
+    says: (n) =>
+      `${place(n)} is indexed with ${n.others}, and they are not one person's: the index would outlive one of them`,
+    fix: (n) => `.personal({ …, search: 'exact' })  // ${place(n)}: an index of its own`,
+  },
+  COLUMN_SUBJECT_MOVED: {
+    says: (n) => `${place(n)} leads to the person whose key seals ${n.columns}, and the update does not say whom to`,
+    fix: (n) => `.update({ ${n.column}: 42, … })  // a value that names her, with all of ${n.columns}`,
+  },
 } as const satisfies Record<string, Text>;
 
 /** Added to an error that was raised while reading what a statement returned. */

@@ -10,12 +10,11 @@ import { ConfigurationError, SubjectUnknownError } from './errors';
 import { PinnedValue } from './knex/pinned-value';
 import { SubjectRow } from './knex/subject-row';
 import type { Engine } from './lifecycle/engine';
+import { clockOf, type PersonClock, type Say } from './lifecycle/person-clock';
 import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
 import type { PlanFile } from './lifecycle/plan-file';
 import type { Review } from './lifecycle/reviews';
 import { rootType } from './lifecycle/root';
-import { rulesOf } from './lifecycle/rule';
-import { serviceEnd } from './lifecycle/service-end';
 import { surveyPerson } from './lifecycle/survey';
 import { quoteIdentifier } from './queryable';
 import type { Receipt } from './registers/receipt';
@@ -47,16 +46,53 @@ export class Subject {
    * Her service ended: the clock of her retention starts, with the commit of `trx`, or not at all.
    *
    * @param options.on ISO date; the database's today unless given. Said again without a date, the first time stands
-   * @throws SubjectUnknownError when she is not there
+   * @throws SubjectUnknownError when she is not there; ConfigurationError NO_CLOCK where no rule starts so
    * @example await db.transaction(async (trx) => { await cancel(trx); await subject('user', 42).serviceEnded({ trx }); });
    */
   async serviceEnded(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
-    const { catalogue } = this.parts.engine();
-    const rule = rulesOf(catalogue).find((each) => each.kind === this.kind);
-    if (!rule) throw unknownKind(this.kind, catalogue.subjectKinds);
-    const { sql, parameters } = serviceEnd(rule, String(this.id), options.on);
-    const { rows } = await (options.trx ?? this.parts.db).raw(...positional(sql, parameters));
-    if (rows.length === 0) throw this.unknown();
+    await this.say(options.trx, (clock, say) => clock.serviceEnded(say, options.on));
+  }
+
+  /**
+   * She was active: a clock that starts with her last activity starts anew, and only ever forward.
+   *
+   * @param options.on ISO date, not of a day to come; the database's today unless given
+   * @throws SubjectUnknownError; ConfigurationError NO_CLOCK where no rule starts so, ACTIVE_LATER
+   * @example await subject('user', 42).active({ trx });
+   */
+  async active(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
+    await this.say(options.trx, (clock, say) => clock.active(say, options.on));
+  }
+
+  /**
+   * Her consent to a purpose ended (GDPR Art. 7(3)): the clocks start that rules declare for it.
+   *
+   * @param options.on ISO date; the database's today unless given. Said again without a date, the first time stands
+   * @throws SubjectUnknownError; ConfigurationError NO_CLOCK where no rule knows the purpose
+   * @example await subject('user', 42).consentEnded({ purpose: 'newsletter', trx });
+   */
+  async consentEnded(options: { purpose: string; trx?: Knex.Transaction; on?: string }): Promise<void> {
+    await this.say(options.trx, (clock, say) => clock.consentEnded(say, options.purpose, options.on));
+  }
+
+  /**
+   * She consented again: those clocks stop. What left in the meantime is gone.
+   *
+   * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_CLOCK
+   */
+  async consentGiven(options: { purpose: string; trx?: Knex.Transaction }): Promise<void> {
+    await this.say(options.trx, (clock, say) => clock.consentGiven(say, options.purpose));
+  }
+
+  /**
+   * She came back: the clock stops, and an end to come sends notices of its own. Waits for an erasure of hers that is under way;
+   * committed before one, it wins.
+   *
+   * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_RETURN where a return does not change the start
+   * @example await db.transaction(async (trx) => { await renew(trx); await subject('user', 42).reactivated({ trx }); });
+   */
+  async reactivated(options: { trx?: Knex.Transaction } = {}): Promise<void> {
+    await this.say(options.trx, (clock, say) => clock.reactivated(say));
   }
 
   /** What erasing her would do, table by table; nothing is touched. */
@@ -105,6 +141,18 @@ export class Subject {
     const { catalogue } = this.parts.engine();
     const path = pathToSubject(catalogue, this.table());
     return new PinnedValue(value, new SubjectRow(path, [this.id])) as Pinned;
+  }
+
+  private async say(
+    trx: Knex.Transaction | undefined,
+    what: (clock: PersonClock, say: Say) => Promise<boolean>,
+  ): Promise<void> {
+    const engine = this.parts.engine();
+    const clock = clockOf(engine, this.kind, String(this.id));
+    if (!clock) throw unknownKind(this.kind, engine.catalogue.subjectKinds);
+    const within = (connection: Knex): Promise<boolean> =>
+      what(clock, async ({ sql, parameters }) => (await connection.raw(...positional(sql, parameters))).rows);
+    if (!(await (trx ? within(trx) : this.parts.db.transaction(within)))) throw this.unknown();
   }
 
   private erasurePlan(): Plan {

@@ -23,7 +23,7 @@ export type SettledPersonalSpec = WithDefaults<PersonalSpec>;
 
 type Protect = PersonalSpec['protect'];
 
-const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'protect'] as const;
+const COMMON = ['category', 'mapsTo', 'origin', 'purpose', 'basis', 'subject', 'protect'] as const;
 const OPTIONS_OF: Readonly<Record<Protect, readonly string[]>> = {
   encrypt: ['search', 'unique', 'tokens', 'pad', 'maxBytes', 'acknowledgeLeak'],
   pseudonymise: ['anonymise'],
@@ -56,8 +56,15 @@ export function checkPersonalSpec(table: string, column: string, spec: unknown):
   checkCategory(draft);
   if (draft.has('basis')) draft.oneOf('basis', BASIS_KEYS);
   draft.textIfGiven('purpose', 'what it is for');
+  if (draft.has('subject')) checkSubject(draft.nested('subject', { via: 'recipient_id' }));
   const defaults = { origin: draft.oneOf('origin', ORIGIN_KEYS, 'provided'), ...CHECKS[protect](draft) };
   return { ...draft.given, ...defaults } as SettledPersonalSpec;
+}
+
+function checkSubject(subject: Draft): void {
+  subject.refuseUnknownOptions(['via', 'kind']);
+  subject.text('via', 'recipient_id');
+  subject.textIfGiven('kind', 'user');
 }
 
 /**

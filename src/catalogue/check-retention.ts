@@ -1,27 +1,37 @@
 /**
  * The run-time check of a retention rule: from when, how long, what then, and by whose calendar.
  */
-import { isPeriod, meantPeriod } from '../period';
+import type { Notices } from './anchor-spec';
+import { checkAnchor } from './check-anchor';
+import { checkNotices, checkPeriod } from './check-notices';
 import { type Draft, shown } from './draft';
 import type { Retention } from './spec';
 import { suggest } from './suggest';
-import { type Fields, isFields } from './written';
 
 /** A checked rule, its time zone written in. */
-export type SettledRetention = Retention & { readonly timeZone: string };
+export type SettledRetention = Retention & { readonly timeZone: string; readonly notices?: Notices };
 
-const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone'];
+const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone', 'notices'];
 
-/** Checks the `retention` option of a declaration; `outcomes` is what may happen at its end, the likeliest first. */
-export function checkRetention(draft: Draft, outcomes: readonly Retention['then'][]): SettledRetention {
+/**
+ * Checks the `retention` option of a declaration; `outcomes` is what may happen at its end, the likeliest first.
+ *
+ * @param whose people are told of their end; rows are not
+ */
+export function checkRetention(
+  draft: Draft,
+  outcomes: readonly Retention['then'][],
+  whose: 'people' | 'rows' = 'rows',
+): SettledRetention {
   const rule = draft.nested('retention', { from: 'created_on', keep: '6 months', then: outcomes[0] });
   refuseArchive(rule, outcomes);
   rule.refuseUnknownOptions(OPTIONS);
-  checkAnchor(rule);
-  checkPeriod(rule);
+  const from = checkAnchor(rule);
+  checkPeriod(rule, 'keep', '6 months');
   rule.oneOf('then', outcomes);
   rule.textIfGiven('because', 'the law or the decision');
-  return { ...rule.given, timeZone: checkTimeZone(rule) } as unknown as SettledRetention;
+  checkNotices(rule, whose);
+  return { ...rule.given, from, timeZone: checkTimeZone(rule) } as unknown as SettledRetention;
 }
 
 /**
@@ -33,26 +43,6 @@ function refuseArchive(rule: Draft, outcomes: readonly string[]): void {
   if (rule.has('archive') || rule.given.then === 'archive') {
     rule.refuse('ARCHIVE_UNAVAILABLE', {}, { archive: undefined, then });
   }
-}
-
-function checkAnchor(rule: Draft): void {
-  const { from } = rule.given;
-  if (!isFields(from)) {
-    rule.text('from', 'service_ended_on');
-    return;
-  }
-  const event = rule.nested('from', { event: 'service_ended' });
-  event.refuseUnknownOptions(['event']);
-  event.oneOf('event', ['service_ended']);
-}
-
-function checkPeriod(rule: Draft): void {
-  const { keep } = rule.given;
-  if (isPeriod(keep)) return;
-  const suggestion = typeof keep === 'string' ? meantPeriod(keep) : undefined;
-  const correction: Fields = { keep: suggestion ?? '6 months' };
-  if (keep === undefined) rule.refuse('MISSING_OPTION', { option: 'retention.keep' }, correction);
-  rule.refuse('BAD_PERIOD', { given: shown(keep), suggestion }, correction);
 }
 
 /** Names only: '+02:00' means the opposite in POSIX, and so in PostgreSQL (manual 8.5.3), and knows no summer time. */

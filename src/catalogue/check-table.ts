@@ -53,7 +53,7 @@ export function checkSubjectSpec(table: string, kind: unknown, spec: unknown): S
   if (!draft.has('retention')) draft.refuse('MISSING_OPTION', { option: 'retention' }, SUBJECT_EXAMPLE);
   return {
     ...draft.given,
-    retention: checkRetention(draft, ['erase', 'delete', 'anonymise']),
+    retention: checkRetention(draft, ['erase', 'delete', 'anonymise'], 'people'),
   } as unknown as SettledSubjectSpec;
 }
 

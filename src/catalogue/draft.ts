@@ -48,6 +48,11 @@ export class Draft {
     return new Draft(this.place, around, this.given[option], example, `${this.path}${option}.`);
   }
 
+  /** The option as messages call it: `retention.keep`. */
+  nameOf(option: string): string {
+    return this.path + option;
+  }
+
   has(option: string): boolean {
     return Object.hasOwn(this.given, option);
   }

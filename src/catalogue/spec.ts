@@ -3,6 +3,7 @@
  * and `annotate()`. What contradicts itself does not compile; `check-*.ts` say the same at run time, to JavaScript.
  */
 import type { Period } from '../period';
+import type { Anchor, Notices } from './anchor-spec';
 import type { Categorised } from './own-category';
 import type { Basis, Origin } from './vocabulary';
 
@@ -14,6 +15,17 @@ interface Common {
   readonly purpose?: string;
   /** The lawful basis, where that is not the basis of its table. */
   readonly basis?: Basis;
+  /** Whose datum it is, where that is not the subject of its table: the recipient's reply in a message of the sender's. */
+  readonly subject?: ColumnSubject;
+}
+
+/**
+ * The person a column is about, beside the table's own subject (ERASURE.md G3): through which foreign key of the table she is
+ * found, and of what kind she is where the key leads to several.
+ */
+export interface ColumnSubject {
+  readonly via: string;
+  readonly kind?: string;
 }
 
 /**
@@ -162,9 +174,6 @@ export interface NotPersonalSpec extends Measured {
 /** What is declared of one column. */
 export type ColumnSpec = PersonalSpec | NotPersonalSpec;
 
-/** When the clock of a rule starts: at the date in a column, or when the person's service ends. */
-export type Anchor = string | { readonly event: 'service_ended' };
-
 /** How long data is kept, and what happens then (ERASURE.md D1). */
 export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise'> {
   readonly from: Anchor;
@@ -215,7 +224,7 @@ export type TableSpec = AboutTable &
 export interface SubjectSpec extends Responsible {
   readonly purpose: string;
   readonly basis: Basis;
-  readonly retention: Retention;
+  readonly retention: Retention & { readonly notices?: Notices };
   /**
    * The column that names the subject to the application; the primary key unless said otherwise. Of a type whose equal values
    * have one text: smallint, integer, bigint, uuid, text or varchar, without a nondeterministic collation.

@@ -35,10 +35,19 @@ function findPath(catalogue: Catalogue, table: Table): SubjectPath {
   const own = asSubjects(table);
   if (own) return { table, hops: [], ...own };
   const wanted = table.declaration?.is === 'data' ? table.declaration.spec.subject : undefined;
-  const starts = catalogue.keysFrom(table).filter((key) => !wanted?.via || key.columns.includes(wanted.via));
-  const found = shortest(catalogue, starts, wanted?.kind);
+  const found = waysToSubject(catalogue, table, wanted);
   if (found.length === 1 && found[0]) return { table, ...found[0] };
   throw found.length === 0 ? unreachable(catalogue, table, wanted?.kind) : ambiguous(table, found);
+}
+
+/** The shortest ways from a table's rows to a table of subjects: one where it is clear whose they are. */
+export function waysToSubject(
+  catalogue: Catalogue,
+  table: Table,
+  wanted?: { readonly kind?: string; readonly via?: string },
+): Omit<SubjectPath, 'table'>[] {
+  const starts = catalogue.keysFrom(table).filter((key) => !wanted?.via || key.columns.includes(wanted.via));
+  return shortest(catalogue, starts, wanted?.kind);
 }
 
 /** The columns of the table itself that lead to its subject: its own name, or the first foreign key's columns. */

@@ -8,17 +8,18 @@ import type { Catalogue, Column, Table } from './model';
 import { canNameSubject, writesAlike } from './subject-id';
 import { pathToSubject, type SubjectPath } from './subject-path';
 import { suggest } from './suggest';
+import { verifyAnchor } from './verify-anchor';
+import { verifyParties } from './verify-parties';
 
-const DATES = /^(date|timestamp)/;
-
-/** @throws AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or UNKNOWN_ANCHOR */
+/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
+    for (const path of verifyParties(catalogue, table)) verifyKeys(catalogue, path);
     if (!table.declaration) continue;
     verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);
-    verifyAnchor(table);
+    verifyAnchor(catalogue, table);
   }
 }
 
@@ -56,17 +57,4 @@ function verifyKeys(catalogue: Catalogue, { hops }: SubjectPath): void {
       });
     }
   }
-}
-
-function verifyAnchor(table: Table): void {
-  const from = table.declaration?.spec.retention?.from;
-  if (typeof from !== 'string') return;
-  const column = table.columns.get(from);
-  if (column && column.element === undefined && DATES.test(column.type)) return;
-  const dates = [...table.columns.values()].filter((each) => DATES.test(each.type)).map((each) => each.name);
-  throw new AnnotationError('UNKNOWN_ANCHOR', {
-    table: table.name,
-    column: from,
-    suggestion: suggest(from, dates) ?? dates[0],
-  });
 }

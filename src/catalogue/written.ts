@@ -16,6 +16,7 @@ export function isFields(value: unknown): value is Fields {
 export function written(value: unknown): string {
   if (typeof value === 'string') return quoted(value);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`;
   return isFields(value) ? braced(value) : '…';
 }
 

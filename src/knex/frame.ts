@@ -17,8 +17,8 @@ export interface StatementFacts {
   after?: Promise<unknown> | undefined;
   /** What its rows are sorted by once they are opened. */
   sorted?: DecryptedOrder | undefined;
-  /** An update whose person the statement does not name: who its rows belong to is selected first. */
-  narrowed?: { readonly row: SubjectRow; readonly query: CompiledQuery } | undefined;
+  /** An update whose people the statement does not name: who its rows belong to is selected first. */
+  narrowed?: { readonly rows: readonly SubjectRow[]; readonly query: CompiledQuery } | undefined;
 }
 
 interface Frame {

@@ -3,6 +3,7 @@
  * under her key and bound to her rows, all or none.
  */
 import type { Table } from '../catalogue/model';
+import { anchorColumns } from '../catalogue/subject-path';
 import { UnsupportedQueryError } from '../errors';
 import { withOwnTypes } from '../own-types';
 import { refuseTable } from './columns';
@@ -38,7 +39,8 @@ export function refuseRepeatedWrites(compiler: InternalCompiler, table: Table): 
 /** A cursor runs one statement: of an update that is sent once for each person, only the first person's. */
 export function refuseStreamed(query: CompiledQuery): void {
   const narrowed = factsOf(query)?.narrowed;
-  if (narrowed) refuseTable('UPDATE_STREAMED', narrowed.row.path.table);
+  const [row] = narrowed?.rows ?? [];
+  if (row) refuseTable('UPDATE_STREAMED', row.path.table);
 }
 
 /** The update's bindings, once for each person it concerns. */
@@ -50,29 +52,28 @@ export async function sealForEach(
   narrowed: Narrowed,
 ): Promise<unknown[][]> {
   const anchors = await anchorsOf(client, seam, connection, narrowed);
-  return sealBindingsFor(seam, connection, query.bindings, narrowed.row, anchors);
+  return sealBindingsFor(seam, connection, query.bindings, narrowed.rows, anchors);
 }
 
 async function anchorsOf(
   client: InternalClient,
   seam: Seam,
   connection: Connection,
-  { row, query }: Narrowed,
-): Promise<unknown[][]> {
-  const { table } = row.path;
+  { rows: unnamed, query }: Narrowed,
+): Promise<unknown[][][]> {
   const { rows } = await withOwnTypes(connection).query(
     client.positionBindings(query.sql),
     await sealBindings(seam, connection, query.bindings),
   );
-  const anchors = rows.map((found) => Object.values(found));
-  if (anchors.length > MOST_SUBJECTS_PER_UPDATE) {
-    throw new UnsupportedQueryError('UPDATE_TOO_MANY', { table: table.name, most: MOST_SUBJECTS_PER_UPDATE });
+  const table = unnamed[0]?.path.table.name;
+  if (rows.length > MOST_SUBJECTS_PER_UPDATE) {
+    throw new UnsupportedQueryError('UPDATE_TOO_MANY', { table, most: MOST_SUBJECTS_PER_UPDATE });
   }
+  const columns = unnamed.map(({ path }) => anchorColumns(path));
   // Bound to NULL, the update would miss these rows without a word.
-  if (anchors.some((anchor) => anchor.includes(null))) {
-    throw new UnsupportedQueryError('NOBODYS_ROW', { table: table.name, column: row.path.hops[0]?.columns.join(', ') });
-  }
-  return anchors;
+  const unset = columns.find((names) => rows.some((found) => names.some((name) => found[name] === null)));
+  if (unset) throw new UnsupportedQueryError('NOBODYS_ROW', { table, column: unset.join(', ') });
+  return rows.map((found) => columns.map((names) => names.map((name) => found[name])));
 }
 
 /** Sends the update with each set of bindings, in a transaction of its own unless the connection is in one. */

@@ -3,7 +3,7 @@
  * and what cannot work over sealed values is refused by name. What Knex compiles for other columns is left exactly as it is.
  */
 import { type Catalogue, needsKey, type Table } from '../catalogue/model';
-import { anchorColumns, pathToSubject } from '../catalogue/subject-path';
+import { anchorColumns } from '../catalogue/subject-path';
 import { overrideClauses } from './clauses';
 import { nameOf, protectedColumn, refuse, refuseTable, sealedColumn } from './columns';
 import { compoundOfConflict, storedIndex } from './compound-predicates';
@@ -32,12 +32,13 @@ import {
   refuseSetOperations,
   refuseWindow,
 } from './selection';
-import { SubjectRow, UnnamedRow } from './subject-row';
+import type { SubjectRow } from './subject-row';
 import { concealUndescribed } from './undescribed';
 import { canBeUnnested, sentAsBytes, unnestedBody } from './unnested';
-import { anchorInWhere, boundToPerson, refuseMoving } from './update-subject';
+import { peopleOfUpdate } from './update-people';
+import { boundToPeople } from './update-subject';
 import { isWatched } from './watched-names';
-import { InsertMarks, markUpdate, refuseTornCompound, sealsAnything } from './writes';
+import { InsertMarks, markUpdate, type RowOf, refuseTornCompound, sealsAnything } from './writes';
 
 export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () => Catalogue): Class<InternalCompiler> {
   class ProtectedCompiler extends Base {
@@ -48,8 +49,8 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     declare private prepared: PreparedInsert | string | undefined;
     /** While a merge lists the columns of its insert, which must not include an id that was added to it. */
     declare private merging: boolean | undefined;
-    /** The row an update is bound to, when its person had to be selected first. */
-    declare private narrowing: SubjectRow | undefined;
+    /** The people of the row an update is bound to, when they had to be selected first. */
+    declare private narrowing: readonly SubjectRow[] | undefined;
 
     override toSQL(method?: string, tz?: string): CompiledQuery {
       const scope = Scope.of(this.builder, catalogue(), currentFrame()?.scope);
@@ -68,7 +69,7 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
 
     override where(): string | undefined {
       const sql = super.where();
-      return this.narrowing ? boundToPerson(this, this.narrowing, sql) : sql;
+      return this.narrowing ? boundToPeople(this, this.narrowing, sql) : sql;
     }
 
     override _prepInsert(data: unknown): PreparedInsert | string {
@@ -78,7 +79,9 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       if (!table || this.merging) return prepared;
       if (typeof prepared === 'string') return refuseTable('INSERT_SELECT', table);
       const conflict = conflictColumns(this, catalogue(), table);
-      const marks = new InsertMarks(table, catalogue(), prepared, nameOf(this), conflict, this.mergesSealed(table));
+      const marks = new InsertMarks(table, catalogue(), prepared, nameOf(this), conflict, (among) =>
+        this.mergesSealed(table, among),
+      );
       this.inserted = marks;
       return marks.mark();
     }
@@ -159,33 +162,27 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
       return super.analytic(statement);
     }
 
-    private mergesSealed(table: Table): boolean {
+    private mergesSealed(table: Table, among: (column: string) => boolean): boolean {
       const updates = this.single.merge?.updates;
       if (typeof updates !== 'object' || updates === null || Array.isArray(updates)) return false;
-      return sealsAnything(table, updates as Record<string, unknown>, nameOf(this));
+      return sealsAnything(table, updates as Record<string, unknown>, nameOf(this), among);
     }
 
-    private rowOfUpdate(table: Table, data: Record<string, unknown>): SubjectRow | undefined {
-      if (!needsKey(table)) return undefined;
-      if (this.method === 'insert')
-        return sealsAnything(table, data, nameOf(this)) ? this.rowOfMerge(table) : undefined;
-      const path = pathToSubject(catalogue(), table);
-      const anchor = anchorInWhere(this, anchorColumns(path));
-      refuseMoving(this, path, anchor, data);
-      if (!sealsAnything(table, data, nameOf(this))) return undefined;
-      if (anchor) return new SubjectRow(path, anchor);
-      const row = new UnnamedRow(path);
-      this.narrow(table, row);
-      return row;
+    private rowOfUpdate(table: Table, data: Record<string, unknown>): RowOf {
+      if (!needsKey(table)) return nobody;
+      if (this.method === 'insert') return sealsAnything(table, data, nameOf(this)) ? this.rowOfMerge(table) : nobody;
+      const { rowOf, unnamed } = peopleOfUpdate(this, catalogue(), table, data);
+      if (unnamed.length > 0) this.narrow(table, unnamed);
+      return rowOf;
     }
 
-    private rowOfMerge(table: Table): SubjectRow {
+    private rowOfMerge(table: Table): RowOf {
       const [row, another] = this.inserted?.rows ?? [];
       return row && !another ? row : refuseTable('MERGE_MANY', table);
     }
 
     /** Selects whose rows the update would touch, first; then the update is bound to them. */
-    private narrow(table: Table, row: SubjectRow): void {
+    private narrow(table: Table, rows: readonly SubjectRow[]): void {
       const frame = currentFrame();
       if (!frame || frame.isNested || this.single.updateFrom) refuseTable('UPDATE_UNPINNED', table);
       refuseRepeatedWrites(this, table);
@@ -198,15 +195,18 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
         .clear('select')
         .clear('order')
         .limit(MOST_SUBJECTS_PER_UPDATE + 1);
-      query.distinct(...anchorColumns(row.path).map((name) => verbatim(quoted(name))));
-      frame.facts.narrowed = { row, query: compileApart(() => query.toSQL()) };
-      this.narrowing = row;
+      const anchors = new Set(rows.flatMap(({ path }) => anchorColumns(path)));
+      query.distinct(...[...anchors].map((name) => verbatim(quoted(name))));
+      frame.facts.narrowed = { rows, query: compileApart(() => query.toSQL()) };
+      this.narrowing = rows;
     }
   }
 
   overrideClauses(ProtectedCompiler);
   return ProtectedCompiler;
 }
+
+const nobody: RowOf = () => undefined;
 
 function watchedTarget(): Table | undefined {
   const frame = currentFrame();

@@ -31,7 +31,7 @@ export class SubjectResolver {
   async resolve(rows: ReadonlySet<SubjectRow>): Promise<RowSubjects> {
     const anchors = new Map<SubjectRow, readonly unknown[]>();
     for (const row of rows) if (row.anchor) anchors.set(row, row.anchor);
-    for (const [, group] of grouped([...rows], (row) => row.path.table)) {
+    for (const [, group] of grouped([...rows], (row) => row.path)) {
       await meetConflicts(this.connection, this.sealer, group, anchors);
     }
     await this.assignIds(
@@ -59,8 +59,7 @@ export class SubjectResolver {
     anchors: ReadonlyMap<SubjectRow, readonly unknown[]>,
   ): Promise<RowSubjects> {
     const subjects: RowSubjects = new Map();
-    for (const [, group] of grouped(rows, (row) => row.path.table)) {
-      const path = group[0]?.path as SubjectRow['path'];
+    for (const [path, group] of grouped(rows, (row) => row.path)) {
       const own = group.map((row) => anchors.get(row) ?? []);
       if (own.some((values) => values.includes(null))) throw nobodys(path);
       let ids = own.map((values) => values.map(String));

@@ -28,7 +28,7 @@ import {
 import { PinnedValue } from './pinned-value';
 import { type RowSubject, type RowSubjects, SubjectResolver } from './resolve-subjects';
 import type { Seam } from './seam';
-import { SubjectRow, UnnamedRow } from './subject-row';
+import { ofOneRow, SubjectRow, UnnamedRow } from './subject-row';
 
 export async function sealBindings(
   seam: Seam,
@@ -41,23 +41,27 @@ export async function sealBindings(
   return sealed(seam, bindings, subjects, await keysOf(seam, subjects));
 }
 
-/** The same bindings once for each person: as if the row they belong to had been hers. Keys come in one query. */
+/**
+ * The same bindings once for each person, or for all the people of a row: as if the rows they belong to had been theirs. Keys come
+ * in one query.
+ * @param anchors of each row in `unnamed`, once for each time
+ */
 export async function sealBindingsFor(
   seam: Seam,
   connection: Queryable,
   bindings: readonly unknown[],
-  row: SubjectRow,
-  anchors: readonly (readonly unknown[])[],
+  unnamed: readonly SubjectRow[],
+  anchors: readonly (readonly (readonly unknown[])[])[],
 ): Promise<unknown[][]> {
-  const rows = anchors.map((anchor) => new SubjectRow(row.path, anchor));
+  const times = anchors.map((each) => ofOneRow(unnamed.map((row, i) => new SubjectRow(row.path, each[i]))));
   const others = rowsOf(bindings);
-  others.delete(row);
+  for (const row of unnamed) others.delete(row);
   const resolver = new SubjectResolver(seam.catalogue, seam.sealer, withOwnTypes(connection));
-  const subjects = await resolver.resolve(new Set([...rows, ...others]));
+  const subjects = await resolver.resolve(new Set([...times.flat(), ...others]));
   const keys = await keysOf(seam, subjects);
-  return rows.map((each) => {
-    const subject = subjects.get(each) as RowSubject;
-    return sealed(seam, bindings, new Map([...subjects, [row, subject]]), keys);
+  return times.map((rows) => {
+    const named = unnamed.map((row, i) => [row, subjects.get(rows[i] as SubjectRow) as RowSubject] as const);
+    return sealed(seam, bindings, new Map([...subjects, ...named]), keys);
   });
 }
 
@@ -163,11 +167,17 @@ class Sealing {
   private sealed({ element, value, row, compound }: SealMarker, names: Names): Buffer {
     let sealer = this.sealers.get(row);
     if (!sealer) {
-      sealer = this.seam.sealer.row(this.keyOf(row));
+      sealer = this.sealerBeside(row) ?? this.seam.sealer.row(this.keyOf(row));
       this.sealers.set(row, sealer);
     }
     const index = compound && this.compoundIndex(compound);
     return this.seam.sealer.seal(sealer, element, value, names, index);
+  }
+
+  /** One derivation for a key in a row, also where two of its people are one. */
+  private sealerBeside(row: SubjectRow): RowSealer | undefined {
+    const same = row.beside?.find((other) => this.sealers.has(other) && this.keyOf(other) === this.keyOf(row));
+    return same && this.sealers.get(same);
   }
 
   private keyOf(row: SubjectRow): SubjectKey {

@@ -31,10 +31,19 @@ export class SubjectRow {
     readonly conflict: ConflictTarget | undefined = undefined,
   ) {}
 
+  /** The other people's rows of the same stored row: who is two of them has one key in it (ENVELOPE.md E5). */
+  beside: readonly SubjectRow[] | undefined;
+
   /** Whether the database assigns this row's name, so that it has to be asked for one first. */
   get needsId(): boolean {
     return this.anchor === undefined && this.path.hops.length === 0;
   }
+}
+
+/** What one stored row is written as, for each of the people whose values are written in it. */
+export function ofOneRow(rows: readonly SubjectRow[]): readonly SubjectRow[] {
+  if (rows.length > 1) for (const row of rows) row.beside = rows;
+  return rows;
 }
 
 /** The rows of an update that does not say whose they are: that is selected first (`narrowed-update.ts`). */

@@ -39,11 +39,17 @@ export function refuseMoving(
   }
 }
 
-/** The where clause of an update that is sent once for each person, bound to one of them. */
-export function boundToPerson(compiler: InternalCompiler, row: SubjectRow, sql: string | undefined): string {
-  const pinned = anchorColumns(row.path).map((name, place) => {
-    const marker = new AnchorMarker(`${row.path.table.name}.${name}`, row, place);
-    return `${quoted(name)} = ${compiler.client.parameter(marker, compiler.builder, compiler.bindingsHolder)}`;
-  });
+/** The where clause of an update that is sent once for each person, or for all the people of a row, bound to them. */
+export function boundToPeople(
+  compiler: InternalCompiler,
+  rows: readonly SubjectRow[],
+  sql: string | undefined,
+): string {
+  const pinned = rows.flatMap((row) =>
+    anchorColumns(row.path).map((name, place) => {
+      const marker = new AnchorMarker(`${row.path.table.name}.${name}`, row, place);
+      return `${quoted(name)} = ${compiler.client.parameter(marker, compiler.builder, compiler.bindingsHolder)}`;
+    }),
+  );
   return `where ${sql ? `(${sql.slice('where '.length)}) and ` : ''}${pinned.join(' and ')}`;
 }

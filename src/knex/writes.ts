@@ -5,7 +5,8 @@
 
 import { type Compound, compoundsOf } from '../catalogue/compound';
 import { type Catalogue, type Column, needsKey, type Table } from '../catalogue/model';
-import { anchorColumns, pathToSubject, type SubjectPath } from '../catalogue/subject-path';
+import { partiesOf } from '../catalogue/parties';
+import { anchorColumns, type SubjectPath } from '../catalogue/subject-path';
 import { isEnvelope } from '../crypto/envelope';
 import { OVERHEAD, SUITE, SUITE_OFFSET } from '../crypto/layout';
 import { UnsupportedQueryError } from '../errors';
@@ -13,16 +14,26 @@ import { isClearPersonal, isExpression, labelOf, refuse } from './columns';
 import { type PreparedInsert, quoted, verbatim } from './internals';
 import { AddressMarker, AnchorMarker, ClearMarker, CompoundMarker, SealMarker } from './marker';
 import { refuseExpression } from './predicates';
-import { type ConflictColumn, type ConflictTarget, SubjectRow } from './subject-row';
+import { type ConflictColumn, type ConflictTarget, ofOneRow, SubjectRow } from './subject-row';
 
 /** Database name of a column as the application writes it. */
 export type NameOf = (written: string) => string;
 
+/** Whose a column's value is, in the row that is written; undefined where nothing of hers is sealed. */
+export type RowOf = (column: string) => SubjectRow | undefined;
+
+/** Somebody whose values stand in the rows, and the columns of the table that lead to her. */
+interface InsertParty {
+  readonly path: SubjectPath;
+  readonly anchors: readonly string[];
+  readonly holds: (column: string) => boolean;
+}
+
 /** Replaces the personal values of a prepared insert by markers, adding the subject's own column where it was left out. */
 export class InsertMarks {
-  readonly rows: SubjectRow[] = [];
-  private readonly path: SubjectPath | undefined;
-  private readonly anchors: readonly string[];
+  /** Of each row in which something is sealed, whose its values are. */
+  readonly rows: RowOf[] = [];
+  private readonly parties: readonly InsertParty[];
 
   constructor(
     private readonly table: Table,
@@ -30,58 +41,75 @@ export class InsertMarks {
     private readonly prepared: PreparedInsert,
     private readonly nameOf: NameOf,
     private readonly conflict: readonly string[] | undefined,
-    /** Whether the insert may turn into an update with sealed values of its own, which need the row's person. */
-    private readonly mergesSealed: boolean,
+    /** Whether the insert may turn into an update with sealed values of its own, among these columns: they need their person. */
+    private readonly mergesSealed: (among: (column: string) => boolean) => boolean,
   ) {
-    this.path = needsKey(table) ? pathToSubject(catalogue, table) : undefined;
-    this.anchors = this.path ? anchorColumns(this.path) : [];
+    this.parties = needsKey(table) ? insertParties(catalogue, table) : [];
   }
 
   mark(): PreparedInsert {
     const names = this.prepared.columns.map(this.nameOf);
     for (const values of this.prepared.values) {
-      const row = this.mergesSealed || this.holdsSealed(names, values) ? this.rowOf(names, values) : undefined;
+      const { own, rowOf } = this.peopleOf(names, values);
       const given = compoundsOf(this.table).length > 0 ? [...values] : values;
       const besides = (name: string): unknown => given[names.indexOf(name)];
       names.forEach((name, place) => {
-        values[place] = markValue(this.table, name, values[place], row, besides);
+        values[place] = markValue(this.table, name, values[place], rowOf(name), besides);
       });
-      if (row) {
-        this.rows.push(row);
-        if (row.needsId) this.addId(names, values, row);
-      }
+      if (own?.needsId) this.addId(names, values, own);
     }
     return this.prepared;
   }
 
-  private holdsSealed(names: readonly string[], values: readonly unknown[]): boolean {
+  /** Whoever has a sealed value in the row. */
+  private peopleOf(
+    names: readonly string[],
+    values: readonly unknown[],
+  ): { own: SubjectRow | undefined; rowOf: RowOf } {
+    const rows = this.parties.map((party) =>
+      this.mergesSealed(party.holds) || this.holdsSealed(party, names, values)
+        ? this.rowOf(party, names, values)
+        : undefined,
+    );
+    const [own, ...others] = rows;
+    if (others.length > 0) ofOneRow(rows.flatMap((row) => row ?? []));
+    const find: RowOf = (name) => rows[this.parties.findIndex(({ holds }) => holds(name))];
+    const rowOf: RowOf = others.length === 0 ? () => own : find;
+    if (rows.some((row) => row !== undefined)) this.rows.push(rowOf);
+    return { own, rowOf };
+  }
+
+  private holdsSealed({ holds }: InsertParty, names: readonly string[], values: readonly unknown[]): boolean {
     return names.some((name, place) => {
       const element = this.table.columns.get(name)?.element;
-      return isGiven(values[place]) && element !== undefined && element.protect !== 'truncate-ip';
+      return isGiven(values[place]) && element !== undefined && element.protect !== 'truncate-ip' && holds(name);
     });
   }
 
-  private rowOf(names: readonly string[], values: readonly unknown[]): SubjectRow {
-    const path = this.path as SubjectPath;
-    const anchor = this.anchors.map((name) => values[names.indexOf(name)]);
+  private rowOf({ path, anchors }: InsertParty, names: readonly string[], values: readonly unknown[]): SubjectRow {
+    const anchor = anchors.map((name) => values[names.indexOf(name)]);
     const given = anchor.every(isGiven);
-    if (anchor.some(isExpression)) throw this.unpinned('an expression');
-    if (!given && path.hops.length > 0) throw this.unpinned('nothing');
-    if (!given) this.refuseUnassignable();
-    return new SubjectRow(path, given ? anchor : undefined, this.conflictOf(names, values));
+    if (anchor.some(isExpression)) throw this.unpinned(anchors, 'an expression');
+    if (!given && path.hops.length > 0) throw this.unpinned(anchors, 'nothing');
+    if (!given) this.refuseUnassignable(anchors);
+    return new SubjectRow(path, given ? anchor : undefined, this.conflictOf(anchors, names, values));
   }
 
-  private refuseUnassignable(): void {
-    const column = this.table.columns.get(this.anchors[0] ?? '');
-    if (column?.identityAlways) throw this.refusal('IDENTITY_ALWAYS');
-    if (column?.defaultSql === undefined) throw this.unpinned('nothing');
+  private refuseUnassignable(anchors: readonly string[]): void {
+    const column = this.table.columns.get(anchors[0] ?? '');
+    if (column?.identityAlways) throw this.refusal('IDENTITY_ALWAYS', anchors);
+    if (column?.defaultSql === undefined) throw this.unpinned(anchors, 'nothing');
   }
 
-  private conflictOf(names: readonly string[], values: readonly unknown[]): ConflictTarget | undefined {
+  private conflictOf(
+    anchors: readonly string[],
+    names: readonly string[],
+    values: readonly unknown[],
+  ): ConflictTarget | undefined {
     const columns = (this.conflict ?? []).map((column) => ({ column, given: values[names.indexOf(column)] }));
     // NULL meets nobody
     if (columns.length === 0 || !columns.every(({ given }) => isGiven(given))) return undefined;
-    if (columns.length === 1 && this.anchors.includes(columns[0]?.column ?? '')) return undefined;
+    if (columns.length === 1 && anchors.includes(columns[0]?.column ?? '')) return undefined;
     return { table: this.table, columns: columns.map(({ column, given }) => this.conflictColumn(column, given)) };
   }
 
@@ -93,7 +121,7 @@ export class InsertMarks {
   }
 
   private addId(names: string[], values: unknown[], row: SubjectRow): void {
-    const name = this.anchors[0] as string;
+    const name = this.parties[0]?.anchors[0] as string;
     let place = names.indexOf(name);
     if (place === -1) {
       place = names.length;
@@ -104,21 +132,35 @@ export class InsertMarks {
     values[place] = new AnchorMarker(`${this.table.name}.${name}`, row, 0);
   }
 
-  private unpinned(given: string): UnsupportedQueryError {
-    return this.refusal('SUBJECT_UNPINNED', given);
+  private unpinned(anchors: readonly string[], given: string): UnsupportedQueryError {
+    return this.refusal('SUBJECT_UNPINNED', anchors, given);
   }
 
-  private refusal(code: 'SUBJECT_UNPINNED' | 'IDENTITY_ALWAYS', given?: string): UnsupportedQueryError {
-    return new UnsupportedQueryError(code, { table: this.table.name, column: this.anchors[0], given });
+  private refusal(
+    code: 'SUBJECT_UNPINNED' | 'IDENTITY_ALWAYS',
+    anchors: readonly string[],
+    given?: string,
+  ): UnsupportedQueryError {
+    return new UnsupportedQueryError(code, { table: this.table.name, column: anchors[0], given });
   }
 }
 
-/** The same update with its personal values marked. @param row whose values they are; undefined where nothing is sealed */
+function insertParties(catalogue: Catalogue, table: Table): InsertParty[] {
+  const [own, ...others] = partiesOf(catalogue, table);
+  const named = others.map(({ path, columns }) => {
+    const names = new Set(columns.map(({ name }) => name));
+    return { path, anchors: anchorColumns(path), holds: (name: string) => names.has(name) };
+  });
+  const isOwn = (name: string): boolean => !named.some(({ holds }) => holds(name));
+  return own ? [{ path: own.path, anchors: anchorColumns(own.path), holds: isOwn }, ...named] : [];
+}
+
+/** The same update with its personal values marked. @param rowOf whose each value is; undefined where nothing is sealed */
 export function markUpdate(
   table: Table,
   data: Record<string, unknown>,
   nameOf: NameOf,
-  row: SubjectRow | undefined,
+  rowOf: RowOf,
 ): Record<string, unknown> {
   const named = new Map(Object.entries(data).map(([written, value]) => [nameOf(written), value]));
   refuseTornCompound(
@@ -127,7 +169,10 @@ export function markUpdate(
   );
   const besides = (name: string): unknown => named.get(name);
   return Object.fromEntries(
-    Object.entries(data).map(([written, value]) => [written, markValue(table, nameOf(written), value, row, besides)]),
+    Object.entries(data).map(([written, value]) => {
+      const name = nameOf(written);
+      return [written, markValue(table, name, value, rowOf(name), besides)];
+    }),
   );
 }
 
@@ -141,15 +186,21 @@ export function refuseTornCompound(table: Table, written: readonly string[]): vo
   }
 }
 
-/** Whether an update writes something that must be sealed under somebody's key. */
-export function sealsAnything(table: Table, data: Record<string, unknown>, nameOf: NameOf): boolean {
+/** Whether an update writes something that must be sealed under somebody's key. @param among which columns, all otherwise */
+export function sealsAnything(
+  table: Table,
+  data: Record<string, unknown>,
+  nameOf: NameOf,
+  among: (column: string) => boolean = () => true,
+): boolean {
   return Object.entries(data).some(([written, value]) => {
-    const element = table.columns.get(nameOf(written))?.element;
-    return isGiven(value) && element !== undefined && element.protect !== 'truncate-ip';
+    const name = nameOf(written);
+    const element = table.columns.get(name)?.element;
+    return isGiven(value) && element !== undefined && element.protect !== 'truncate-ip' && among(name);
   });
 }
 
-function isGiven(value: unknown): boolean {
+export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 

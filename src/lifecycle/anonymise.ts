@@ -24,18 +24,33 @@ export function anonymisingAssignments(table: Table, alias: string, salt: string
   });
 }
 
-/** SQL condition: the row was not anonymised yet. Without it, rows that stay would be due for ever. */
-export function stillPersonal(table: Table, alias: string): string {
-  const untouched = personalColumns(table)
+/** What stands in one column of an anonymised row. */
+export function replacementIn(table: Table, column: Column, alias: string, salt: string): Replacement {
+  return replacementOf(table, column, alias, `${rowName(table, alias)} || ${salt}`);
+}
+
+/**
+ * SQL condition: the row was not anonymised yet. Without it, rows that stay would be due for ever.
+ * @param columns those of one of several people; all personal ones otherwise
+ */
+export function stillPersonal(
+  table: Table,
+  alias: string,
+  columns: readonly Column[] = personalColumns(table),
+): string {
+  const untouched = columns
     .map((column) => replacementOf(table, column, alias, "''").stands)
     .filter((stands) => stands !== 'true')
     .map((stands) => `not (${stands})`);
   return untouched.length === 0 ? 'false' : `(${untouched.join(' or ')})`;
 }
 
-/** What is done to each personal column of an anonymised row, and what the law makes of that: for plan and receipt. */
-export function treatmentOf(table: Table): TreatedColumn[] {
-  return personalColumns(table).map((column) => {
+/**
+ * What is done to each personal column of an anonymised row, and what the law makes of that: for plan and receipt.
+ * @param columns those that are hers, where others' stand in the row too
+ */
+export function treatmentOf(table: Table, columns: readonly Column[] = personalColumns(table)): TreatedColumn[] {
+  return columns.map((column) => {
     const { strategy, effect } = replacementOf(table, column, 't', "''");
     return { column: column.name, strategy, effect };
   });

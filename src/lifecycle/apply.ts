@@ -12,6 +12,7 @@ import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
+import { lockShared } from './shared-branch';
 import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
@@ -90,6 +91,7 @@ async function erase(
   { names, tags, references }: Leaving,
   { act, because }: Errand,
 ): Promise<Row[]> {
+  await lockShared(engine.catalogue, plan, connection, names);
   const resealed = await resealKept(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');

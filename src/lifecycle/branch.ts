@@ -9,6 +9,7 @@ import { detachingAssignments } from './detach';
 import { dueCondition } from './due';
 import { belongsTo, type Root } from './root';
 import { rulesOf } from './rule';
+import { sharedBranches, sharedLooking } from './shared-branch';
 import type { Step, Way } from './step';
 
 /** What the step's rows are, as SQL between `from` and `returning`. */
@@ -22,6 +23,8 @@ interface Found {
 
 /** @returns branches of a WITH, the last of them named `name`, with the column `tag`; a kept one with `until` also */
 export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
+  const { shared } = step;
+  if (shared) return sharedBranches(catalogue, of, { ...step, shared }, name, until(catalogue, step.table));
   const found = foundFor(catalogue, of, step, name);
   const before = found.gathered === undefined ? [] : [found.gathered];
   return [...before, `${name} as (${body(catalogue, step, found)})`];
@@ -29,6 +32,8 @@ export function branches(catalogue: Catalogue, of: Root, step: Step, name: strin
 
 /** The same rows, looked at and left as they are: for a dry run. */
 export function looking(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
+  const { shared } = step;
+  if (shared) return sharedLooking(catalogue, of, { ...step, shared }, name);
   const { gathered: before, from, where, tag } = foundFor(catalogue, of, step, name);
   const look = `${name} as (select ${tag} as tag from ${step.table.sqlName} t, ${from} where ${where})`;
   return before === undefined ? [look] : [before, look];

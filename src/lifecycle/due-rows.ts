@@ -2,9 +2,9 @@
  * The due rows of a rule, chosen a few at a time: oldest first by the anchor's index. Rows that somebody holds are left for
  * the end of the run; where one chunk ended the next goes on, so that people who were anonymised and stay are passed once.
  */
-import { type Queryable, quoteIdentifier as q } from '../queryable';
-import { stillPersonal } from './anonymise';
+import type { Queryable } from '../queryable';
 import { anchorType, type DueCondition, dueCondition, literal } from './due';
+import { dueSource, stillDue } from './due-source';
 import type { Plan } from './plan';
 import { nameOf } from './root';
 import type { Rule } from './rule';
@@ -37,7 +37,13 @@ export class DueRows {
     const apart = [...this.passedOver, ...this.held];
     const { rows } = await connection.query(this.selection(limit), [apart, this.since ?? null]);
     this.reached = rows.at(-1)?.anchor as string | undefined;
-    return rows.map((row) => String(row.name));
+    const names = rows.map((row) => String(row.name));
+    const still = await stillDue(connection, this.rule, this.plan, names);
+    if (names.length > 0 && still.length === 0) {
+      for (const name of names) this.held.add(name);
+      return this.choose(connection, limit);
+    }
+    return still;
   }
 
   /** The chunk is done. @param passedOver who was chosen and must not hold the others up */
@@ -68,9 +74,8 @@ export class DueRows {
 
   /** SQL of all that is due: `from … where …`, the rule's table as `t`. */
   source(): string {
-    const { join, prefilter, exact } = this.due;
-    const conditions = [prefilter, exact, this.isStillThere()];
-    return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${conditions.join(' and ')}`);
+    const { join, where } = dueSource(this.rule, this.due);
+    return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${where}`);
   }
 
   private selection(limit: number): string {
@@ -85,15 +90,5 @@ order by ${anchor} limit ${limit} for update of t skip locked`;
 
   private atMoment(sql: string): string {
     return this.asOf === undefined ? sql : sql.replaceAll('oubli.now()', `timestamptz ${literal(this.asOf)}`);
-  }
-
-  /** Whoever was anonymised stays in the table, and is not due again. */
-  private isStillThere(): string {
-    const { table, kind, retention } = this.rule;
-    if (table.declaration?.is === 'subject') {
-      return `not exists (select from oubli.subject_link l where l.kind = ${literal(kind ?? '')}
-  and l.subject_id = t.${q(table.declaration.column)}::text and l.erased_at is not null)`;
-    }
-    return retention.then === 'anonymise' ? stillPersonal(table, 't') : 'true';
   }
 }

@@ -3,12 +3,15 @@
  * (ERASURE.md D2). PostgreSQL's own addition clamps to the last day of a month, so nobody stays longer than promised, and the
  * other way round (`now - period >= from`) would be up to three days late.
  */
-import { toInterval } from '../period';
-import { quoteIdentifier as q } from '../queryable';
+import { type Period, toInterval } from '../period';
+import { anchorOf, reached } from './anchor';
+import { literal } from './literal';
 import type { Rule } from './rule';
 
+export { literal };
+
 export interface DueCondition {
-  /** A second table, when the clock starts with an event. */
+  /** Further tables, when the clock starts with an event. */
   readonly join: string;
   /** The moment or the day on which the clock started; what the sweep orders by. */
   readonly anchor: string;
@@ -16,48 +19,41 @@ export interface DueCondition {
   readonly prefilter: string;
   /** The truth. */
   readonly exact: string;
-  /** The day on which the row is due, in the rule's time zone. */
+  /** The moment at which the row is due. */
+  readonly moment: string;
+  /** The day on which the row is due, in the rule's time zone; stands without the join. */
   readonly day: string;
+  /** The joined table that says when the clock started. */
+  readonly event: string | undefined;
 }
 
-/**
- * Three days, by which a month may be longer than another (31 August + 6 months is 28 February), and one for the hour that
- * exists twice, or not at all, where summer time begins or ends.
- */
-const WIDER = "interval '4 days'";
+export interface DueAt {
+  /** SQL of the moment in question; oubli's now unless said otherwise. */
+  readonly at?: string;
+  /** How long before the due date: for notices. */
+  readonly lead?: Period;
+}
 
 /** @param alias of the rule's table */
-export function dueCondition(rule: Rule, alias: string): DueCondition {
-  const { from, keep, timeZone } = rule.retention;
+export function dueCondition(rule: Rule, alias: string, { at = 'oubli.now()', lead }: DueAt = {}): DueCondition {
+  const { keep, timeZone } = rule.retention;
+  const anchor = anchorOf(rule, alias);
   const period = `interval '${toInterval(keep)}'`;
   const zone = literal(timeZone);
-  const anchor = typeof from === 'string' ? `${alias}.${q(from)}` : 'e.ended_on';
-  const type = anchorType(rule);
-  const zoned = /with time zone/.test(type);
-  // A date is its midnight and a timestamp without time zone its moment, both on the rule's calendar.
-  const local = zoned ? `${anchor} at time zone ${zone}` : anchor;
-  const due = `(${local} + ${period})`;
-  const latest = `(oubli.now() at time zone ${zone} - ${period} + ${WIDER})`;
+  const due = `(${anchor.start} + ${period})`;
+  const noticed = lead === undefined ? due : `(${due} - interval '${toInterval(lead)}')`;
   return {
-    join: typeof from === 'string' ? '' : joinEvent(rule, alias),
-    anchor,
-    prefilter: `${anchor} <= ${zoned ? `${latest} at time zone ${zone}` : `${latest}::${type}`}`,
-    exact: `${due} at time zone ${zone} <= oubli.now()`,
-    day: `${due}::date`,
+    join: anchor.join,
+    anchor: anchor.value,
+    prefilter: reached(rule, anchor, { keep, lead, at }),
+    exact: `${noticed} at time zone ${zone} <= ${at}`,
+    moment: `${due} at time zone ${zone}`,
+    day: `(${anchor.startOfRow} + ${period})::date`,
+    event: anchor.event,
   };
 }
 
 /** PostgreSQL's name of the anchor's type. */
-export function anchorType({ table, retention: { from } }: Rule): string {
-  return typeof from === 'string' ? (table.columns.get(from)?.type ?? 'date') : 'date';
-}
-
-function joinEvent(rule: Rule, alias: string): string {
-  const { declaration } = rule.table;
-  const column = declaration?.is === 'subject' ? declaration.column : '';
-  return `join oubli.service_end e on e.kind = ${literal(rule.kind ?? '')} and e.subject_id = ${alias}.${q(column)}::text`;
-}
-
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+export function anchorType(rule: Rule): string {
+  return anchorOf(rule, 't').type;
 }

@@ -8,8 +8,10 @@ import { quoteIdentifier as q } from '../queryable';
 import { treatmentOf } from './anonymise';
 import { branches } from './branch';
 import { literal } from './due';
+import { eventBranches } from './person-events';
 import type { Plan } from './plan';
 import { fromName } from './root';
+import { sharedColumns } from './shared-rows';
 import type { Step } from './step';
 
 /** Values sealed anew for rows that are kept: one array per column, in the order of `$n`. */
@@ -33,7 +35,7 @@ export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: rea
 with root as materialized (
   select w.tag, w.reference, w.retained, w.fakes, ${fromName(plan, 'w.name')}
   from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[], $8::jsonb[]) w(name, tag, reference, retained, fakes)),
-${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(plan)].join(',\n')},
+${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
 entry as (
   insert into oubli.ledger (act, key_id, because, details)
   select $4, ${plan.kind === undefined ? 'null' : 'r.tag'}, $5, jsonb_build_object(
@@ -59,7 +61,8 @@ function detail(step: Step, place: number): string {
   ];
   if (step.because !== undefined) fields.push(`'because', ${literal(step.because)}`);
   if (step.action === 'keep') fields.push(`'until', c${place}.until`);
-  if (step.action === 'anonymise') fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table)))}::jsonb`);
+  if (step.action === 'anonymise')
+    fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
   return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;
 }
 
@@ -76,7 +79,8 @@ function resealedBranches(resealed: readonly ResealedTable[]): string[] {
 }
 
 /** The person's key is destroyed and its id refused for ever, in the same commit (ENVELOPE.md K4). */
-function keyBranches({ kind, steps }: Plan): string[] {
+function keyBranches(catalogue: Catalogue, plan: Plan): string[] {
+  const { kind, steps } = plan;
   if (kind === undefined) return [];
   const stays = steps[0]?.action === 'anonymise';
   const mine = `l.kind = ${literal(kind)} and l.subject_id = r.id::text`;
@@ -88,6 +92,6 @@ function keyBranches({ kind, steps }: Plan): string[] {
       ? `unlinked as (update oubli.subject_link l
   set key_id = null, erased_at = oubli.now(), retained_key_id = r.retained from root r where ${mine})`
       : `unlinked as (delete from oubli.subject_link l using root r where ${mine})`,
-    `ended as (delete from oubli.service_end l using root r where ${mine})`,
+    ...eventBranches(catalogue, plan),
   ];
 }

@@ -4,9 +4,11 @@
  * belongs to its rows is deleted, anonymised, kept or detached, and what nobody declared blocks.
  */
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
+import { isOfSeveral } from '../catalogue/parties';
 import { pathToSubject } from '../catalogue/subject-path';
 import { isNullable } from './detach';
 import { type Review, Reviews } from './reviews';
+import { detachable, sharedStep, stepsOf, withDetached } from './shared-rows';
 import type { DetachStep, OwnStep, Step, Way } from './step';
 
 export interface Graph {
@@ -24,6 +26,8 @@ export function graphBelow(catalogue: Catalogue, root: Table, rootAction: RootAc
 class GraphBuilder {
   private readonly own = new Map<number, OwnStep>();
   private readonly detached = new Map<number, DetachStep>();
+  /** Ways by which rows of several people refer to what is deleted, beside those to their people. */
+  private readonly references = new Map<number, Way[]>();
   /** Tables that were meant to lose their rows, also where these must stay now. */
   private readonly meant = new Set<number>();
   private readonly reviews: Reviews;
@@ -41,7 +45,7 @@ class GraphBuilder {
     // A pass turns a delete into an anonymisation or adds a way, never the other way round, so there is a last one.
     while (this.settle());
     for (const step of this.own.values()) this.detachFrom(step);
-    const steps = [...this.own.values(), ...this.detached.values()];
+    const steps = [...[...this.own.values()].flatMap((step) => this.withShares(step)), ...this.detached.values()];
     this.reviews.ofSteps(steps, rootAction === 'delete');
     return { root: this.root, steps, reviews: this.reviews.all };
   }
@@ -49,6 +53,11 @@ class GraphBuilder {
   /** A declared table belongs here when its way to its subject leads through the root. */
   private addDeclared(table: Table): void {
     if (table.declaration?.is !== 'data' || table.oid === this.root.oid) return;
+    if (isOfSeveral(table)) {
+      const step = sharedStep(this.catalogue, this.root, table);
+      if (step) this.add(step);
+      return;
+    }
     const { hops } = pathToSubject(this.catalogue, table);
     const end = hops.findIndex((hop) => hop.to === this.root.oid);
     if (end === -1) return;
@@ -73,6 +82,7 @@ class GraphBuilder {
   private settleReference(parent: OwnStep, key: ForeignKey): boolean {
     const child = this.catalogue.table(key.from);
     if (!child) return false;
+    if (parent.shared) return this.settleShared(parent, child, key);
     if (!child.declaration) return this.settleUndeclared(parent, child, key);
     if (parent.action !== 'delete') return false;
     return this.wouldDangle(parent, child, key) && this.anonymiseInstead(parent, child);
@@ -81,6 +91,7 @@ class GraphBuilder {
   /** Whether rows stay that refer to what is deleted, and cannot do without. */
   private wouldDangle(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     const step = this.own.get(child.oid);
+    if (step?.shared) return step.action === 'keep' || detachable(this.catalogue, child, key).length === 0;
     if (step && step.action !== 'delete') return true;
     if (isNullable(child, key)) return false;
     if (!step) return true;
@@ -88,6 +99,14 @@ class GraphBuilder {
     // A second way to the person (a recipient beside the sender) and a way to the same table (the answer to a message) are
     // how rows of others refer to hers. Between two tables of hers a reference is taken to be her own; the database checks it.
     return parent.table === this.root || child === parent.table;
+  }
+
+  /** Rows of several people leave one by one, when the last of them does: whatever else refers to them keeps them all. */
+  private settleShared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
+    if (parent.action !== 'delete') return false;
+    const step = this.own.get(child.oid);
+    const leavesBefore = step?.action === 'delete' && !step.shared && step.ways.some(([first]) => first === key);
+    return !leavesBefore && this.anonymiseInstead(parent, child);
   }
 
   private settleUndeclared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
@@ -135,9 +154,19 @@ class GraphBuilder {
     return !this.reviews.isDeclaredHarmless(child) && onDelete !== 'set null' && onDelete !== 'set default';
   }
 
+  private withShares(step: OwnStep): Step[] {
+    const isDeleted = (table: number): boolean => this.own.get(table)?.action === 'delete';
+    const further = this.references.get(step.table.oid) ?? [];
+    return stepsOf(withDetached(this.catalogue, this.root, step, isDeleted, further));
+  }
+
   private detach(parent: OwnStep, child: Table, key: ForeignKey): void {
     if (!isNullable(child, key)) return;
     const ways = parent.ways.map((way): Way => [key, ...way]);
+    if (this.own.get(child.oid)?.shared) {
+      this.references.set(child.oid, [...(this.references.get(child.oid) ?? []), ...ways]);
+      return;
+    }
     const known = this.detached.get(child.oid)?.ways ?? [];
     const unless = this.own.get(child.oid)?.ways ?? [];
     this.detached.set(child.oid, { table: child, action: 'detach', ways: [...known, ...ways], unless });

@@ -10,6 +10,7 @@ import { treatmentOf } from './anonymise';
 import { graphBelow, type RootAction } from './graph';
 import type { Review } from './reviews';
 import { type Root, rowColumn } from './root';
+import { sharedColumns } from './shared-rows';
 import type { Action, Step } from './step';
 
 export interface PlannedStep {
@@ -43,11 +44,11 @@ export function planRows(catalogue: Catalogue, table: Table, retention: SettledR
 
 /** The same, for people to read and for a dry run to print. */
 export function describePlan(plan: Plan): { steps: PlannedStep[]; reviews: Review[] } {
-  const steps = plan.steps.map(({ table, action, because }) => ({
-    table: table.displayName,
-    action,
-    ...(because ? { because } : {}),
-    ...(action === 'anonymise' ? { columns: treatmentOf(table) } : {}),
+  const steps = plan.steps.map((step) => ({
+    table: step.table.displayName,
+    action: step.action,
+    ...(step.because ? { because: step.because } : {}),
+    ...(step.action === 'anonymise' ? { columns: treatmentOf(step.table, sharedColumns(step)) } : {}),
   }));
   return { steps, reviews: [...plan.reviews] };
 }

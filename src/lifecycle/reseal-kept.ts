@@ -14,6 +14,7 @@ import type { ResealedTable } from './erasure-statement';
 import type { Plan } from './plan';
 import { belongsTo, fromName } from './root';
 import { rulesOf } from './rule';
+import { type KeptShare, keptShares } from './shared-rows';
 import type { Step } from './step';
 
 export interface Resealed {
@@ -27,7 +28,17 @@ export interface Resealed {
 interface KeptTable {
   readonly table: Table;
   readonly columns: readonly Column[];
-  readonly rows: readonly Row[];
+  readonly rows: readonly KeptRow[];
+}
+
+/** A row as it is stored, and who leaves of those whose values are in it. */
+interface KeptRow {
+  readonly part: unknown;
+  readonly at: unknown;
+  readonly until: unknown;
+  readonly values: readonly (Uint8Array | null)[];
+  /** Whose the value of each column is; nobody's who leaves where it stays as it is. */
+  readonly names: (string | undefined)[];
 }
 
 /** Opens and seals what is kept of these; nothing is written yet but the fresh keys. */
@@ -41,8 +52,12 @@ export async function resealKept(
   for (const step of plan.steps) {
     const columns = sealedColumns(step.table);
     if (step.action !== 'keep' || columns.length === 0) continue;
-    const { rows } = await connection.query(keptRows(engine, plan, step, columns), [names]);
-    kept.push({ table: step.table, columns, rows });
+    const rows = new Map<string, KeptRow>();
+    for (const share of keptShares(step)) {
+      const found = await connection.query(keptRows(engine, plan, step, columns, share), [names]);
+      for (const row of found.rows) noteRow(rows, row, columns, share.columns);
+    }
+    kept.push({ table: step.table, columns, rows: [...rows.values()] });
   }
   const states = await engine.keys.byId(keyIdsOf(kept));
   const fresh = await freshKeys(engine, kept);
@@ -53,15 +68,31 @@ export async function resealKept(
   };
 }
 
-export function sealedColumns(table: Table): Column[] {
+function sealedColumns(table: Table): Column[] {
   return [...table.columns.values()].filter((column) => column.element?.protect === 'encrypt');
 }
 
-function keptRows({ catalogue }: Engine, plan: Plan, { table, ways }: Step, columns: readonly Column[]): string {
-  const chain = joinChain(catalogue, 't', ways[0] ?? [], plan.rootColumn);
+/** A row of several people is found once for each of them. */
+function noteRow(rows: Map<string, KeptRow>, row: Row, columns: readonly Column[], hers: readonly Column[]): void {
+  const { part, at, until } = row;
+  const place = `${part} ${at}`;
+  const values = columns.map((_, i) => row[`c${i}`] as Uint8Array | null);
+  const kept = rows.get(place) ?? { part, at, until, values, names: columns.map(() => undefined) };
+  for (const [i, column] of columns.entries()) if (hers.includes(column)) kept.names[i] = String(row.name);
+  rows.set(place, kept);
+}
+
+function keptRows(
+  { catalogue }: Engine,
+  plan: Plan,
+  { table }: Step,
+  columns: readonly Column[],
+  { way, columns: hers }: KeptShare,
+): string {
+  const chain = joinChain(catalogue, 't', way, plan.rootColumn);
   const rule = rulesOf(catalogue).find((each) => each.table === table);
   const values = columns.map((column, i) => `t.${q(column.name)}::bytea as c${i}`).join(', ');
-  const some = columns.map((column) => `t.${q(column.name)} is not null`).join(' or ');
+  const some = hers.map((column) => `t.${q(column.name)} is not null`).join(' or ');
   return `
 with root as materialized (select w.name, ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
 select r.name, ${rule ? dueCondition(rule, 't').day : 'null::date'}::text as until,
@@ -73,8 +104,10 @@ for update of t`;
 
 function keyIdsOf(kept: readonly KeptTable[]): Uint8Array[] {
   const ids = new Map<string, Uint8Array>();
-  for (const bytes of kept.flatMap(({ rows, columns }) => rows.flatMap((row) => columns.map((_, i) => row[`c${i}`])))) {
-    if (!(bytes instanceof Uint8Array)) continue;
+  for (const bytes of kept.flatMap(({ rows }) =>
+    rows.flatMap(({ values, names }) => values.filter((_, i) => names[i])),
+  )) {
+    if (!bytes) continue;
     const keyId = keyIdOf(bytes);
     if (keyId.some((byte) => byte !== 0)) ids.set(KeyCache.nameOf(keyId), keyId);
   }
@@ -85,12 +118,16 @@ function keyIdsOf(kept: readonly KeptTable[]): Uint8Array[] {
 async function freshKeys({ keys }: Engine, kept: readonly KeptTable[]): Promise<Map<string, SubjectKey>> {
   const last = new Map<string, string>();
   for (const row of kept.flatMap(({ rows }) => rows)) {
-    const name = String(row.name);
     const until = row.until === null ? 'infinity' : String(row.until);
-    if (until > (last.get(name) ?? '')) last.set(name, until); // ISO dates order as text, and 'infinity' after them
+    // ISO dates order as text, and 'infinity' after them
+    for (const name of peopleOf(row)) if (until > (last.get(name) ?? '')) last.set(name, until);
   }
   const fresh = await keys.createUnlinked([...last.values()]);
   return new Map([...last.keys()].map((name, place) => [name, fresh[place] as SubjectKey]));
+}
+
+function peopleOf({ names }: KeptRow): Set<string> {
+  return new Set(names.filter((name) => name !== undefined));
 }
 
 function resealTable(
@@ -100,11 +137,18 @@ function resealTable(
   fresh: ReadonlyMap<string, SubjectKey>,
 ): unknown[][] {
   const arrays: unknown[][] = [[], [], ...kept.columns.map(() => [])];
+  const stateOf = (keyId: Uint8Array): KeyState | undefined => states.get(KeyCache.nameOf(keyId));
   for (const row of kept.rows) {
-    const key = fresh.get(String(row.name));
-    if (!key) continue;
-    const values = kept.columns.map(({ element }, i) => ({ element, bytes: row[`c${i}`] as Uint8Array | null }));
-    const resealed = sealer.resealRow(key, values, (keyId) => states.get(KeyCache.nameOf(keyId)));
+    const resealed = [...row.values];
+    for (const name of peopleOf(row)) {
+      const key = fresh.get(name);
+      if (!key) continue;
+      const hers = kept.columns.map(({ element }, i) => ({
+        element,
+        bytes: row.names[i] === name ? (row.values[i] ?? null) : null,
+      }));
+      for (const [i, value] of sealer.resealRow(key, hers, stateOf).entries()) if (value) resealed[i] = value;
+    }
     for (const [i, value] of [row.part, row.at, ...resealed].entries()) arrays[i]?.push(value);
   }
   return arrays;

@@ -8,8 +8,8 @@ import { quoteIdentifier as q } from '../queryable';
 import { literal } from './due';
 import type { Engine } from './engine';
 import { planErasure } from './plan';
-import { sealedColumns } from './reseal-kept';
 import { rootType } from './root';
+import { keptShares } from './shared-rows';
 
 /** @returns how many keys were destroyed */
 export async function destroyExpiredKeys({ catalogue, database, keys, ledger }: Engine): Promise<number> {
@@ -51,10 +51,11 @@ function isInUse(catalogue: Catalogue, kind: string): string {
   if (!subjects) return 'false';
   const plan = planErasure(catalogue, subjects);
   const uses = plan.steps
-    .filter(({ action, table }) => action === 'keep' && sealedColumns(table).length > 0)
-    .map(({ table, ways }) => {
-      const { tables, conditions, root } = joinChain(catalogue, 't', ways[0] ?? [], plan.rootColumn);
-      const sealed = sealedColumns(table).map(({ name }) => `oubli.key_id(t.${q(name)}::bytea) = x.key_id`);
+    .filter(({ action }) => action === 'keep')
+    .flatMap((step) => keptShares(step).map((share) => ({ table: step.table, ...share })))
+    .map(({ table, way, columns }) => {
+      const { tables, conditions, root } = joinChain(catalogue, 't', way, plan.rootColumn);
+      const sealed = columns.map(({ name }) => `oubli.key_id(t.${q(name)}::bytea) = x.key_id`);
       const where = [...conditions, `${root} = x.subject_id::${rootType(plan)}`, `(${sealed.join(' or ')})`];
       return `exists (select from ${[`${table.sqlName} t`, ...tables].join(', ')} where ${where.join(' and ')})`;
     });

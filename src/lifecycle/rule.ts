@@ -4,8 +4,11 @@
  */
 import type { SettledRetention } from '../catalogue/check-retention';
 import type { Catalogue, Table } from '../catalogue/model';
+import { type JoinedChain, joinChain } from '../catalogue/path-sql';
+import { pathToSubject } from '../catalogue/subject-path';
 import { suggest } from '../catalogue/suggest';
 import { ConfigurationError } from '../errors';
+import { rootType } from './root';
 
 export interface Rule {
   /** Opaque to whoever reads a job: `subject:user`, `rows:billing.invoices`. */
@@ -14,16 +17,46 @@ export interface Rule {
   readonly retention: SettledRetention;
   /** Set when what leaves is a person and not single rows. */
   readonly kind: string | undefined;
+  /** Whose event starts the clock, where one does: the person herself, or the one whose rows these are. */
+  readonly person?: RulePerson;
+}
+
+export interface RulePerson {
+  readonly kind: string;
+  /** PostgreSQL's type of what names her. */
+  readonly type: string;
+  /** From a row of the rule's table to the column that names her. @param alias of that table */
+  chain(alias: string): JoinedChain;
 }
 
 export function rulesOf(catalogue: Catalogue): Rule[] {
   return catalogue.tables.flatMap((table) => {
     const { declaration } = table;
     if (!declaration?.spec.retention) return [];
-    const kind = declaration.is === 'subject' ? declaration.kind : undefined;
-    const name = kind === undefined ? `rows:${table.schema}.${table.name}` : `subject:${kind}`;
-    return [{ name, table, retention: declaration.spec.retention as SettledRetention, kind }];
+    return [ruleOver(catalogue, table, declaration.spec.retention as SettledRetention)];
   });
+}
+
+/** What a rule of this table is called, whether it has one or not. */
+export function ruleName({ declaration, schema, name }: Table): string {
+  return declaration?.is === 'subject' ? `subject:${declaration.kind}` : `rows:${schema}.${name}`;
+}
+
+export function ruleOver(catalogue: Catalogue, table: Table, retention: SettledRetention): Rule {
+  const { declaration } = table;
+  const kind = declaration?.is === 'subject' ? declaration.kind : undefined;
+  const person = startsWithEvent(retention) ? { person: personOf(catalogue, table) } : {};
+  return { name: ruleName(table), table, retention, kind, ...person };
+}
+
+function startsWithEvent({ from }: SettledRetention): boolean {
+  return typeof from === 'object' && 'event' in from;
+}
+
+function personOf(catalogue: Catalogue, table: Table): RulePerson {
+  const { kind, hops, subjects, subjectColumn } = pathToSubject(catalogue, table);
+  const type = rootType({ root: subjects, rootColumn: subjectColumn });
+  return { kind, type, chain: (alias) => joinChain(catalogue, alias, hops, subjectColumn) };
 }
 
 /**

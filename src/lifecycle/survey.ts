@@ -125,7 +125,7 @@ function countingStatement(catalogue: Catalogue, plan: Plan, source: string): st
   const counts = plan.steps.map((_, place) => `(select count(*) from s${place}) as s${place}`);
   return `
 with root as materialized (
-  select '\\x'::bytea as tag, ${fromName(plan, 'w.name')} from (select ${nameOf(plan, 't')} as name from ${source}) w),
+  select '\\x'::bytea as tag, null::bytea as retained, null::jsonb as fakes, ${fromName(plan, 'w.name')} from (select ${nameOf(plan, 't')} as name from ${source}) w),
 ${steps.join(',\n')}
 select ${['(select count(*) from root) as due', ...counts].join(', ')}`;
 }

@@ -3,6 +3,7 @@ import { byteaArray } from '../bytea-array';
 import type { Catalogue, Column } from '../catalogue/model';
 import { isEnvelope } from '../crypto/envelope';
 import { isPseudonym } from '../crypto/pseudonym';
+import type { RowSealer } from '../crypto/seal';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKey, SubjectKeys } from '../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
@@ -28,7 +29,10 @@ export class BackfillChunk {
     const { rows } = await connection.query(this.waiting.between(file), [`(${from},0)`, `(${to},0)`]);
     if (rows.length === 0) return 0;
     const keys = await this.keysOf(rows);
-    const sealed = rows.map((row) => this.sealRow(row, keys));
+    const partyOf = this.columns.map((column) =>
+      this.waiting.parties.findIndex((each) => each.columns.includes(column)),
+    );
+    const sealed = rows.map((row) => this.sealRow(row, keys, partyOf));
     await connection.query(this.update(file), [
       rows.map((row) => row.at),
       ...this.columns.map((column, i) =>
@@ -48,29 +52,42 @@ export class BackfillChunk {
     return `update only ${file.name} t set ${sets} from unnest($1::tid[], ${types}) v(at, ${names}) where t.ctid = v.at`;
   }
 
-  private async keysOf(rows: readonly Row[]): Promise<Map<string, SubjectKey>> {
-    const { path } = this.waiting;
-    if (!path) return new Map();
-    return this.parts.keys.forSubjects(path.kind, [...new Set(rows.map((row) => String(row.subject)))]);
+  /** Of each party by whom she leads to; those of one kind are asked for together. */
+  private async keysOf(rows: readonly Row[]): Promise<ReadonlyMap<string, SubjectKey>[]> {
+    const people = new Map<string, Set<string>>();
+    for (const [i, { path }] of this.waiting.parties.entries()) {
+      const ids = people.get(path.kind) ?? new Set();
+      for (const row of rows) if (row[`s${i}`] !== null) ids.add(String(row[`s${i}`]));
+      people.set(path.kind, ids);
+    }
+    const keys = new Map<string, ReadonlyMap<string, SubjectKey>>();
+    for (const [kind, ids] of people) keys.set(kind, await this.parts.keys.forSubjects(kind, [...ids]));
+    return this.waiting.parties.map(({ path }) => keys.get(path.kind) ?? new Map());
   }
 
-  private sealRow(row: Row, keys: ReadonlyMap<string, SubjectKey>): unknown[] {
+  private sealRow(row: Row, keys: readonly ReadonlyMap<string, SubjectKey>[], partyOf: readonly number[]): unknown[] {
     const { sealer } = this.parts;
-    const key = keys.get(String(row.subject));
-    const rowSealer = key && sealer.row(key);
+    const sealers = new Map<SubjectKey, RowSealer>();
+    const sealerOf = (key: SubjectKey): RowSealer => {
+      const rowSealer = sealers.get(key) ?? sealer.row(key);
+      sealers.set(key, rowSealer);
+      return rowSealer;
+    };
     const values = this.columns.map((column, i) => {
       const { element } = column;
       const value = row[`c${i}`];
       const names = { table: this.table, column: column.name };
       if (value === null || value === undefined || !element) return null;
+      const party = partyOf[i] ?? -1;
+      const key = keys[party]?.get(String(row[`s${party}`]));
       if (element.protect === 'truncate-ip') return sealer.truncate(element, value, names);
       // what was written since the declaration, beside a value that waits, stays as it is
       if (element.protect === 'pseudonymise')
         return isPseudonym(String(value)) ? value : key && sealer.pseudonym(key, element, value, names);
       if (isEnvelope(value as Uint8Array)) return value;
-      return rowSealer && sealer.seal(rowSealer, element, plainValue(value as Uint8Array, element.codec), names);
+      return key && sealer.seal(sealerOf(key), element, plainValue(value as Uint8Array, element.codec), names);
     });
-    rowSealer?.wipe();
+    for (const rowSealer of sealers.values()) rowSealer.wipe();
     return values;
   }
 }

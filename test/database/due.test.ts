@@ -219,7 +219,8 @@ describe('What is due', () => {
       return plan;
     }
 
-    before(async () => {
+    before(async function () {
+      this.timeout(90_000);
       await client.query(`
         insert into users (email, service_ended_on)
         select oubli.tombstone(e.id, true, n::text), case when n % 10 = 0 then date '2020-01-01' + n % 4000 end

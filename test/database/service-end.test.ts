@@ -49,7 +49,7 @@ describe('The end of service', () => {
         { id: randomUUID(), name: 'Bob' },
       ]);
     }
-    await world.plain('oubli.service_end').delete();
+    await world.plain('oubli.person_event').delete();
     await stopClock(world.plain, '2026-09-01T02:00:00Z'); // still 31 August in New York
   });
 
@@ -57,7 +57,7 @@ describe('The end of service', () => {
     const ended = async (): Promise<string | null> => {
       const sql =
         kind === 'evented'
-          ? `select ended_on::text as ended from oubli.service_end where kind = 'evented' and subject_id = ?`
+          ? `select happened_on::text as ended from oubli.person_event where kind = 'evented' and event = 'service_ended' and subject_id = ?`
           : `select (ended${kind === 'zoned' ? " at time zone 'UTC'" : ''})::text as ended from ${kind} where id = ?`;
       const { rows } = await world.plain.raw(`${sql}`, [ada]);
       return rows[0]?.ended ?? null;
@@ -107,7 +107,7 @@ describe('The end of service', () => {
         await stopClock(world.plain, '2027-02-28T05:00:00Z');
         await world.sweep();
         expect(await world.db(kind).pluck('name')).to.deep.equal(['Bob']);
-        expect(await world.plain('oubli.service_end')).to.deep.equal([]);
+        expect(await world.plain('oubli.person_event')).to.deep.equal([]);
       });
 
       it('of somebody unknown is refused', async () => {

@@ -3,6 +3,7 @@
  * lines are never run.
  */
 import type { Knex } from 'knex';
+import type { Anchor } from '../../src/catalogue/anchor-spec';
 import type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from '../../src/catalogue/spec';
 import type { Period } from '../../src/period';
 import '../../src/schema/declarations';
@@ -224,6 +225,36 @@ export const archived: TableSpec = { ...invoicing, retention: { ...tenYears, arc
 export const outcome: SubjectSpec = { ...service, retention: { ...retention, then: 'archive' as const } };
 // @ts-expect-error an event nobody emits
 export const event: SubjectSpec = { ...service, retention: { ...retention, from: { event: 'service_end' } } };
+
+/** Every anchor (ERASURE.md D3), and how it cannot be written. */
+export const anchors: Anchor[] = [
+  'left_on',
+  { event: 'last_activity' },
+  { event: 'consent_ended', purpose: 'newsletter' },
+  { latestOf: ['last_login_on', 'last_order_on'] },
+  { endOfFiscalYear: 'issued_on' },
+  { endOfFiscalYear: 'issued_on', startsOn: '04-01' },
+  { deletionOf: 'order_id' },
+];
+// @ts-expect-error a consent to nothing
+export const purposeless: Anchor = { event: 'consent_ended' };
+// @ts-expect-error an activity has no purpose
+export const purposeful: Anchor = { event: 'last_activity', purpose: 'newsletter' };
+// @ts-expect-error the latest of one
+export const alone: Anchor = { latestOf: ['last_login_on'] };
+// @ts-expect-error an anchor misspelt
+export const misspeltAnchor: Anchor = { endOfFiscalyear: 'issued_on' };
+// @ts-expect-error a day that three years out of four do not have
+export const leapDay: Anchor = { endOfFiscalYear: 'issued_on', startsOn: '02-29' };
+// @ts-expect-error a day as it is not written
+export const shortDay: Anchor = { endOfFiscalYear: 'issued_on', startsOn: '4-1' };
+
+const notices = { before: ['30 days', '7 days'], minimum: '7 days' } as const;
+export const noticed: SubjectSpec = { ...service, retention: { ...retention, notices } };
+// @ts-expect-error notices go to people, and rows have one of their own
+export const noticedRows: TableSpec = { ...invoicing, retention: { ...tenYears, notices } };
+// @ts-expect-error notices without the time that has to go by after them
+export const graceless: SubjectSpec = { ...service, retention: { ...retention, notices: { before: ['7 days'] } } };
 
 export const annotated: AnnotateSpec = {
   subject: { kind: 'customer', ...service, retention, id: 'public_id' },

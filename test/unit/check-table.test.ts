@@ -113,6 +113,54 @@ describe('A retention rule', () => {
     expectRefusal(rule({ from: '' }), 'MISSING_OPTION', "'retention.from'", /from: 'service_ended_on'/);
   });
 
+  it('D3: may start at any anchor, its defaults written in', () => {
+    const anchors = [
+      { event: 'last_activity' },
+      { event: 'consent_ended', purpose: 'newsletter' },
+      { latestOf: ['last_login_on', 'last_order_on'] },
+      { endOfFiscalYear: 'issued_on', startsOn: '04-01' },
+      { deletionOf: 'order_id' },
+    ];
+    for (const from of anchors) expect(rule({ from })().retention.from).to.deep.equal(from);
+    const year = rule({ from: { endOfFiscalYear: 'issued_on' } })().retention.from;
+    expect(year).to.deep.equal({ endOfFiscalYear: 'issued_on', startsOn: '01-01' });
+  });
+
+  it('D3: is refused at an anchor that no calendar, no event and no column can be', () => {
+    const cases: [from: object, code: string, says: string, fix: RegExp][] = [
+      [{}, 'MISSING_OPTION', "'retention.from'", /from: { event: 'service_ended' }/],
+      [{ latestof: ['a', 'b'] }, 'UNKNOWN_OPTION', "mean 'latestOf'", /from: { latestOf: \['a', 'b'\] }/],
+      [{ event: 'consent_ended' }, 'MISSING_OPTION', "'retention.from.purpose'", /purpose: 'newsletter' }/],
+      [{ event: 'last_activity', purpose: 'x' }, 'UNKNOWN_OPTION', 'purpose', /from: { event: 'last_activity' }/],
+      [{ event: 'last_activity', deletionOf: 'x' }, 'UNKNOWN_OPTION', 'deletionOf', /from: { event: 'last_activity' }/],
+      [{ latestOf: ['a'] }, 'BAD_LATEST_OF', 'two columns or more', /latestOf: \['a', 'last_login_on'\]/],
+      [{ latestOf: ['a', 'a'] }, 'BAD_LATEST_OF', 'each of them once', /latestOf: \['a', 'last_login_on'\]/],
+      [{ latestOf: 'a' }, 'BAD_LATEST_OF', 'two columns or more', /latestOf: \['last_login_on', 'last_order_on'\]/],
+      [{ endOfFiscalYear: '' }, 'MISSING_OPTION', 'endOfFiscalYear', /endOfFiscalYear: 'issued_on'/],
+      [{ endOfFiscalYear: 'a', startsOn: '02-29' }, 'BAD_FIRST_DAY', "'02-29'", /startsOn: '01-01'/],
+      [{ endOfFiscalYear: 'a', startsOn: '4-1' }, 'BAD_FIRST_DAY', "'4-1'", /startsOn: '\d\d-01'/],
+      [{ endOfFiscalYear: 'a', startsOn: '13-01' }, 'BAD_FIRST_DAY', "'13-01'", /startsOn: '\d\d-01'/],
+      [{ deletionOf: 7 }, 'MISSING_OPTION', 'deletionOf', /deletionOf: 'order_id'/],
+    ];
+    for (const [from, code, says, fix] of cases) expectRefusal(rule({ from }), code as never, says, fix);
+  });
+
+  it('D4: may ask for notices, each of them once, and for people only', () => {
+    const notices = { before: ['30 days', '7 days', '1 day'], minimum: '7 days' };
+    expect(rule({ notices })().retention.notices).to.deep.equal(notices);
+    const bad = (change: object) => rule({ notices: { ...notices, ...change } });
+    expectRefusal(bad({ before: ['7 days', '1 week'] }), 'BAD_NOTICES', 'each of them once', /before: \['1 week'\]/);
+    expectRefusal(bad({ before: [] }), 'BAD_NOTICES', 'lists periods', /before: \['30 days', '7 days'\]/);
+    expectRefusal(bad({ before: '7 days' }), 'BAD_NOTICES', 'lists periods', /before: \['7 days'\]/);
+    expectRefusal(bad({ before: ['7days'] }), 'BAD_PERIOD', "'7days'", /before: \['7 days'\]/);
+    expectRefusal(bad({ before: undefined }), 'MISSING_OPTION', 'notices.before', /before: \['30 days', '7 days'\]/);
+    expectRefusal(bad({ minimum: '1 wek' }), 'BAD_PERIOD', "'1 wek'", /minimum: '1 week'/);
+    expectRefusal(bad({ minimum: undefined }), 'MISSING_OPTION', 'notices.minimum', /minimum: '7 days'/);
+    expectRefusal(bad({ at: 'noon' }), 'UNKNOWN_OPTION', "'retention.notices.at'", /notices: { before/);
+    const ofRows = { ...service, retention: { ...tenYears, notices } };
+    expectRefusal(() => table(ofRows), 'NOTICES_OF_ROWS', 'go to people', /then: 'delete'[^}]*}/);
+  });
+
   it('has a period that a calendar knows', () => {
     expectRefusal(rule({ keep: '6 monts' }), 'BAD_PERIOD', "users: '6 monts'", /keep: '6 months', then: 'erase'/);
     expectRefusal(rule({ keep: 6 }), 'BAD_PERIOD', "'6' is not a period", /keep: '6 months'/);

@@ -1,0 +1,153 @@
+/**
+ * A person's clock as the application tells it: her service ended, she was active, a consent ended or was given again, she came
+ * back (ERASURE.md D3, D4). Each is said in the caller's transaction: it counts with the commit, or not at all.
+ */
+import { suggest } from '../catalogue/suggest';
+import { AlreadyErasedError, ConfigurationError } from '../errors';
+import type { Row } from '../queryable';
+import { anchorName, eventOf } from './anchor';
+import type { Engine } from './engine';
+import {
+  type Again,
+  dated,
+  type Event,
+  eventRules,
+  happened,
+  lockPerson,
+  noticesForgotten,
+  type Statement,
+  undated,
+  undone,
+  wasAnonymised,
+  wasFenced,
+} from './person-events';
+import { type Rule, rulesOf } from './rule';
+
+/** Runs statements of one transaction. */
+export type Say = (statement: Statement) => Promise<Row[]>;
+
+const SERVICE_ENDED: Event = { event: 'service_ended', purpose: '' };
+const LAST_ACTIVITY: Event = { event: 'last_activity', purpose: '' };
+
+export class PersonClock {
+  private readonly rules: readonly Rule[];
+
+  /** @param own the rule of her table @param id what names her there, as text */
+  constructor(
+    private readonly engine: Engine,
+    private readonly own: Rule,
+    private readonly id: string,
+  ) {
+    this.rules = eventRules(engine.catalogue, own.kind as string);
+  }
+
+  /** @returns whether she is there @throws ConfigurationError NO_CLOCK */
+  async serviceEnded(say: Say, on?: string): Promise<boolean> {
+    const isDated = typeof this.own.retention.from === 'string';
+    if (!isDated && !this.startsWith(SERVICE_ENDED)) throw this.noClock('serviceEnded', 'the end of service');
+    const dates = isDated ? await say(dated(this.own, this.id, on)) : [1];
+    return dates.length > 0 && (!this.startsWith(SERVICE_ENDED) || this.say(say, SERVICE_ENDED, on, 'first stands'));
+  }
+
+  /** @throws ConfigurationError NO_CLOCK, ACTIVE_LATER */
+  async active(say: Say, on?: string): Promise<boolean> {
+    if (!this.startsWith(LAST_ACTIVITY)) throw this.noClock('active', 'last activity');
+    const [her] = await say(happened(this.own, this.id, LAST_ACTIVITY, on, 'latest stands'));
+    if (her?.past === false) throw new ConfigurationError('ACTIVE_LATER', { kind: this.own.kind });
+    return her !== undefined;
+  }
+
+  /** @throws ConfigurationError NO_CLOCK naming the purposes that rules know */
+  async consentEnded(say: Say, purpose: string, on?: string): Promise<boolean> {
+    const event = this.consentTo('consentEnded', purpose);
+    return this.say(say, event, on, 'first stands');
+  }
+
+  /** @throws ConfigurationError NO_CLOCK; AlreadyErasedError */
+  async consentGiven(say: Say, purpose: string): Promise<boolean> {
+    const event = this.consentTo('consentGiven', purpose);
+    if (!(await this.isHere(say))) return false;
+    await say(undone(this.own, this.id, event));
+    await say(noticesForgotten(this.own, this.id));
+    return true;
+  }
+
+  /** @throws ConfigurationError NO_RETURN; AlreadyErasedError */
+  async reactivated(say: Say): Promise<boolean> {
+    const { from } = this.own.retention;
+    const isDated = typeof from === 'string';
+    const isActivity = !isDated && 'event' in from && from.event === 'last_activity';
+    if (!isDated && !isActivity && !this.startsWith(SERVICE_ENDED)) throw this.noReturn();
+    if (!(await this.isHere(say))) return false;
+    if (isDated) await say(undated(this.own, this.id));
+    if (this.startsWith(SERVICE_ENDED)) await say(undone(this.own, this.id, SERVICE_ENDED));
+    // to come back is to be active: that clock starts anew, for it never stands still
+    if (this.startsWith(LAST_ACTIVITY))
+      await say(happened(this.own, this.id, LAST_ACTIVITY, undefined, 'latest stands'));
+    await say(noticesForgotten(this.own, this.id));
+    return true;
+  }
+
+  private async say(say: Say, event: Event, on: string | undefined, again: Again): Promise<boolean> {
+    return (await say(happened(this.own, this.id, event, on, again))).length > 0;
+  }
+
+  /** Waits for an erasure under way. @throws AlreadyErasedError: what was committed is final */
+  private async isHere(say: Say): Promise<boolean> {
+    const here = await say(lockPerson(this.own, this.id));
+    const reference = this.engine.keys.referenceOf(this.own.kind as string, this.id);
+    const erased = await say(here.length > 0 ? wasAnonymised(this.own, this.id) : wasFenced(reference));
+    if (erased.length > 0)
+      throw new AlreadyErasedError('ALREADY_ERASED', { kind: this.own.kind, table: this.own.table.name });
+    return here.length > 0;
+  }
+
+  private startsWith({ event, purpose }: Event): boolean {
+    return this.rules.some(({ retention }) => {
+      const own = eventOf(retention.from);
+      return own.event === event && own.purpose === purpose;
+    });
+  }
+
+  private consentTo(call: string, purpose: string): Event {
+    const event = { event: 'consent_ended', purpose };
+    if (this.startsWith(event)) return event;
+    const known = this.rules
+      .map(({ retention }) => eventOf(retention.from))
+      .filter((each) => each.event === event.event);
+    const purposes = known.map((each) => each.purpose);
+    const suggestion = suggest(String(purpose), purposes) ?? purposes[0];
+    const fix = suggestion
+      ? `await subject('${this.own.kind}', id).${call}({ purpose: '${suggestion}' })`
+      : `retention: { from: { event: 'consent_ended', purpose: '…' }, keep: '30 days', then: 'delete' }  // in a migration`;
+    throw new ConfigurationError('NO_CLOCK', {
+      call,
+      kind: this.own.kind,
+      anchor: `the end of a consent to '${purpose}'`,
+      suggestion,
+      fix,
+    });
+  }
+
+  private noClock(call: string, anchor: string): ConfigurationError {
+    const event = call === 'active' ? 'last_activity' : 'service_ended';
+    const fix = `retention: { from: { event: '${event}' }, … }  // in a migration; this one starts from ${anchorName(this.own)}`;
+    return new ConfigurationError('NO_CLOCK', { call, kind: this.own.kind, anchor, fix });
+  }
+
+  private noReturn(): ConfigurationError {
+    const { from } = this.own.retention;
+    const anchor = anchorName(this.own);
+    const isConsent = typeof from === 'object' && 'event' in from && from.event === 'consent_ended';
+    const fix = isConsent
+      ? `await subject('${this.own.kind}', id).consentGiven({ purpose: '${eventOf(from).purpose}' })`
+      : `await db('${this.own.table.name}').where({ … }).update({ … })  // ${anchor}: the dates themselves say it`;
+    return new ConfigurationError('NO_RETURN', { kind: this.own.kind, anchor, fix });
+  }
+}
+
+/** The clock of a person of this kind; undefined where no table is declared for it. */
+export function clockOf(engine: Engine, kind: string, id: string): PersonClock | undefined {
+  const own = rulesOf(engine.catalogue).find((rule) => rule.kind === kind);
+  return own && new PersonClock(engine, own, id);
+}
