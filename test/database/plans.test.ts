@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { AlreadyErasedError, annotate, ConfigurationError, PlanDriftError, type PlanFile } from '../../src';
 import { moveClock, resetClock } from '../../src/testing';
 import { runOubli, startOubli } from '../support/cli';
+import { addCorrespondents, migrateCorrespondence } from '../support/correspondence';
 import { addPeople, addPerson } from '../support/people';
 import { refusalOf } from '../support/refusals';
 import { everythingIn } from '../support/snapshot';
@@ -60,7 +61,8 @@ describe('A1: a plan', () => {
     expect(rowsOf(plan)).to.include({ 'delete visits': 2, 'keep invoices': 2 });
   });
 
-  it('and a dry run leave every row, sequence, key and fence as it was, to the version of each row', async () => {
+  it('and a dry run leave every row, sequence, key and fence as it was, to the version of each row', async function () {
+    this.timeout(60_000);
     await addPeople(world.db, 3, '2020-01-01');
     await world.plain.raw(`insert into users (email, service_ended_on) select oubli.tombstone(id, true, 'x'), '2020-01-01'
       from oubli.element where domain = 'oubli."users.email"'::regtype`);
@@ -214,7 +216,8 @@ describe('A1: a plan', () => {
     expect(await receiptsPerPerson(world.plain)).to.deep.equal({ entries: 250, people: 250 });
   });
 
-  it('of a person is applied from the command line, which says what is missing', async () => {
+  it('of a person is applied from the command line, which says what is missing', async function () {
+    this.timeout(90_000);
     const ada = await addPerson(world.db, 1);
     const env = { DATABASE_URL: world.url };
     const file = path.join(folder, 'ada.json');
@@ -228,5 +231,53 @@ describe('A1: a plan', () => {
     expect(applied.stdout).to.match(/^a user is erased: entry \d+ of the ledger, key [0-9a-f]{32}\n$/);
     writeFileSync(file, 'no plan');
     expect((await runOubli(['apply', file, ...keys], { env })).stderr).to.contain('no plan that this version can read');
+  });
+});
+
+describe('A1: the figures of a dry run', () => {
+  const ACTIONS = { delete: 'removed', anonymise: 'anonymised', detach: 'detached', keep: 'kept' } as const;
+  const planned = ({ plans: [plan] }: PlanFile): string[] =>
+    (plan?.tables ?? [])
+      .filter(({ rows }) => rows > 0)
+      .map(({ table, action, rows }) => `${ACTIONS[action]} ${table} ${rows}`);
+  const done = (receipt: Receipt): string[] =>
+    (['removed', 'anonymised', 'detached', 'kept'] as const).flatMap((what) =>
+      receipt[what].map(({ table, rows }) => `${what} ${table} ${rows}`),
+    );
+
+  it('are those of the receipt', async () => {
+    const world = await createWorld();
+    try {
+      const [ada] = await addPeople(world.db, 2, '2026-11-01');
+      const subject = world.subject('user', ada!.id);
+      const before = planned(await subject.dryRun());
+      expect(before).to.have.length(5);
+      expect(done(await subject.erase({ because: 'a test' }))).to.have.members(before);
+    } finally {
+      await world.end();
+    }
+  });
+
+  it("are those of the receipt where rows are several people's", async () => {
+    const world = await createWorld({ migrate: migrateCorrespondence });
+    try {
+      await addCorrespondents(world.db);
+      const message = (id: number, sender_id: number, recipient_id: number): object => ({
+        id,
+        sender_id,
+        recipient_id,
+        body: `body ${id}`,
+        reply: `reply ${id}`,
+      });
+      await world.db('messages').insert([message(1, 1, 2), message(2, 1, 3), message(3, 1, 1), message(4, 2, 3)]);
+      const subject = world.subject('user', 1);
+      const everything = await everythingIn(world.plain);
+      const before = planned(await subject.dryRun());
+      expect(await everythingIn(world.plain)).to.deep.equal(everything);
+      expect(before.filter((line) => line.includes('messages')).length).to.be.greaterThan(1);
+      expect(done(await subject.erase({ because: 'a test' }))).to.have.members(before);
+    } finally {
+      await world.end();
+    }
   });
 });
