@@ -4,6 +4,7 @@ import { addAnnotationMethods } from './knex/annotation-methods';
 
 addAnnotationMethods();
 
+export type { Archives } from './archive';
 export type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from './catalogue/spec';
 export type { LedgerReport } from './checks/ledger';
 export * from './errors';
@@ -12,6 +13,8 @@ export { localKeys } from './keyring/local-keys';
 export type { KeyMaterial, KeyProvider } from './keyring/provider';
 export { AnnotatingClient } from './knex/clients';
 export type { InsertManyOptions, Rows } from './knex/insert-many';
+export type { Holding } from './lifecycle/archive/holdings';
+export type { ArchivedRow, ArchiveReading } from './lifecycle/archive/read';
 export type { BreakerOptions } from './lifecycle/breaker';
 export type { FakerLike } from './lifecycle/faker-like';
 export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
@@ -37,6 +40,7 @@ export type { ReceiptsOptions } from './registers/receipts';
 export type { Manifest, ManifestFile } from './rights/export';
 export type { AppliedPlan, ApplyOptions, PlanOf } from './rights/plans';
 export { annotate } from './schema/annotate';
+export { type ArchiveOptions, installArchive } from './schema/archive-store';
 export type { BackfillReport } from './schema/backfill';
 export { install, SCHEMA_VERSION, uninstall } from './schema/install';
 export type { Protected } from './schema/protected';

@@ -108,10 +108,6 @@ export const texts = {
     says: (n) => `${place(n)}: '${n.given}' is not the name of an IANA time zone${didYouMean(n)}`,
     fix: corrected,
   },
-  ARCHIVE_UNAVAILABLE: {
-    says: (n) => `${place(n)}: this version has no intermediate archive; leave it out, and rows stay until their date`,
-    fix: corrected,
-  },
   KEEP_WITHOUT_GROUND: {
     says: (n) =>
       `${place(n)}: rows that outlive an erasure need an end and a legal ground (GDPR 17(3)): 'retention' with 'because'`,
@@ -923,6 +919,83 @@ export const texts = {
   },
 
   // --- archive ------------------------------------------------------------------------------------------------------
+  ARCHIVE_OF_PEOPLE: {
+    says: (n) =>
+      `${place(n)}: an archive holds rows that the law has kept, and no people; declare it on the table of those rows`,
+    fix: corrected,
+  },
+  ARCHIVE_OF_NOTHING: {
+    says: (n) =>
+      `${place(n)}: an erasure takes these rows away, so none would ever be archived; what is archived is first of all kept`,
+    fix: corrected,
+  },
+  ARCHIVE_ENDS_IN_DELETE: {
+    says: (n) => `${place(n)}: rows leave an archive by being deleted, not by '${n.given}'`,
+    fix: corrected,
+  },
+  ARCHIVE_TOO_SHORT: {
+    says: (n) =>
+      `${place(n)}: both periods start on the same day, and ${n.given} in all are over when ${n.before} are; nothing would be archived`,
+    fix: corrected,
+  },
+  ARCHIVE_WITHOUT_COLUMNS: {
+    says: (n) =>
+      `${place(n)}: an archive holds what the legal ground names, so name the columns; true means the whole row`,
+    fix: corrected,
+  },
+  ARCHIVE_BESIDE: {
+    says: (n) =>
+      `${place(n)}: an archive in the schema ${n.schema} is no separate storage (CNIL: never a mere flag in the active base)`,
+    fix: (n) => (n.corrected === undefined ? "archive: { schema: 'oubli_archive', … }" : corrected(n)),
+  },
+  ARCHIVE_OF_SEVERAL: {
+    says: (n) =>
+      `${place(n)}: its rows are several people's, and stay as long as one of them; there is no archive of them`,
+    fix: () => "retention: { from: 'issued_on', keep: '10 years', then: 'delete', because: '…' }  // without archive",
+  },
+  ARCHIVE_OWNER: {
+    says: (n) =>
+      `the archive must belong to a role that the application is not; ${n.user} may not make ${n.role}, or hand tables over to it`,
+    fix: (n) => `create role ${n.role} nologin; grant ${n.role} to ${n.user};  -- as a superuser, then this again`,
+  },
+  ARCHIVE_OWNED: {
+    says: (n) => `the schema ${n.schema} cannot be made an archive of ${n.role}: it is there, and is something else`,
+    fix: () => "archive: { schema: 'another_archive', … }",
+  },
+  ARCHIVE_CLOSED: {
+    says: (n) =>
+      `${n.schema} is an intermediate archive: it is read with a reason, which is written down, and not by queries`,
+    fix: (n) => `for await (const row of archive.read({ table: '${n.source ?? 'invoices'}', because: '…' }))`,
+  },
+  ARCHIVE_REASON: {
+    says: () => 'reading an archive needs a reason, which is written down before the first row is given',
+    fix: () => "archive.read({ table: 'invoices', because: 'tax audit 2031, letter of 3 March' })",
+  },
+  ARCHIVE_UNKNOWN_TABLE: {
+    says: (n) => `archive.read(): no archive has, or takes, rows of ${n.given}${didYouMean(n)}`,
+    fix: (n) => `archive.read({ table: '${n.suggestion ?? 'invoices'}', because: '…' })`,
+  },
+  ARCHIVE_UNKNOWN_OPTION: {
+    says: (n) => `${n.call}: unknown option '${n.given}'${didYouMean(n)}`,
+    fix: (n) => `${n.call} takes ${n.choices}`,
+  },
+  ARCHIVE_UNREADABLE: {
+    says: (n) => `the role ${n.role} may not read the archive ${n.schema}`,
+    fix: (n) =>
+      `oubli(knex, { archive: { role: 'auditor' } })  // grant usage on schema ${n.schema} to auditor; grant select on ${n.schema}.archived_row to auditor; grant auditor to ${n.role}`,
+  },
+  ARCHIVE_ELSEWHERE: {
+    says: () => 'rows go to an archive in another database, and this process was not told which',
+    fix: () => 'oubli(knex, { keys, archive: { knex: knexOfTheArchive } })',
+  },
+  ARCHIVE_NOT_INSTALLED: {
+    says: (n) => `there is no archive ${n.schema} in the other database`,
+    fix: (n) => `await installArchive(knexOfTheArchive, { schema: '${n.schema}' })  // in a migration there`,
+  },
+  ARCHIVE_NOT_EMPTY: {
+    says: (n) => `rows that the law has kept are still in ${n.where}, and their keys would go with the schema oubli`,
+    fix: () => 'npx oubli archive list  # says until when; then uninstall',
+  },
 
   // --- plans and sweeps ---------------------------------------------------------------------------------------------
   UNKNOWN_RULE: {

@@ -3,6 +3,7 @@
  * seam into the Knex instance, and hands out what an application uses.
  */
 import type { Knex } from 'knex';
+import { Archives } from './archive';
 import type { Table } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { tableNamed } from './catalogue/table-name';
@@ -32,6 +33,13 @@ export interface OubliOptions {
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
   readonly engine?: 'libsodium' | 'noble';
+  /** Where archives are, beside the schemas that migrations declared, and who may read them. */
+  readonly archive?: {
+    /** The database of archives that were declared `elsewhere`: any Knex instance of PostgreSQL; it is yours to destroy. */
+    readonly knex?: Knex;
+    /** The role that reads, taken on for one transaction; the session's own, as a rule without the right, unless named. */
+    readonly role?: string;
+  };
   /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
   readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
@@ -80,6 +88,8 @@ export interface Oubli<K extends Knex = Knex> extends Sweeping {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
+  /** The intermediate archive: read with a reason, which is written down, and listed. */
+  readonly archive: Archives;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
@@ -122,16 +132,24 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'sweeps', 'faker'],
+    ['keys', 'engine', 'archive', 'sweeps', 'faker'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
+  refuseUnknownKeys(
+    options.archive ?? {},
+    ['knex', 'role'],
+    (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
+  );
   refuseUnsuitable(knex);
+  if (options.archive?.knex) refuseUnsuitable(options.archive.knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
   const own = new OwnTransactions(internalsOf(knex));
+  const { knex: other, role } = options.archive ?? {};
+  const archives = { here: own, elsewhere: other && new OwnTransactions(internalsOf(other)), role };
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, ledger, database: own, faker: options.faker };
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database: own, archives, faker: options.faker };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
@@ -150,6 +168,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
+    archive: new Archives(freshEngine),
     ...sweeping(freshEngine, options.sweeps),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),

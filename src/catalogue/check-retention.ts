@@ -3,15 +3,22 @@
  */
 import type { Notices } from './anchor-spec';
 import { checkAnchor } from './check-anchor';
+import { checkArchive, refuseArchiveOfPeople, type SettledArchive } from './check-archive';
 import { checkNotices, checkPeriod } from './check-notices';
 import { type Draft, shown } from './draft';
 import type { Retention } from './spec';
 import { suggest } from './suggest';
 
 /** A checked rule, its time zone written in. */
-export type SettledRetention = Retention & { readonly timeZone: string; readonly notices?: Notices };
+export type SettledRetention = Retention<Outcome> & {
+  readonly timeZone: string;
+  readonly notices?: Notices;
+  readonly archive?: SettledArchive;
+};
 
-const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone', 'notices'];
+export type Outcome = 'erase' | 'delete' | 'anonymise' | 'archive';
+
+const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone', 'notices', 'archive'];
 
 /**
  * Checks the `retention` option of a declaration; `outcomes` is what may happen at its end, the likeliest first.
@@ -20,29 +27,20 @@ const OPTIONS = ['from', 'keep', 'then', 'because', 'timeZone', 'notices'];
  */
 export function checkRetention(
   draft: Draft,
-  outcomes: readonly Retention['then'][],
+  outcomes: readonly Outcome[],
   whose: 'people' | 'rows' = 'rows',
 ): SettledRetention {
   const rule = draft.nested('retention', { from: 'created_on', keep: '6 months', then: outcomes[0] });
-  refuseArchive(rule, outcomes);
+  refuseArchiveOfPeople(rule, outcomes);
   rule.refuseUnknownOptions(OPTIONS);
   const from = checkAnchor(rule);
   checkPeriod(rule, 'keep', '6 months');
   rule.oneOf('then', outcomes);
   rule.textIfGiven('because', 'the law or the decision');
   checkNotices(rule, whose);
-  return { ...rule.given, from, timeZone: checkTimeZone(rule) } as unknown as SettledRetention;
-}
-
-/**
- * The intermediate archive is not in this version. It is refused rather than ignored: whoever writes it counts on a
- * second place that would not be there. The rows stay where they are until their date.
- */
-function refuseArchive(rule: Draft, outcomes: readonly string[]): void {
-  const then = rule.given.then === 'archive' ? outcomes[0] : rule.given.then;
-  if (rule.has('archive') || rule.given.then === 'archive') {
-    rule.refuse('ARCHIVE_UNAVAILABLE', {}, { archive: undefined, then });
-  }
+  const archive = checkArchive(rule);
+  const settled = { ...rule.given, from, timeZone: checkTimeZone(rule), ...(archive ? { archive } : {}) };
+  return settled as unknown as SettledRetention;
 }
 
 /** Names only: '+02:00' means the opposite in POSIX, and so in PostgreSQL (manual 8.5.3), and knows no summer time. */

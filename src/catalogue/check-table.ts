@@ -31,9 +31,12 @@ export function checkTableSpec(table: string, spec: unknown): SettledTableSpec {
   draft.refuseUnknownOptions([...RESPONSIBLE, 'onErase', 'subject']);
   checkResponsible(draft);
   checkReference(draft);
-  const retention = draft.has('retention') ? { retention: checkRetention(draft, ['delete', 'anonymise']) } : {};
+  const retention = draft.has('retention')
+    ? { retention: checkRetention(draft, ['delete', 'anonymise', 'archive']) }
+    : {};
   const onErase = draft.oneOf('onErase', ON_ERASE, defaultOnErase(draft.given));
   if (onErase === 'keep') refuseGroundless(draft);
+  else if (retention.retention?.archive && retention.retention.then !== 'archive') refuseUnkept(draft);
   return { ...draft.given, onErase, ...retention } as unknown as SettledTableSpec;
 }
 
@@ -84,7 +87,13 @@ function refuseGroundless(draft: Draft): void {
   const { retention } = draft.given;
   const rule = isFields(retention) ? retention : { from: 'issued_on', keep: '10 years', then: 'delete' };
   if ('because' in rule && rule.because !== undefined) return;
+  if ('archive' in rule && isFields(rule.archive) && rule.archive.because !== undefined) return;
   draft.refuse('KEEP_WITHOUT_GROUND', {}, { retention: { ...rule, because: 'Code de commerce L123-22' } });
+}
+
+/** Rows that an erasure deletes or anonymises never reach an archive. */
+function refuseUnkept(draft: Draft): never {
+  return draft.refuse('ARCHIVE_OF_NOTHING', {}, { onErase: 'keep' });
 }
 
 /** A kind is one lower-case word: it stands in ledgers, receipts and on the command line. */

@@ -81,6 +81,8 @@ export interface Table {
   readonly guarded: boolean;
   /** A view, materialised or not: what a column of it holds may be any expression. */
   readonly isView: boolean;
+  /** Whether it stands in an intermediate archive, which queries do not read. */
+  readonly isArchive?: boolean;
   readonly columns: ReadonlyMap<string, Column>;
   readonly primaryKey: readonly string[];
   readonly declaration: Declaration | undefined;

@@ -4,6 +4,7 @@
  */
 import type { Period } from '../period';
 import type { Anchor, Notices } from './anchor-spec';
+import type { Archive, LaterArchive } from './archive-spec';
 import type { Categorised } from './own-category';
 import type { Basis, Origin } from './vocabulary';
 
@@ -185,8 +186,14 @@ export interface Retention<Then extends string = 'erase' | 'delete' | 'anonymise
   readonly timeZone?: string;
 }
 
-type TableRetention = Retention<'delete' | 'anonymise'>;
-type GroundedRetention = TableRetention & { readonly because: string };
+type TableRetention = Retention<'delete' | 'anonymise'> & { readonly archive?: never };
+/** `archive: true` moves the whole row. */
+type KeptInArchive<Column extends string> = Retention<'delete'> & { readonly archive: true | Archive<Column> };
+type ArchivedRetention<Column extends string> = Retention<'archive'> & { readonly archive: LaterArchive<Column> };
+type AnyRetention<Column extends string> = TableRetention | ArchivedRetention<Column>;
+type GroundedRetention<Column extends string> =
+  | ((TableRetention | KeptInArchive<Column>) & { readonly because: string })
+  | ArchivedRetention<Column>;
 
 interface Responsible {
   /** Who decides about the data, where that is not the operator of the service (GDPR Art. 4(7)). */
@@ -208,16 +215,16 @@ export type OnErase = 'delete' | 'anonymise' | 'keep';
  * A table that holds data about a subject. Rows under a legal obligation are kept by default, and all that is kept
  * after an erasure names its ground and its end (GDPR Art. 17(3), 5(1)(e)).
  */
-export type TableSpec = AboutTable &
+export type TableSpec<Column extends string = string> = AboutTable &
   (
-    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: TableRetention }
+    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: AnyRetention<Column> }
     | {
         readonly basis: Exclude<Basis, 'legal_obligation'>;
         readonly onErase?: 'delete' | 'anonymise';
-        readonly retention?: TableRetention;
+        readonly retention?: AnyRetention<Column>;
       }
-    | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention }
-    | { readonly basis: Basis; readonly onErase: 'keep'; readonly retention: GroundedRetention }
+    | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention<Column> }
+    | { readonly basis: Basis; readonly onErase: 'keep'; readonly retention: GroundedRetention<Column> }
   );
 
 /** A table whose rows are the data subjects. */
@@ -238,6 +245,6 @@ export interface SubjectSpec extends Responsible {
  */
 export interface AnnotateSpec<Column extends string = string> {
   readonly subject?: { readonly kind: string } & SubjectSpec;
-  readonly data?: TableSpec;
+  readonly data?: TableSpec<NoInfer<Column>>;
   readonly columns: { readonly [Name in Column]?: ColumnSpec };
 }

@@ -32,7 +32,8 @@ export function dateColumnsOf(from: Anchor): readonly string[] {
   return 'endOfFiscalYear' in from ? [from.endOfFiscalYear] : [];
 }
 
-function dateColumn(table: Table, name: string): Column {
+/** @throws AnnotationError UNKNOWN_ANCHOR */
+export function dateColumn(table: Table, name: string): Column {
   const column = table.columns.get(name);
   if (column && column.element === undefined && DATES.test(column.type)) return column;
   const dates = [...table.columns.values()].filter((each) => DATES.test(each.type)).map((each) => each.name);

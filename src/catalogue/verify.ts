@@ -9,9 +9,10 @@ import { canNameSubject, writesAlike } from './subject-id';
 import { pathToSubject, type SubjectPath } from './subject-path';
 import { suggest } from './suggest';
 import { verifyAnchor } from './verify-anchor';
+import { verifyArchive } from './verify-archive';
 import { verifyParties } from './verify-parties';
 
-/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor */
+/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor or an archive */
 export function verifyCatalogue(catalogue: Catalogue): void {
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
@@ -20,6 +21,7 @@ export function verifyCatalogue(catalogue: Catalogue): void {
     verifyKeys(catalogue, pathToSubject(catalogue, table));
     verifySubjectId(table);
     verifyAnchor(catalogue, table);
+    verifyArchive(table);
   }
 }
 

@@ -7,7 +7,7 @@ import { environmentKeys } from '../keyring/environment-keys';
 import { localKeys } from '../keyring/local-keys';
 import { refuseUnsuitable } from '../knex/clients';
 import { internalsOf } from '../knex/internals';
-import { type Oubli, oubli } from '../oubli';
+import { type Oubli, type OubliOptions, oubli } from '../oubli';
 import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 import { knexfileConfig } from './knexfile';
@@ -52,9 +52,10 @@ export async function withInstance<T>(
   config: Knex.Config,
   keys: string | undefined,
   work: (instance: Oubli) => Promise<T>,
+  more: Omit<OubliOptions, 'keys'> = {},
 ): Promise<T> {
   return withKnex(config, async (knex) => {
-    const instance = await oubli(knex, { keys: keys ? localKeys({ file: keys }) : environmentKeys() });
+    const instance = await oubli(knex, { keys: keys ? localKeys({ file: keys }) : environmentKeys(), ...more });
     return work(instance).finally(() => instance.close());
   });
 }

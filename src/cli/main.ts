@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 import { OubliError } from '../errors';
 import { applyVerb } from './apply';
+import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
 import { keysVerb } from './keys';
@@ -14,7 +15,17 @@ import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, planVerb, applyVerb, sweepVerb];
+const VERBS = [
+  keysVerb,
+  checkVerb,
+  typesVerb,
+  backfillVerb,
+  unprotectVerb,
+  planVerb,
+  applyVerb,
+  sweepVerb,
+  archiveVerb,
+];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

@@ -5,6 +5,7 @@
  */
 import { AnnotationError } from '../errors';
 import { quoteIdentifier } from '../queryable';
+import { archiveOf } from '../schema/archive-store';
 import { asAnnotationError } from '../schema/migration-errors';
 import {
   annotateData,
@@ -119,6 +120,7 @@ function annotatingTableCompiler(Base: Class<TableCompiler>): Class<TableCompile
       for (const column of declared) for (const statement of afterColumn(this, column)) push(this, statement);
       if (table?.subjects) push(this, annotateSubjects(this.tableName(), table.subjects.kind, table.subjects.spec));
       if (table?.data) push(this, annotateData(this.tableName(), table.data));
+      for (const each of archiveOf(this.tableName(), table?.data?.retention?.archive)) push(this, each);
       push(this, refreshGuard(this.tableName()));
     }
   };

@@ -27,6 +27,20 @@ export class OwnTransactions {
     );
   }
 
+  /** The same for rows that are handed out one after the other; it ends when whoever takes them stops. */
+  async *stream<T>(work: (snapshot: Queryable) => AsyncIterable<T>): AsyncGenerator<T> {
+    const connection = await this.client.acquireConnection();
+    try {
+      await connection.query('begin isolation level repeatable read read only');
+      yield* work(withOwnTypes(connection));
+    } catch (error) {
+      throw error instanceof Error ? withoutValues(error) : error;
+    } finally {
+      await rollback(connection);
+      await this.client.releaseConnection(connection);
+    }
+  }
+
   private async within<T>(begin: string, work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
     try {

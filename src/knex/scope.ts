@@ -176,6 +176,8 @@ class SourceReader {
   private look(name: string, schema: string | undefined): Table | 'opaque' {
     if (schema === undefined && this.commonNames.has(name)) return 'opaque';
     const found = this.catalogue.named(name, schema);
+    const archive = found.find((table) => table.isArchive);
+    if (archive) throw new UnsupportedQueryError('ARCHIVE_CLOSED', { table: name, schema: archive.schema });
     // Two schemas may hold a table of this name and the session's search_path decides: never guess which one is sealed.
     if (found.length > 1 && found.some((table) => [...table.columns.values()].some(isProtected))) {
       throw new UnsupportedQueryError('AMBIGUOUS_TABLE', { table: name, schema: found[0]?.schema });

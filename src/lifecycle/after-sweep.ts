@@ -1,7 +1,9 @@
 /** What follows when the sweeps of all rules, or of one under a job, have ended: each part of the engine adds its line. */
+import { tendArchives } from './archive/work';
 import type { Engine } from './engine';
 import { destroyExpiredKeys } from './retained-keys';
 
-export async function afterSweeps(engine: Engine): Promise<void> {
+export async function afterSweeps(engine: Engine, signal?: AbortSignal): Promise<void> {
   await destroyExpiredKeys(engine);
+  await tendArchives(engine, signal);
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
+import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
 import { fakesFor } from './fakes';
@@ -93,10 +94,12 @@ async function erase(
 ): Promise<Row[]> {
   await lockShared(engine.catalogue, plan, connection, names);
   const resealed = await resealKept(engine, plan, connection, names);
+  const moved = await sealMoved(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
   const salt = Buffer.from(randomBytes(16)).toString('hex');
   const fakes = await fakesFor(engine, plan, names.length);
-  const parameters = [names, tags, references, act, because, salt, resealed.retained, fakes, ...resealed.parameters];
+  const own = [names, tags, references, act, because, salt, resealed.retained, fakes];
+  const parameters = [...own, ...resealed.parameters, ...moved];
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });

@@ -5,6 +5,7 @@
 import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { anonymisingAssignments } from './anonymise';
+import { deletedAndSealed } from './archive/statement';
 import { detachingAssignments } from './detach';
 import { dueCondition } from './due';
 import { belongsTo, type Root } from './root';
@@ -21,13 +22,14 @@ interface Found {
   readonly tag: string;
 }
 
-/** @returns branches of a WITH, the last of them named `name`, with the column `tag`; a kept one with `until` also */
+/** @returns branches of a WITH, the last of them named `name`, with the column `tag`; one that is kept or archived with `until` also */
 export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
   const { shared } = step;
   if (shared) return sharedBranches(catalogue, of, { ...step, shared }, name, until(catalogue, step.table));
   const found = foundFor(catalogue, of, step, name);
   const before = found.gathered === undefined ? [] : [found.gathered];
-  return [...before, `${name} as (${body(catalogue, step, found)})`];
+  const doing = body(catalogue, step, found);
+  return [...before, ...(step.action === 'archive' ? deletedAndSealed(name, doing) : [`${name} as (${doing})`])];
 }
 
 /** The same rows, looked at and left as they are: for a dry run. */
@@ -48,6 +50,8 @@ function body(catalogue: Catalogue, step: Step, { gathered, from, where, tag }: 
   switch (step.action) {
     case 'delete':
       return `delete from ${table} t using ${from} where ${where} returning ${tag} as tag`;
+    case 'archive':
+      return `delete from ${table} t using ${from} where ${where} returning ${tag} as tag, t.tableoid as part, t.ctid as at`;
     case 'anonymise':
       return anonymising(step.table, from, where);
     case 'detach': {

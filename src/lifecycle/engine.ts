@@ -4,6 +4,7 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Ledger } from '../registers/ledger';
+import type { ArchivePlaces } from './archive/places';
 import type { Database } from './database';
 import type { FakerLike } from './faker-like';
 
@@ -12,6 +13,8 @@ export interface Engine {
   readonly database: Database;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
+  /** Where archives are, and who may read them. */
+  readonly archives: ArchivePlaces;
   /** Authenticates the ledger, and signs what is told of it. */
   readonly ledgerKeys: LedgerKeys;
   /** The one way to write entries, or to link those that a statement wrote. */

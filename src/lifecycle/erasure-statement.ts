@@ -6,6 +6,7 @@
 import type { Catalogue, Table } from '../catalogue/model';
 import { quoteIdentifier as q } from '../queryable';
 import { treatmentOf } from './anonymise';
+import { archiveBranches, archivedDetail, sealedBranches } from './archive/statement';
 import { branches } from './branch';
 import { literal } from './due';
 import { eventBranches } from './person-events';
@@ -22,7 +23,7 @@ export interface ResealedTable {
 
 /**
  * $1 names of what leaves, $2 tag of each (a person's key id), $3 her keyed reference, $4 act, $5 because, $6 salt,
- * $7 the key of what is kept of her, $8 her fakes.
+ * $7 the key of what is kept of her, $8 her fakes. Then what was sealed anew, and what was sealed for the archive.
  */
 const OWN_PARAMETERS = 8;
 
@@ -31,11 +32,12 @@ export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: rea
   const counts = plan.steps.map((step, place) => count(step, place));
   const ofWhat =
     plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
+  const first = OWN_PARAMETERS + 1 + resealed.reduce((sum, { columns }) => sum + 2 + columns.length, 0);
   return `
 with root as materialized (
   select w.tag, w.reference, w.retained, w.fakes, ${fromName(plan, 'w.name')}
   from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[], $8::jsonb[]) w(name, tag, reference, retained, fakes)),
-${[...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
+${[...sealedBranches(plan, first), ...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
 entry as (
   insert into oubli.ledger (act, key_id, because, details)
   select $4, ${plan.kind === undefined ? 'null' : 'r.tag'}, $5, jsonb_build_object(
@@ -44,12 +46,17 @@ entry as (
   from (select distinct tag from root) r
   ${plan.steps.map((_, place) => `left join c${place} on c${place}.tag = r.tag`).join('\n  ')}
   where $6::text is not null
-  returning entry, at, key_id, because, details)
+  returning entry, at, key_id, because, details)${archiveBranches(plan)
+    .map((branch) => `,\n${branch}`)
+    .join('')}
 select * from entry order by entry`;
 }
 
 function count(step: Step, place: number): string {
-  const last = step.action === 'keep' ? ", nullif(max(coalesce(until, 'infinity')), 'infinity') as until" : '';
+  const last =
+    step.action === 'keep' || step.action === 'archive'
+      ? ", nullif(max(coalesce(until, 'infinity')), 'infinity') as until"
+      : '';
   return `c${place} as (select tag, count(*) as rows${last} from s${place} group by tag)`;
 }
 
@@ -61,6 +68,7 @@ function detail(step: Step, place: number): string {
   ];
   if (step.because !== undefined) fields.push(`'because', ${literal(step.because)}`);
   if (step.action === 'keep') fields.push(`'until', c${place}.until`);
+  fields.push(...archivedDetail(step, place));
   if (step.action === 'anonymise')
     fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
   return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;

@@ -6,10 +6,11 @@
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
 import { isOfSeveral } from '../catalogue/parties';
 import { pathToSubject } from '../catalogue/subject-path';
+import { archiveRuleOf, groundOf } from './archive/rule';
 import { isNullable } from './detach';
 import { type Review, Reviews } from './reviews';
 import { detachable, sharedStep, stepsOf, withDetached } from './shared-rows';
-import type { DetachStep, OwnStep, Step, Way } from './step';
+import { type DetachStep, type OwnStep, removesRows, type Step, type Way } from './step';
 
 export interface Graph {
   readonly root: Table;
@@ -17,7 +18,7 @@ export interface Graph {
   readonly reviews: readonly Review[];
 }
 
-export type RootAction = 'erase' | 'delete' | 'anonymise';
+export type RootAction = 'erase' | 'delete' | 'anonymise' | 'archive';
 
 export function graphBelow(catalogue: Catalogue, root: Table, rootAction: RootAction): Graph {
   return new GraphBuilder(catalogue, root).build(rootAction);
@@ -40,13 +41,13 @@ class GraphBuilder {
   }
 
   build(rootAction: RootAction): Graph {
-    this.add({ table: this.root, action: rootAction === 'anonymise' ? 'anonymise' : 'delete', ways: [[]] });
+    this.add(rootStep(this.root, rootAction));
     for (const table of this.catalogue.tables) this.addDeclared(table);
     // A pass turns a delete into an anonymisation or adds a way, never the other way round, so there is a last one.
     while (this.settle());
     for (const step of this.own.values()) this.detachFrom(step);
     const steps = [...[...this.own.values()].flatMap((step) => this.withShares(step)), ...this.detached.values()];
-    this.reviews.ofSteps(steps, rootAction === 'delete');
+    this.reviews.ofSteps(steps, rootAction === 'delete' || rootAction === 'archive');
     return { root: this.root, steps, reviews: this.reviews.all };
   }
 
@@ -62,12 +63,15 @@ class GraphBuilder {
     const end = hops.findIndex((hop) => hop.to === this.root.oid);
     if (end === -1) return;
     const { onErase, retention } = table.declaration.spec;
-    this.add({ table, action: onErase, ways: [hops.slice(0, end + 1)], because: retention?.because });
+    const archive = archiveRuleOf(table);
+    const action = onErase === 'keep' && archive ? 'archive' : onErase;
+    const because = action === 'archive' && archive ? groundOf(archive) : retention?.because;
+    this.add({ table, action, ways: [hops.slice(0, end + 1)], because });
   }
 
   private add(step: OwnStep): void {
     this.own.set(step.table.oid, step);
-    if (step.action === 'delete') this.meant.add(step.table.oid);
+    if (removesRows(step)) this.meant.add(step.table.oid);
   }
 
   private settle(): boolean {
@@ -84,7 +88,7 @@ class GraphBuilder {
     if (!child) return false;
     if (parent.shared) return this.settleShared(parent, child, key);
     if (!child.declaration) return this.settleUndeclared(parent, child, key);
-    if (parent.action !== 'delete') return false;
+    if (!removesRows(parent)) return false;
     return this.wouldDangle(parent, child, key) && this.anonymiseInstead(parent, child);
   }
 
@@ -92,7 +96,7 @@ class GraphBuilder {
   private wouldDangle(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     const step = this.own.get(child.oid);
     if (step?.shared) return step.action === 'keep' || detachable(this.catalogue, child, key).length === 0;
-    if (step && step.action !== 'delete') return true;
+    if (step && !removesRows(step)) return true;
     if (isNullable(child, key)) return false;
     if (!step) return true;
     if (step.ways.some(([first]) => first === key)) return false;
@@ -105,14 +109,14 @@ class GraphBuilder {
   private settleShared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     if (parent.action !== 'delete') return false;
     const step = this.own.get(child.oid);
-    const leavesBefore = step?.action === 'delete' && !step.shared && step.ways.some(([first]) => first === key);
+    const leavesBefore = step && removesRows(step) && !step.shared && step.ways.some(([first]) => first === key);
     return !leavesBefore && this.anonymiseInstead(parent, child);
   }
 
   private settleUndeclared(parent: OwnStep, child: Table, key: ForeignKey): boolean {
     if (child === parent.table) return false;
     if (this.own.get(child.oid)?.action === 'anonymise') {
-      return parent.action === 'delete' && this.anonymiseInstead(parent, child);
+      return removesRows(parent) && this.anonymiseInstead(parent, child);
     }
     const cascades = key.onDelete === 'cascade' || (this.reviews.isDeclaredHarmless(child) && !isNullable(child, key));
     const goesAlong = cascades && this.meant.has(parent.table.oid) && !this.reviews.holdsPersonal(child);
@@ -131,6 +135,11 @@ class GraphBuilder {
   }
 
   private anonymiseInstead(parent: OwnStep, child: Table): boolean {
+    if (parent.action === 'archive') {
+      // anonymised, the rows would no longer be what the law has kept
+      this.reviews.refuseArchived(parent.table, child);
+      return false;
+    }
     const because = `rows of ${child.displayName} that stay refer to it`;
     this.own.set(parent.table.oid, { ...parent, action: 'anonymise', because });
     return true;
@@ -143,7 +152,7 @@ class GraphBuilder {
       const child = this.catalogue.table(key.from);
       if (!child || this.own.get(child.oid)?.ways.some(([first]) => first === key)) continue;
       if (this.isUnsettled(child, key)) this.reviews.refuse(child, parent.table);
-      else if (parent.action === 'delete' && key.onDelete !== 'set default') this.detach(parent, child, key);
+      else if (removesRows(parent) && key.onDelete !== 'set default') this.detach(parent, child, key);
     }
   }
 
@@ -155,7 +164,10 @@ class GraphBuilder {
   }
 
   private withShares(step: OwnStep): Step[] {
-    const isDeleted = (table: number): boolean => this.own.get(table)?.action === 'delete';
+    const isDeleted = (table: number): boolean => {
+      const own = this.own.get(table);
+      return own !== undefined && removesRows(own);
+    };
     const further = this.references.get(step.table.oid) ?? [];
     return stepsOf(withDetached(this.catalogue, this.root, step, isDeleted, further));
   }
@@ -171,6 +183,14 @@ class GraphBuilder {
     const unless = this.own.get(child.oid)?.ways ?? [];
     this.detached.set(child.oid, { table: child, action: 'detach', ways: [...known, ...ways], unless });
   }
+}
+
+function rootStep(table: Table, action: RootAction): OwnStep {
+  if (action === 'anonymise') return { table, action, ways: [[]] };
+  const archive = action === 'archive' ? archiveRuleOf(table) : undefined;
+  return archive
+    ? { table, action: 'archive', ways: [[]], because: groundOf(archive) }
+    : { table, action: 'delete', ways: [[]] };
 }
 
 function includes(ways: readonly Way[], wanted: Way): boolean {

@@ -40,7 +40,7 @@ export async function runJob(
 async function sweepRule(engine: Engine, rule: Rule, options: SweepOptions): Promise<SweepReport> {
   try {
     const report = await sweep(engine, rule, options);
-    await afterSweeps(engine);
+    await afterSweeps(engine, options.signal);
     return report;
   } catch (error) {
     throw SweepFailure.from(rule.name, error);

@@ -1,7 +1,7 @@
 /** What a human has to decide before anything is destroyed: the closed world of the declarations (POLICY.md P1). */
 import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
 import { refusedTreatments } from './anonymise';
-import type { Step } from './step';
+import { removesRows, type Step } from './step';
 
 /** Something that blocks a plan. */
 export interface Review {
@@ -26,6 +26,11 @@ export class Reviews {
     this.add(table, reason);
   }
 
+  /** Rows that have to go to the archive, and rows that have to stay where they are and refer to them. */
+  refuseArchived(table: Table, child: Table): void {
+    this.add(table, `${table.displayName} goes to the archive, but rows of ${child.displayName} that stay refer to it`);
+  }
+
   holdsPersonal(table: Table): boolean {
     return [...table.columns.values()].some(isPersonal);
   }
@@ -38,7 +43,7 @@ export class Reviews {
 
   ofSteps(steps: readonly Step[], rootIsDeleted: boolean): void {
     const [root] = steps;
-    if (root && rootIsDeleted && root.action !== 'delete') {
+    if (root && rootIsDeleted && !removesRows(root)) {
       this.add(root.table, `${root.table.displayName} was to be deleted, but ${root.because}`);
     }
     for (const { table, action } of steps) if (action === 'anonymise') this.ofAnonymised(table);

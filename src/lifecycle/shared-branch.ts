@@ -39,6 +39,8 @@ export function sharedBranches(
       return [`${name} as (select g.tag from ${rows}_tags g join ${rows}_gone w using (part, at))`];
     case 'detach':
       return [`${name} as (select g.tag from ${rows}_tags g join ${rows}_stay w using (part, at) where not g.hers)`];
+    case 'archive':
+      throw new TypeError(`${table.name} holds rows of several people, whose archive its declaration was to refuse`);
   }
 }
 

@@ -35,9 +35,9 @@ interface AnyStep {
   readonly ways: readonly Way[];
 }
 
-/** Rows that belong to the root: they leave, are anonymised, or are kept. */
+/** Rows that belong to the root: they leave, are anonymised, are kept, or leave for the archive. */
 export interface OwnStep extends AnyStep {
-  readonly action: 'delete' | 'anonymise' | 'keep';
+  readonly action: 'delete' | 'anonymise' | 'keep' | 'archive';
 }
 
 /** Rows of others that only refer to what leaves: the reference goes, the rows stay. */
@@ -48,4 +48,9 @@ export interface DetachStep extends AnyStep {
 }
 
 export type Step = OwnStep | DetachStep;
+/** Whether nothing is left of the rows where they were. */
+export function removesRows({ action }: Step): boolean {
+  return action === 'delete' || action === 'archive';
+}
+
 export type Action = Step['action'];

@@ -45,7 +45,7 @@ export async function sweep(
   });
 }
 
-/** Every rule, then what follows when rows have left. One rule that fails does not keep the others. */
+/** Every rule, then what follows when rows have left. What fails does not keep the others. */
 export async function sweepAll(engine: Engine, options: SweepOptions = {}): Promise<SweepReport[]> {
   const reports: SweepReport[] = [];
   const failures: unknown[] = [];
@@ -55,7 +55,7 @@ export async function sweepAll(engine: Engine, options: SweepOptions = {}): Prom
       (error: unknown) => failures.push(error),
     );
   }
-  await afterSweeps(engine);
+  await afterSweeps(engine, options.signal).catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
   return reports;
 }

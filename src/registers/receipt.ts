@@ -40,14 +40,6 @@ export interface AnonymisedLine extends ReceiptLine {
   readonly columns: readonly TreatedColumn[];
 }
 
-/** Rows that were moved to the intermediate archive. */
-export interface ArchivedLine extends ReceiptLine {
-  /** The legal ground. */
-  readonly because: string;
-  /** ISO date on which the last of them is destroyed there. */
-  readonly until?: string;
-}
-
 /** Rows that were to leave and did not. */
 export interface SkippedLine extends ReceiptLine {
   readonly because: string;
@@ -58,6 +50,18 @@ export interface KeptLine extends ReceiptLine {
   readonly because: string;
   /** ISO date on which the last of these rows leaves too; undefined while its clock has not started. */
   readonly until?: string;
+}
+
+/** Rows that were moved to the intermediate archive, where they are sealed under its own keys. */
+export interface ArchivedLine extends ReceiptLine {
+  /** The legal ground. */
+  readonly because: string;
+  /** ISO moment on which the archive of the last of these rows ends. */
+  readonly until: string;
+  /** Its schema. */
+  readonly archive: string;
+  /** Set where that is in another database: `'outbox'` until the rows have arrived there. */
+  readonly elsewhere?: 'outbox' | 'delivered';
 }
 
 export interface Receipt {
@@ -84,10 +88,11 @@ interface StoredLine {
   rows: number;
   because?: string;
   until?: string;
+  elsewhere?: boolean;
   columns?: TreatedColumn[];
 }
 
-/** @param row of `oubli.ledger` */
+/** @param row of `oubli.ledger`, with `waiting` where rows of it may have left the archive's outbox since */
 export function receiptFrom(row: Row): Receipt {
   const details = row.details as { kind: string; tables: StoredLine[] };
   const of = (action: string): ReceiptLine[] =>
@@ -101,8 +106,15 @@ export function receiptFrom(row: Row): Receipt {
     removed: of('delete'),
     anonymised: of('anonymise').map((line) => ({ columns: [], ...line })),
     detached: of('detach'),
-    archived: of('archive') as ArchivedLine[],
+    archived: of('archive').map((line) => archived(line, Boolean(row.waiting ?? true))),
     kept: of('keep') as KeptLine[],
     skipped: of('skip') as SkippedLine[],
   };
+}
+
+/** What was moved is in the outbox at first. */
+function archived(line: ReceiptLine, waiting: boolean): ArchivedLine {
+  const { elsewhere, until, ...rest } = line as StoredLine & { archive: string; because: string; until: string };
+  const ends = { ...rest, until: new Date(until).toISOString() };
+  return elsewhere ? { ...ends, elsewhere: waiting ? 'outbox' : 'delivered' } : ends;
 }

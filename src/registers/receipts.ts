@@ -10,7 +10,9 @@ export interface ReceiptsOptions {
 }
 
 const PAGE = `
-select entry, at, key_id, because, details from oubli.ledger
+select entry, at, key_id, because, details,
+  exists (select from oubli.archive_outbox o where o.entry = l.entry) as waiting
+from oubli.ledger l
 where act = 'erased' and ($1::bigint is null or entry < $1) order by entry desc limit $2`;
 
 export async function readReceipts(

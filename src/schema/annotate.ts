@@ -10,6 +10,7 @@ import type { AnnotateSpec, NotPersonalSpec, Search } from '../catalogue/spec';
 import { suggest } from '../catalogue/suggest';
 import { quotedTable, tableNameFrom } from '../catalogue/table-name';
 import { AnnotationError } from '../errors';
+import { archiveOf } from './archive-store';
 import { changesType, defineElement, domainName } from './element-definition';
 import { asAnnotationError } from './migration-errors';
 import {
@@ -73,6 +74,7 @@ export async function annotate<Column extends string = string>(
       for (const { column } of protections) await execute(trx, endTransition(existing.sqlName, column));
     if (settled.subject) await execute(trx, annotateSubjects(existing.sqlName, settled.subject.kind, settled.subject));
     if (settled.data) await execute(trx, annotateData(existing.sqlName, settled.data));
+    for (const each of archiveOf(existing.sqlName, settled.data?.retention?.archive)) await execute(trx, each);
     await execute(trx, refreshGuard(existing.sqlName));
   };
   await (knex.isTransaction ? run(knex) : knex.transaction(run));

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Knex } from 'knex';
 import { ConfigurationError, SchemaVersionError } from '../errors';
-import type { Queryable } from '../queryable';
+import { type Queryable, quoteIdentifier as q } from '../queryable';
 
 const FOLDER = path.join(__dirname, '..', '..', 'migrations');
 
@@ -41,14 +41,34 @@ export async function install(knex: Knex, options: { version: number }): Promise
 
 /**
  * Removes the schema again. Refused while any column still has a protected type: dropping the type would drop its data.
- * @throws ConfigurationError STILL_IN_USE
+ * @throws ConfigurationError STILL_IN_USE; ARCHIVE_NOT_EMPTY while an archive, or its outbox, holds rows: their keys would be gone
  */
 export async function uninstall(knex: Knex): Promise<void> {
   if (!knex.isTransaction) return knex.transaction((trx) => uninstall(trx));
   const [used] = (await knex.raw(PROTECTED_COLUMN)).rows as { table: string; column: string }[];
   if (used) throw new ConfigurationError('STILL_IN_USE', { ...used });
+  await removeArchives(knex);
   await knex.raw(REMOVE_COMMENTS);
   await knex.raw('drop schema if exists oubli cascade');
+}
+
+/** Empty archives go along; what the law has kept, and needs its keys, does not. */
+async function removeArchives(knex: Knex): Promise<void> {
+  if (!(await knex.raw(`select to_regclass('oubli.archive') is not null as there`)).rows[0].there) return;
+  const { rows: archives } = await knex.raw(
+    'select schema from oubli.archive where not elsewhere and to_regnamespace(quote_ident(schema)) is not null',
+  );
+  const places = [
+    'select 1 from oubli.archive_outbox',
+    'select 1 from oubli.archive_key',
+    ...(archives as { schema: string }[]).map(({ schema }) => `select 1 from ${q(schema)}.holdings()`),
+  ];
+  for (const place of places) {
+    const { rows } = await knex.raw(`${place} limit 1`);
+    const where = place.split(' ').at(-1)?.replace('.holdings()', '');
+    if (rows.length > 0) throw new ConfigurationError('ARCHIVE_NOT_EMPTY', { where });
+  }
+  for (const { schema } of archives as { schema: string }[]) await knex.raw(`drop schema ${q(schema)} cascade`);
 }
 
 /** A column whose type, or element type, is a domain of ours. */

@@ -7,6 +7,7 @@ import { SCHEMA_VERSION } from './install';
 
 interface Refusal extends Error {
   readonly code?: string;
+  readonly schema?: string;
   readonly table?: string;
   readonly column?: string;
   readonly constraint?: string;
@@ -17,7 +18,7 @@ interface Refusal extends Error {
 /** @returns the error to raise instead; the same one where it is none of ours */
 export function asAnnotationError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const { code, table, column, constraint, dataType, hint } = error as Refusal;
+  const { code, schema, table, column, constraint, dataType, hint } = error as Refusal;
   switch (code) {
     case 'OU010':
       return new AnnotationError('NO_SUCH_COLUMN', { table, column });
@@ -41,6 +42,12 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('TYPE_SHARED', { table, column, other: constraint });
     case 'OU022':
       return new AnnotationError('TYPE_DEPENDED_ON', { table, column, what: constraint, drop: hint });
+    case 'OU043':
+      return new AnnotationError('ARCHIVE_OWNER', { role: dataType, user: 'the migrating role' });
+    case 'OU044':
+      return new AnnotationError('ARCHIVE_BESIDE', { table, schema });
+    case 'OU045':
+      return new AnnotationError('ARCHIVE_OWNED', { schema, role: dataType });
     case '3F000':
       return notInstalled(error) ? new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION }) : error;
     default:

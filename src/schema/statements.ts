@@ -94,6 +94,7 @@ export function untieCompounds(table: string, columns: readonly string[]): Bound
 export function renameColumn(table: string, from: string, to: string): Bound {
   const target = `${literal(table)}::regclass`;
   return ifInstalled(`perform oubli.rename_column(${target}, ${literal(from)}, ${literal(to)});
+    perform oubli.rename_archived(${target}, ${literal(from)}, ${literal(to)});
     perform oubli.refresh_guard(${target});`);
 }
 

@@ -3,7 +3,14 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { AlreadyErasedError, annotate, ConfigurationError, PlanDriftError, type PlanFile } from '../../src';
+import {
+  AlreadyErasedError,
+  annotate,
+  ConfigurationError,
+  PlanDriftError,
+  type PlanFile,
+  type Receipt,
+} from '../../src';
 import { moveClock, resetClock } from '../../src/testing';
 import { runOubli, startOubli } from '../support/cli';
 import { addCorrespondents, migrateCorrespondence } from '../support/correspondence';
@@ -235,7 +242,13 @@ describe('A1: a plan', () => {
 });
 
 describe('A1: the figures of a dry run', () => {
-  const ACTIONS = { delete: 'removed', anonymise: 'anonymised', detach: 'detached', keep: 'kept' } as const;
+  const ACTIONS = {
+    delete: 'removed',
+    anonymise: 'anonymised',
+    detach: 'detached',
+    keep: 'kept',
+    archive: 'archived',
+  } as const;
   const planned = ({ plans: [plan] }: PlanFile): string[] =>
     (plan?.tables ?? [])
       .filter(({ rows }) => rows > 0)

@@ -8,7 +8,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['subject.ts', 'sweeping.ts', 'oubli.ts'],
+  ['subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
@@ -16,6 +16,7 @@ const SIDEWAYS = new Set([
   'knex → schema',
   'oubli.ts → subject.ts',
   'oubli.ts → sweeping.ts',
+  'oubli.ts → archive.ts',
   'registers → keyring',
   'own-types.ts → queryable.ts',
 ]);

@@ -219,9 +219,34 @@ export const endless: TableSpec = { ...service, onErase: 'keep' };
 export const lawless: TableSpec = { ...invoicing, retention: { from: 'issued_on', keep: '10 years', then: 'delete' } };
 // @ts-expect-error a table deletes or anonymises; persons are erased
 export const erased: TableSpec = { ...service, retention };
-// @ts-expect-error there is no archive in this version
-export const archived: TableSpec = { ...invoicing, retention: { ...tenYears, archive: true as const } };
-// @ts-expect-error nor as an outcome
+const ofArchive = { keep: '10 years', then: 'delete', because: 'a law', columns: ['total'] } as const;
+const later = { from: 'ordered_on', keep: '3 years', then: 'archive', archive: ofArchive } as const;
+export const archived: TableSpec[] = [
+  { ...invoicing, retention: { ...tenYears, archive: true } },
+  { ...invoicing, retention: { ...tenYears, archive: { columns: ['total'], schema: 'legal', owner: 'archivist' } } },
+  { ...invoicing, retention: { ...tenYears, archive: { columns: ['total'], elsewhere: true } } },
+  { ...service, retention: later },
+  { ...invoicing, retention: later },
+];
+// @ts-expect-error an archive of no column
+export const archivedNothing: TableSpec = { ...invoicing, retention: { ...tenYears, archive: { columns: [] } } };
+export const archivedUnknown: AnnotateSpec<'total' | 'email'> = {
+  // @ts-expect-error an archive of a column that is not there
+  data: { ...invoicing, retention: { ...tenYears, archive: { columns: ['totl'] } } },
+  columns: { email: name },
+};
+// @ts-expect-error an archive of rows that an erasure deletes
+export const archivedDeleted: TableSpec = { ...service, onErase: 'delete', retention: { ...tenYears, archive: true } };
+export const archivedAnonymised: TableSpec = {
+  ...invoicing,
+  // @ts-expect-error an archive that ends in another way than by deletion
+  retention: { ...tenYears, then: 'anonymise', archive: true },
+};
+// @ts-expect-error rows that are moved on a date of their own, to an archive without an end
+export const archivedForEver: TableSpec = { ...service, retention: { ...later, archive: { columns: ['total'] } } };
+// @ts-expect-error an outcome without an archive
+export const archivedNowhere: TableSpec = { ...service, retention: { ...tenYears, then: 'archive' } };
+// @ts-expect-error rows are archived, not people
 export const outcome: SubjectSpec = { ...service, retention: { ...retention, then: 'archive' as const } };
 // @ts-expect-error an event nobody emits
 export const event: SubjectSpec = { ...service, retention: { ...retention, from: { event: 'service_end' } } };

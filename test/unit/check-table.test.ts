@@ -183,14 +183,6 @@ describe('A retention rule', () => {
     );
     expectRefusal(rule({ timeZone: '' }), 'BAD_TIME_ZONE', "''", /timeZone: /);
   });
-
-  it('refuses an archive rather than do without it silently', () => {
-    const fix =
-      "t.dataSubject('user', { purpose: 'provide the service', basis: 'contract', " +
-      "retention: { from: 'service_ended_on', keep: '6 months', then: 'erase' } })  // users";
-    expectRefusal(rule({ archive: true }), 'ARCHIVE_UNAVAILABLE', /rows stay until their date/, fix);
-    expectRefusal(rule({ then: 'archive' }), 'ARCHIVE_UNAVAILABLE', /no intermediate archive/, fix);
-  });
 });
 
 describe('A table of data subjects', () => {

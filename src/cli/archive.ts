@@ -1,0 +1,94 @@
+/** `oubli archive list|read`: what the law has kept, counted without a reason, and read with one that is written down first. */
+import { Command } from 'commander';
+import knexPackage, { type Knex } from 'knex';
+import type { ArchiveReading } from '../lifecycle/archive/read';
+import type { Oubli } from '../oubli';
+import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+
+interface Options extends InstanceOptions {
+  readonly archiveUrl?: string;
+}
+
+interface ReadOptions extends Options {
+  readonly because: string;
+  readonly as?: string;
+  readonly kind?: string;
+  readonly id?: string;
+  readonly entry?: string;
+  readonly keyId?: string;
+  readonly endsBy?: string;
+}
+
+export function archiveVerb(): Command {
+  const archive = new Command('archive').description('the intermediate archive: what the law has kept, apart');
+  archive.addCommand(
+    withPlaces(new Command('list'))
+      .description('count what archives hold, of which table, and until when')
+      .action(list),
+  );
+  archive.addCommand(
+    withPlaces(new Command('read'))
+      .description('print archived rows as lines of JSON; the reason is in the ledger before the first')
+      .argument('<table>', 'the table they came from, as receipts name it')
+      .requiredOption('--because <reason>', 'who asked, on what ground')
+      .option('--as <role>', 'the database role that may read')
+      .option('--kind <kind>', 'rows of one person: her kind')
+      .option('--id <id>', 'and her id')
+      .option('--entry <number>', "rows of one move: a receipt's entry")
+      .option('--key-id <hex>', 'rows of the person on a receipt: its keyId')
+      .option('--ends-by <date>', 'rows whose archive ends on this day or before')
+      .action(read),
+  );
+  return archive;
+}
+
+function withPlaces(verb: Command): Command {
+  return withDatabaseOptions(verb)
+    .option('--archive-url <url>', 'the database of archives that are elsewhere')
+    .addOption(keysOption());
+}
+
+async function list(options: Options): Promise<void> {
+  const holdings = await withArchives('archive list', options, undefined, (instance) => instance.archive.list());
+  for (const { archive, elsewhere, table, rows, firstEnd, lastEnd } of holdings) {
+    const place = elsewhere ? `${archive}, in the other database` : archive;
+    console.log(`${table}: ${rows} rows in ${place}; the first end on ${day(firstEnd)}, the last on ${day(lastEnd)}`);
+  }
+  if (holdings.length === 0) console.log('nothing is archived');
+}
+
+async function read(table: string, options: ReadOptions): Promise<void> {
+  await withArchives('archive read', options, options.as, async ({ archive }) => {
+    for await (const row of archive.read(readingOf(table, options))) console.log(JSON.stringify(row));
+  });
+}
+
+function readingOf(table: string, { because, kind, id, entry, keyId, endsBy }: ReadOptions): ArchiveReading {
+  const where = {
+    ...(entry === undefined ? {} : { entry: Number(entry) }),
+    ...(keyId === undefined ? {} : { keyId }),
+    ...(endsBy === undefined ? {} : { endsBy }),
+  };
+  const subject = kind === undefined || id === undefined ? {} : { subject: { kind, id } };
+  return { table, because, where, ...subject };
+}
+
+async function withArchives<T>(
+  verb: string,
+  options: Options,
+  role: string | undefined,
+  work: (instance: Oubli) => Promise<T>,
+): Promise<T> {
+  const { archiveUrl, keys } = options;
+  const knex = archiveUrl === undefined ? undefined : elsewhere(archiveUrl);
+  const archive = { ...(knex ? { knex } : {}), ...(role === undefined ? {} : { role }) };
+  return withInstance(await configOf(options, verb), keys, work, { archive }).finally(() => knex?.destroy());
+}
+
+function elsewhere(connection: string): Knex {
+  return knexPackage.knex({ client: 'pg', connection, pool: { min: 0, max: 1 } });
+}
+
+function day(moment: Date): string {
+  return moment.toISOString().slice(0, 10);
+}
