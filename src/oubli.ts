@@ -18,6 +18,8 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
+import { type Holds, holdsOf } from './lifecycle/holds';
+import { Redriving } from './lifecycle/redriving';
 import { recordExport } from './registers/exports';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
@@ -88,6 +90,8 @@ export interface Oubli<K extends Knex = Knex> extends Sweeping {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
+  /** Cases that hold people and rows, whatever is due or asked for. */
+  readonly holds: Holds;
   /** The intermediate archive: read with a reason, which is written down, and listed. */
   readonly archive: Archives;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
@@ -156,6 +160,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     await reload(seam);
     return engine();
   };
+  const redriving = new Redriving();
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -169,7 +174,8 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     unprotect: (name, options) =>
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
-    ...sweeping(freshEngine, options.sweeps),
+    ...sweeping(freshEngine, options.sweeps, (jobs) => redriving.through(jobs)),
+    holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),

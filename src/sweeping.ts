@@ -43,15 +43,22 @@ export interface Sweeping {
   observeMetrics(meter?: MeterLike): Promise<() => void>;
 }
 
-/** @param engine with the schema as it is when it is called */
-export function sweeping(engine: () => Promise<Engine>, defaults: SweepDefaults = {}): Sweeping {
+/**
+ * @param engine with the schema as it is when it is called
+ * @param started told of jobs that were started
+ */
+export function sweeping(
+  engine: () => Promise<Engine>,
+  defaults: SweepDefaults = {},
+  started: (jobs: Promise<Jobs>) => Promise<Jobs> = (jobs) => jobs,
+): Sweeping {
   const sweep = async ({ dryRun, ...given }: SweepOptions & { dryRun?: boolean } = {}): Promise<unknown> =>
     dryRun ? surveyRules(await engine(), given.rule) : sweepAll(await engine(), { ...defaults, ...given });
   return {
     sweep: sweep as Sweeping['sweep'],
     plan: async (target = {}) => planOf(await engine(), target),
     apply: async (plan, options) => applyPlanFile(await engine(), plan, { ...defaults, ...options }),
-    startJobs: (boss, options) => startJobs(boss, engine, { ...defaults, ...options }),
+    startJobs: (boss, options) => started(startJobs(boss, engine, { ...defaults, ...options })),
     metrics: async () => measured(await engine()),
     observeMetrics: (meter) => observed(async () => measured(await engine()), meter),
   };

@@ -26,7 +26,7 @@ export async function measureDue(server: string, people: number, rounds: number)
     const catalogue = await loadCatalogue(connection);
     const [rule] = rulesNamed(catalogue, 'subject:person');
     if (!rule) throw new Error('the rule of people is gone');
-    const due = new DueRows(rule, planErasure(catalogue, rule.table));
+    const due = new DueRows(rule, planErasure(catalogue, rule.table), catalogue);
     const ask = async (question: () => Promise<number>): Promise<void> => {
       for (let n = 0; n < ASKED; n++) {
         const count = await question();

@@ -8,6 +8,7 @@ import { applyVerb } from './apply';
 import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
+import { holdVerb } from './hold';
 import { keysVerb } from './keys';
 import { planVerb } from './plan';
 import { sweepVerb } from './sweep';
@@ -24,6 +25,7 @@ const VERBS = [
   planVerb,
   applyVerb,
   sweepVerb,
+  holdVerb,
   archiveVerb,
 ];
 

@@ -39,8 +39,8 @@ export interface Jobs {
   readonly queue: string;
   /** Where jobs end whose attempts have all failed. */
   readonly deadLetters: string;
-  /** Runs the sweep of every rule now, through the queue. */
-  sweepNow(): Promise<void>;
+  /** Runs the sweep of every rule now, or of some, through the queue. */
+  sweepNow(only?: readonly string[]): Promise<void>;
   /** Stops working here, after the chunk under way; what is left is another process's. Schedules stay. */
   stop(): Promise<void>;
 }
@@ -81,8 +81,9 @@ export async function startJobs(
   return {
     queue: QUEUE,
     deadLetters: DEAD_LETTERS,
-    sweepNow: async () => {
-      for (const { rule, key } of slots) await boss.send(QUEUE, { rule }, { singletonKey: key });
+    sweepNow: async (only) => {
+      const wanted = slots.filter(({ rule }) => only === undefined || only.includes(rule));
+      for (const { rule, key } of wanted) await boss.send(QUEUE, { rule }, { singletonKey: key });
     },
     stop: async () => {
       stopping.abort();

@@ -49,7 +49,7 @@ async function measureRule(engine: Engine, connection: Queryable, rule: Rule): P
     ...(state.failed ? { lastFailure: String(state.last_failure) } : {}),
     ...(state.alarm ? { alarm: state.alarm as 'breaker' | 'left' } : {}),
     gone: Number(state.gone ?? 0),
-    due: await new DueRows(rule, plan).count(connection, COUNTED),
-    overdue: await new DueRows(rule, plan, String(state.yesterday)).count(connection, COUNTED),
+    due: await new DueRows(rule, plan, engine.catalogue).count(connection, COUNTED),
+    overdue: await new DueRows(rule, plan, engine.catalogue, String(state.yesterday)).count(connection, COUNTED),
   };
 }

@@ -68,7 +68,7 @@ async function survey(
 
 async function surveyRule(engine: Engine, connection: Queryable, rule: Rule, asOf: string): Promise<Planned> {
   const plan = planOf(engine, rule);
-  const source = new DueRows(rule, plan, asOf).source();
+  const source = await new DueRows(rule, plan, engine.catalogue, asOf).leaving(connection);
   return { rule: rule.name, ...(await surveyed(engine, connection, plan, rule, source, [])) };
 }
 
