@@ -18,6 +18,7 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
+import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
 import { type Holds, holdsOf } from './lifecycle/holds';
 import { Redriving } from './lifecycle/redriving';
 import { recordExport } from './registers/exports';
@@ -94,6 +95,14 @@ export interface Oubli<K extends Knex = Knex> extends Sweeping {
   readonly holds: Holds;
   /** The intermediate archive: read with a reason, which is written down, and listed. */
   readonly archive: Archives;
+  /**
+   * Who would leave before a day, rule by rule, or under a rule that is only proposed. Writes nothing.
+   *
+   * @throws ConfigurationError BAD_DAY, UNKNOWN_RULE, PROPOSED_WITHOUT_RULE, PROPOSED_UNINDEXED, PROPOSED_UNRECORDED
+   * @throws AnnotationError with the correction, where the proposed rule could not be declared
+   * @example await due({ before: '2027-01-01', rule: 'subject:user', proposed: { keep: '3 months' } });
+   */
+  due(options: DueOptions): Promise<DueReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
@@ -175,6 +184,10 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
     ...sweeping(freshEngine, options.sweeps, (jobs) => redriving.through(jobs)),
+    due: async (options) => {
+      const { catalogue } = await freshEngine();
+      return own.snapshot((connection) => foresee(catalogue, connection, options));
+    },
     holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),

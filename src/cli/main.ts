@@ -8,6 +8,7 @@ import { applyVerb } from './apply';
 import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
+import { dueVerb } from './due';
 import { holdVerb } from './hold';
 import { keysVerb } from './keys';
 import { planVerb } from './plan';
@@ -22,6 +23,7 @@ const VERBS = [
   typesVerb,
   backfillVerb,
   unprotectVerb,
+  dueVerb,
   planVerb,
   applyVerb,
   sweepVerb,

@@ -6,6 +6,7 @@
 import { ConfigurationError } from '../errors';
 import type { Engine } from './engine';
 import { runJob, type SweepJob } from './job';
+import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
 import type { SweepOptions, SweepReport } from './sweep-report';
 
@@ -66,8 +67,10 @@ export async function startJobs(
   if (!Number.isInteger(workers) || workers < 1)
     throw new ConfigurationError('BAD_WORKERS', { given: String(workers) });
   const seconds = sweeps.seconds ?? BUDGET_SECONDS;
+  const rules = rulesOf((await engine()).catalogue);
+  refuseWithoutNotices(rules, sweeps.onNotice);
   await createQueues(boss, seconds);
-  const slots = rulesOf((await engine()).catalogue).flatMap(({ name }) => slotsOf(name, workers));
+  const slots = rules.flatMap(({ name }) => slotsOf(name, workers));
   for (const { rule, key } of slots) {
     // once: a night that passed while no process ran is made up for when one starts
     await boss.schedule(QUEUE, cron, { rule }, { tz: timeZone, key: keyOf(key), singletonKey: key, missed: 'once' });

@@ -11,6 +11,7 @@ import { carryOutDeferred } from './deferred-requests';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
 import { refreshTriggers } from './held-tables';
+import { sendNotices } from './notices';
 import { settledPace } from './pace';
 import { Pacer } from './pacer';
 import { type EndedRows, endPartitions } from './partition-end';
@@ -43,11 +44,16 @@ export async function sweep(
 ): Promise<SweepReport> {
   return recorded(engine, rule, options.onAlarm, async () => {
     const run = new Run(engine, rule, options, passed);
+    const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
     if (!passed) await run.refuseTooMany();
     await run.carryOutDeferred();
     await run.endPartitions();
     const finished = await run.throughAll();
-    return { report: await run.report(finished), failure: run.failure };
+    const report = {
+      ...(await run.report(finished)),
+      ...(rule.retention.notices ? { noticed: noticed?.sent ?? 0 } : {}),
+    };
+    return { report, failure: run.failure ?? noticed?.failure };
   });
 }
 
