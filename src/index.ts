@@ -27,10 +27,13 @@ export type { Notice, OnNotice } from './lifecycle/notices';
 export type { PaceOptions } from './lifecycle/pace';
 export type { PlanFile, Planned, PlannedTable } from './lifecycle/plan-file';
 export type { ProposedRule } from './lifecycle/proposed-rule';
+export type { ReplayReport } from './lifecycle/replay';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export type { MeterLike } from './lifecycle/telemetry';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
 export type { BrokenLink } from './registers/chain-walk';
+export { fileJournal } from './registers/file-journal';
+export type { Journal } from './registers/journal';
 export type {
   AnonymisedLine,
   ArchivedLine,
@@ -43,6 +46,8 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export type { ErasureRequest, RequestsOptions } from './registers/requests';
+export { replay } from './restore';
 export type { Manifest, ManifestFile } from './rights/export';
 export type { AppliedPlan, ApplyOptions, PlanOf } from './rights/plans';
 export { annotate } from './schema/annotate';

@@ -43,23 +43,28 @@ export interface Sweeping {
   observeMetrics(meter?: MeterLike): Promise<() => void>;
 }
 
-/**
- * @param engine with the schema as it is when it is called
- * @param started told of jobs that were started
- */
+/** The engine with the schema as it is at the call. */
+export interface Engines {
+  /** For what only looks. */
+  read(): Promise<Engine>;
+  /** For what destroys: after it has caught up with what is known outside of the database. */
+  act(): Promise<Engine>;
+}
+
+/** @param started told of jobs that were started */
 export function sweeping(
-  engine: () => Promise<Engine>,
+  { read, act }: Engines,
   defaults: SweepDefaults = {},
   started: (jobs: Promise<Jobs>) => Promise<Jobs> = (jobs) => jobs,
 ): Sweeping {
   const sweep = async ({ dryRun, ...given }: SweepOptions & { dryRun?: boolean } = {}): Promise<unknown> =>
-    dryRun ? surveyRules(await engine(), given.rule) : sweepAll(await engine(), { ...defaults, ...given });
+    dryRun ? surveyRules(await read(), given.rule) : sweepAll(await act(), { ...defaults, ...given });
   return {
     sweep: sweep as Sweeping['sweep'],
-    plan: async (target = {}) => planOf(await engine(), target),
-    apply: async (plan, options) => applyPlanFile(await engine(), plan, { ...defaults, ...options }),
-    startJobs: (boss, options) => started(startJobs(boss, engine, { ...defaults, ...options })),
-    metrics: async () => measured(await engine()),
-    observeMetrics: (meter) => observed(async () => measured(await engine()), meter),
+    plan: async (target = {}) => planOf(await read(), target),
+    apply: async (plan, options) => applyPlanFile(await act(), plan, { ...defaults, ...options }),
+    startJobs: (boss, options) => started(startJobs(boss, act, { ...defaults, ...options })),
+    metrics: async () => measured(await read()),
+    observeMetrics: (meter) => observed(async () => measured(await read()), meter),
   };
 }

@@ -29,9 +29,10 @@ from oubli.ending_partition e left join pg_catalog.pg_class c on c.oid = e.rel
 left join pg_catalog.pg_inherits i on i.inhrelid = e.rel and i.inhparent = e.parent where e.rule = $1`;
 const NOTE = `
 insert into oubli.ending_partition (rel, rule, parent, bound) values ($1::oid::regclass, $2, $3::regclass, $4) on conflict do nothing`;
-const FORGET = 'delete from oubli.ending_partition where rel = $1::oid';
+const FORGET = 'delete from oubli.ending_partition where rel = $1::oid returning rule';
 /** Two processes do not end the partitions of one rule at once. */
 const MINE = 'select pg_try_advisory_lock(hashtextextended($1, 0)) as mine';
+const SETTINGS = `select set_config('lock_timeout', $1, true), pg_advisory_xact_lock(hashtextextended($2, 0))`;
 const RELEASE = 'select pg_advisory_unlock(hashtextextended($1, 0))';
 
 /** @param asOf what is past its date at this moment; now where undefined */
@@ -61,10 +62,12 @@ class PartitionEnds {
   ) {}
 
   async run(anchor: string, stopping: AbortSignal): Promise<EndedRows> {
-    for (const begun of await this.begun()) await this.alone(begun, (connection) => this.resume(connection, begun));
+    for (const begun of await this.begun()) await this.step(begun, (connection) => this.resume(connection, begun));
     for (const each of await endedPartitions(this.engine, this.rule, anchor, this.at)) {
       if (stopping.aborted) break;
-      await this.alone(each, (connection) => this.end(connection, each));
+      const may = await this.engine.database.snapshot((snapshot) => this.rowsOf(snapshot, each));
+      if (may === undefined) continue;
+      await this.step(each, (connection) => this.detach(connection, each));
     }
     const { partitions, rows, waiting } = this;
     return { partitions, rows, waiting };
@@ -75,78 +78,78 @@ class PartitionEnds {
     return rows as unknown as Begun[];
   }
 
-  /** On a connection without a transaction, as DETACH … CONCURRENTLY wants it. */
-  private async alone(partition: Partition, work: (connection: Queryable) => Promise<void>): Promise<void> {
-    const lock = `oubli partition ${partition.rel}`;
-    await this.engine.database.outside(PATIENCE, async (connection) => {
+  /** @param detach on a connection without a transaction, as DETACH … CONCURRENTLY wants it; whether to go on and drop it */
+  private async step(partition: Partition, detach: (connection: Queryable) => Promise<boolean>): Promise<void> {
+    try {
+      if (await this.alone(partition, detach)) await this.drop(partition);
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      this.waiting += 1;
+    }
+  }
+
+  private alone(partition: Partition, work: (connection: Queryable) => Promise<boolean>): Promise<boolean> {
+    const lock = lockOf(partition);
+    return this.engine.database.outside(PATIENCE, async (connection) => {
       const [{ mine } = {}] = (await connection.query(MINE, [lock])).rows;
-      if (mine !== true) return;
-      try {
-        await work(connection);
-      } catch (error) {
-        if (!isLocked(error)) throw error;
-        this.waiting += 1;
-      } finally {
-        await connection.query(RELEASE, [lock]);
-      }
+      if (mine !== true) return false;
+      return work(connection).finally(() => connection.query(RELEASE, [lock]));
     });
   }
 
-  private async end(connection: Queryable, partition: Partition): Promise<void> {
+  private async detach(connection: Queryable, partition: Partition): Promise<boolean> {
     const { rel, name, parent, bound, besideDefault } = partition;
-    const { engine, rule, plan, at } = this;
-    const may = await engine.database.snapshot((snapshot) =>
-      rowsIfAllMayGo(engine, snapshot, rule, plan, partition, at),
-    );
-    if (may === undefined) return;
-    await connection.query(NOTE, [rel, rule.name, parent, bound]);
+    await connection.query(NOTE, [rel, this.rule.name, parent, bound]);
     try {
       await connection.query(`alter table ${parent} detach partition ${name}${besideDefault ? '' : ' concurrently'}`);
+      return true;
     } catch (error) {
-      if (!DEPENDED_ON.has(String((error as { code?: string }).code))) throw error;
+      if (!isDependedOn(error)) throw error;
       await connection.query(FORGET, [rel]);
-      return;
+      return false;
     }
-    await this.drop(connection, partition);
   }
 
   /** What another run began and could not end. */
-  private async resume(connection: Queryable, begun: Begun): Promise<void> {
+  private async resume(connection: Queryable, begun: Begun): Promise<boolean> {
     const { rel, name, parent, there, attached, pending } = begun;
     if (!there || (attached && !pending)) {
       await connection.query(FORGET, [rel]);
-      return;
+      return false;
     }
     if (pending) await connection.query(`alter table ${parent} detach partition ${name} finalize`);
-    await this.drop(connection, begun);
+    return true;
   }
 
-  private async drop(connection: Queryable, partition: Partition): Promise<void> {
-    await connection.query('begin');
-    try {
+  private async drop(partition: Partition): Promise<void> {
+    const rows = await this.engine.database.transaction(async (connection) => {
+      await connection.query(SETTINGS, [PATIENCE, lockOf(partition)]);
+      // another process may have ended it meanwhile
+      if ((await connection.query(FORGET, [partition.rel])).rows.length === 0) return undefined;
       const rows = await this.dropped(connection, partition);
       if (rows === undefined) await this.attach(connection, partition);
-      await connection.query(FORGET, [partition.rel]);
-      await connection.query('commit');
-      this.partitions += rows === undefined ? 0 : 1;
-      this.rows += rows ?? 0;
-    } catch (error) {
-      await connection.query('rollback');
-      throw error;
-    }
+      return rows;
+    });
+    this.partitions += rows === undefined ? 0 : 1;
+    this.rows += rows ?? 0;
+  }
+
+  private rowsOf(connection: Queryable, partition: Partition): Promise<number | undefined> {
+    const { engine, rule, plan, at } = this;
+    return rowsIfAllMayGo(engine, connection, rule, plan, partition, at);
   }
 
   /** @returns undefined when it has to stay */
   private async dropped(connection: Queryable, partition: Partition): Promise<number | undefined> {
-    const { engine, rule, plan, at } = this;
+    const { engine, rule } = this;
     await connection.query(`lock table ${partition.name} in access exclusive mode`);
-    const rows = await rowsIfAllMayGo(engine, connection, rule, plan, partition, at);
+    const rows = await this.rowsOf(connection, partition);
     if (rows === undefined) return undefined;
     await connection.query('savepoint partition');
     try {
       await connection.query(`drop table ${partition.name}`);
     } catch (error) {
-      if (!DEPENDED_ON.has(String((error as { code?: string }).code))) throw error;
+      if (!isDependedOn(error)) throw error;
       await connection.query('rollback to savepoint partition');
       return undefined;
     }
@@ -165,4 +168,12 @@ interface Begun extends Partition {
   readonly there: boolean;
   readonly attached: boolean;
   readonly pending: boolean;
+}
+
+function lockOf({ rel }: Partition): string {
+  return `oubli partition ${rel}`;
+}
+
+function isDependedOn(error: unknown): boolean {
+  return DEPENDED_ON.has(String((error as { code?: string }).code));
 }
