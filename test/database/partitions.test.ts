@@ -22,7 +22,9 @@ async function migratePartitions(knex: Knex): Promise<void> {
     create table visits_2020_02_a partition of visits_2020_02 for values with (modulus 2, remainder 0);
     create table visits_2020_02_b partition of visits_2020_02 for values with (modulus 2, remainder 1);
     create table visits_2021_11 partition of visits for values from ('2021-11-01') to (maxvalue);
-    create table clicks (id int primary key, button text, visit_id int, visit_at timestamptz, foreign key (visit_id, visit_at) references visits)`);
+    create table clicks (id int primary key, button text, visit_id int, visit_at timestamptz, foreign key (visit_id, visit_at) references visits);
+    create index on clicks (visit_id, visit_at);
+    create index on visits (user_id)`);
   const serve = { purpose: 'serve', basis: 'contract' } as const;
   const at = { notPersonal: 'starts the clock' } as const;
   await annotate(knex, 'users', {
