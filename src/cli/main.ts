@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { OubliError } from '../errors';
+import { applyVerb } from './apply';
 import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { certificateVerb } from './certificate';
@@ -11,6 +12,8 @@ import { checkVerb } from './check';
 import { dueVerb } from './due';
 import { holdVerb } from './hold';
 import { keysVerb } from './keys';
+import { planVerb } from './plan';
+import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 import { vacuumVerb } from './vacuum';
@@ -23,6 +26,9 @@ const VERBS = [
   backfillVerb,
   unprotectVerb,
   dueVerb,
+  planVerb,
+  applyVerb,
+  sweepVerb,
   holdVerb,
   archiveVerb,
   certificateVerb,
