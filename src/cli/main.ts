@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { OubliError } from '../errors';
+import { applyVerb } from './apply';
 import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
@@ -11,7 +12,9 @@ import { dueVerb } from './due';
 import { holdVerb } from './hold';
 import { keysVerb } from './keys';
 import { ledgerVerb } from './ledger';
+import { planVerb } from './plan';
 import { replayVerb } from './replay';
+import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 
@@ -23,6 +26,9 @@ const VERBS = [
   backfillVerb,
   unprotectVerb,
   dueVerb,
+  planVerb,
+  applyVerb,
+  sweepVerb,
   holdVerb,
   archiveVerb,
   ledgerVerb,
