@@ -5,10 +5,13 @@ import path from 'node:path';
 import type { Peer } from './peers/peer';
 import type { Measured } from './rounds';
 
-const HEADINGS = ['work', 'ratio', 'at most', 'half of the rounds', 'plain ms', 'ms', 'rounds', ''] as const;
+const HEADINGS = ['work', 'ratio', 'bound', 'half of the rounds', 'plain ms', 'ms', 'rounds', ''] as const;
 
 export function asJson(results: readonly Measured[]): string {
-  const entries = results.map(({ name, ratio, rounds }) => [name, { ratio: Number(ratio.toFixed(3)), rounds }]);
+  const entries = results.map(({ name, ratio, rounds, atMostMs, triedMs }) => {
+    const ms = atMostMs === undefined ? {} : { p99Ms: Number(triedMs.toFixed(2)) };
+    return [name, { ratio: Number(ratio.toFixed(3)), rounds, ...ms }];
+  });
   return JSON.stringify(Object.fromEntries(entries));
 }
 
@@ -59,12 +62,19 @@ their ratios are lower.
 `;
 }
 
-function cells({ name, title, ratio, atMost, between, plainMs, triedMs, rounds }: Measured): string[] {
+function cells(measured: Measured): string[] {
+  const { name, title, ratio, between, plainMs, triedMs, rounds } = measured;
   const [low, high] = between.map((each) => each.toFixed(2));
   return [
-    ...[name, ratio.toFixed(2), atMost?.toFixed(2) ?? '', `${low} – ${high}`],
+    ...[name, ratio.toFixed(2), boundOf(measured), `${low} – ${high}`],
     ...[plainMs.toFixed(0), triedMs.toFixed(0), String(rounds), title],
   ];
+}
+
+function boundOf({ atMost, atLeast, atMostMs }: Measured): string {
+  if (atMost !== undefined) return `≤ ${atMost.toFixed(2)}`;
+  if (atLeast !== undefined) return `≥ ${atLeast.toFixed(2)}`;
+  return atMostMs === undefined ? '' : `≤ ${atMostMs} ms`;
 }
 
 function markdownTable([headings = [], ...rows]: readonly (readonly string[])[]): string {

@@ -22,6 +22,10 @@ export interface Measured {
   readonly name: string;
   readonly title: string;
   readonly atMost: number | undefined;
+  /** What the p99 of the tried side was promised to stay under, milliseconds. */
+  readonly atMostMs?: number;
+  /** Where more is better. */
+  readonly atLeast?: number;
   readonly rounds: number;
   /** Median of the rounds' ratios. */
   readonly ratio: number;

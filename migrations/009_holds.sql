@@ -1,1 +1,200 @@
 -- Who may not be touched: holds, restrictions, and people who were erased.
+
+-- A case for which things are kept: a lawsuit, an audit. It holds until it is released, or its last day (UTC) is over.
+create table oubli.hold_case (
+  id          integer generated always as identity primary key,
+  name        text not null,
+  ground      text not null,
+  until       date,
+  opened_at   timestamptz not null default oubli.now(),
+  released_at timestamptz
+);
+create unique index on oubli.hold_case (name) where released_at is null;
+
+create table oubli.held_person (
+  kind       text not null,
+  subject_id text not null,
+  case_id    integer not null references oubli.hold_case,
+  primary key (kind, subject_id, case_id)
+);
+create index on oubli.held_person (case_id);
+
+-- A row is named by its table, of partitions the topmost, and the texts of its primary key.
+create table oubli.held_row (
+  rel     regclass not null,
+  row_key text[] not null,
+  case_id integer not null references oubli.hold_case,
+  primary key (rel, row_key, case_id)
+);
+create index on oubli.held_row (case_id);
+
+-- GDPR Art. 18: from here on she is only stored. Her key is named so that whoever reads finds it beside the key.
+create table oubli.restriction (
+  kind       text not null,
+  subject_id text not null,
+  key_id     bytea not null unique,
+  -- Art. 18(1)(a) to (d)
+  ground     text not null check (ground in ('accuracy', 'unlawful', 'claims', 'objection')),
+  because    text not null,
+  since      timestamptz not null default oubli.now(),
+  primary key (kind, subject_id)
+);
+
+-- On which tables the triggers stand, and for whom: 'case 3', 'restriction user'. Written before the triggers are placed and
+-- again by whoever places a hold, so that a transaction with an older view of the database fails to serialise.
+create table oubli.held_table (
+  rel    regclass not null,
+  holder text not null,
+  placed bigint not null default 0,
+  primary key (rel, holder)
+);
+
+-- What was to leave, and could not. A request is carried out when nothing holds her any more; a rule is swept again.
+create table oubli.deferred_request (
+  kind        text not null,
+  subject_id  text not null,
+  because     text not null,
+  held_by     text not null,
+  deferred_at timestamptz not null default oubli.now(),
+  primary key (kind, subject_id)
+);
+create table oubli.deferred_sweep (
+  rule        text not null,
+  held_by     text not null,
+  due         bigint not null,
+  deferred_at timestamptz not null default oubli.now(),
+  primary key (rule, held_by)
+);
+
+-- Transactions of the life cycle itself, while they run: what they write about restricted and erased people is their work.
+create unlogged table oubli.errand (transaction xid8 primary key default pg_catalog.pg_current_xact_id());
+
+create view oubli.standing_case as
+  select c.* from oubli.hold_case c
+  where c.released_at is null and (c.until is null or oubli.now() < (c.until + 1)::timestamp at time zone 'UTC');
+
+-- The predicate (ERASURE.md H1). Who restricted the processing because it was unlawful, or because she needs the data for legal
+-- claims, opposes the erasure (GDPR Art. 18(1)(b), (c)): that holds as well as a case does.
+create view oubli.person_held as
+  select p.kind, p.subject_id, c.name as held_by from oubli.held_person p join oubli.standing_case c on c.id = p.case_id
+  union all
+  select r.kind, r.subject_id, 'restriction (GDPR Art. 18(1)(' || case r.ground when 'unlawful' then 'b' else 'c' end || '))'
+  from oubli.restriction r where r.ground in ('unlawful', 'claims');
+
+create view oubli.row_held as
+  select r.rel, r.row_key, c.name as held_by from oubli.held_row r join oubli.standing_case c on c.id = r.case_id;
+
+-- A partition's rows, and those of a table that inherits, are rows of the topmost one.
+create function oubli.topmost(target regclass) returns regclass
+language sql stable
+begin atomic
+  with recursive up(rel) as (
+    select target::oid union all select i.inhparent from up u join pg_catalog.pg_inherits i on i.inhrelid = u.rel)
+  select u.rel::regclass from up u where not exists (select from pg_catalog.pg_inherits i where i.inhrelid = u.rel) limit 1;
+end;
+
+create function oubli.is_held(of_kind text, id text) returns boolean
+language sql stable
+return exists (select from oubli.person_held h where h.kind = of_kind and h.subject_id = id);
+
+create function oubli.is_held(target regclass, row_key text[]) returns boolean
+language sql stable
+return exists (select from oubli.row_held h where h.rel = oubli.topmost(target) and h.row_key = is_held.row_key);
+
+-- For lists that must leave out whom nobody may read: `where not oubli.is_restricted('user', users.id::text)`.
+create function oubli.is_restricted(of_kind text, id text) returns boolean
+language sql stable
+return exists (select from oubli.restriction r where r.kind = of_kind and r.subject_id = id);
+
+-- Triggers stand on a table while something holds there, and no longer: without holds nothing is asked. Bodies are numbered, not
+-- named after their table, and hold names and types of its columns: what a migration changed is another body.
+create sequence oubli.hold_number;
+
+create function oubli.hold_function(source text) returns text
+language plpgsql as $$
+declare
+  made text := (select p.oid::regproc::text from pg_catalog.pg_proc p
+                where p.pronamespace = 'oubli'::regnamespace and p.proname like 'hold %' and p.prosrc = source limit 1);
+  fresh text := format('oubli.%I', 'hold ' || nextval('oubli.hold_number'));
+begin
+  if made is null then
+    execute format('create function %s() returns trigger language plpgsql security definer '
+      'set search_path = pg_catalog, pg_temp as %L; revoke all on function %s() from public', fresh, source, fresh);
+  end if;
+  return coalesce(made, fresh);
+end $$;
+
+-- Places, replaces or, with NULL for the source, drops one trigger. PostgreSQL clones row triggers to partitions, also to later
+-- ones; those that fire for a statement it does not, nor any to tables that inherit: there each gets its own.
+-- ALWAYS, so that session_replication_role does not go past it.
+create function oubli.place_hold_trigger(target regclass, named name, timing text, level text, source text) returns void
+language plpgsql as $$
+declare
+  member record;
+begin
+  for member in
+    with recursive family(rel) as (
+      select target::oid union select i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.rel)
+    select f.rel::regclass as rel, t.oid is not null as there, p.prosrc is not distinct from source as same from family f
+    join pg_catalog.pg_class c on c.oid = f.rel and c.relkind in ('r', 'p')
+    left join pg_catalog.pg_trigger t on t.tgrelid = f.rel and t.tgname = named left join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    where not (c.relispartition and level = 'row') loop
+    if member.there and not member.same then
+      execute format('drop trigger %I on %s', named, member.rel);
+    end if;
+    if source is not null and not (member.there and member.same) then
+      execute format('create trigger %I %s on %s for each %s execute function %s()',
+        named, timing, member.rel, level, oubli.hold_function(source));
+    end if;
+  end loop;
+  for member in
+    with recursive family(rel) as (
+      select target::oid union select i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.rel)
+    select f.rel::regclass as rel from family f join pg_catalog.pg_trigger t on t.tgrelid = f.rel and t.tgname = named
+    where t.tgenabled <> 'A' loop
+    execute format('alter table only %s enable always trigger %I', member.rel, named);
+  end loop;
+end $$;
+
+create function oubli.drop_unused_hold_functions() returns void
+language plpgsql as $$
+declare
+  unused regprocedure;
+begin
+  for unused in select p.oid::regprocedure from pg_catalog.pg_proc p
+                where p.pronamespace = 'oubli'::regnamespace and p.proname like 'hold %'
+                  and not exists (select from pg_catalog.pg_trigger t where t.tgfoid = p.oid) loop
+    execute format('drop function %s', unused);
+  end loop;
+end $$;
+
+-- A transaction with one view of the database for all its statements does not see a hold that was committed after it began.
+create function oubli.refuse_older_view(target regclass) returns void
+language plpgsql as $$
+begin
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    return;
+  end if;
+  perform from oubli.held_table t where t.rel = target for share;
+  if not found then
+    raise exception 'oubli: something was held after this transaction began' using errcode = 'serialization_failure';
+  end if;
+end $$;
+
+create function oubli.refuse_held(target regclass, held_by text) returns void
+language plpgsql as $$
+begin
+  if held_by is not null then
+    raise exception 'oubli: a row of % is held', oubli.display_name(target)
+      using errcode = 'OU035', table = oubli.display_name(target), constraint = held_by;
+  end if;
+end $$;
+
+create function oubli.refuse_restricted(target regclass, refused boolean) returns void
+language plpgsql as $$
+begin
+  if refused and not exists (select from oubli.errand e where e.transaction = pg_catalog.pg_current_xact_id()) then
+    raise exception 'oubli: the processing of a row of % is restricted', oubli.display_name(target)
+      using errcode = 'OU037', table = oubli.display_name(target);
+  end if;
+end $$;

@@ -63,6 +63,10 @@ export class BreakerError extends OubliError {
 }
 /** Plan again: what was planned is not what would be done now. Nothing was touched. */
 export class PlanDriftError extends OubliError {}
+/** Wait for the case, or release it: what was asked for is written down, and carried out then. Nothing was touched. */
+export class HoldError extends OubliError {}
+/** Lift the restriction first, or leave her out: nobody reads or writes what is only to be stored (GDPR Art. 18). */
+export class RestrictedError extends OubliError {}
 /** Update the library or the schema, whichever is older. */
 export class SchemaVersionError extends OubliError {}
 

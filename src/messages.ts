@@ -28,6 +28,14 @@ const insteadOf = (n: Names): string => {
   return `.personal({ …, protect: 'encrypt' })  // and the rule in the application, which sees the value`;
 };
 
+/** What holds: a case, or that she restricted the processing and opposes the erasure. */
+const heldBy = (n: Names): string => (`${n.case}`.startsWith('restriction (') ? `${n.case}` : `case '${n.case}'`);
+const released = (n: Names): string =>
+  `${n.case}`.startsWith('restriction (')
+    ? `await subject('${n.kind ?? 'user'}', id).liftRestriction({ because: 'say why', inform: () => tell(her) })`
+    : `await holds.release('${n.case}', { because: 'say why' })`;
+const rowNamed = (n: Names): string => (`${n.key}`.includes(', ') ? `{ ${n.key} }` : `${n.key}`);
+
 /** The reader's call with a table's name in it. */
 const called = (n: Names, table: Names[string]): string => {
   if (n.call === 'annotate') return `await annotate(knex, '${table}', { … })`;
@@ -911,6 +919,49 @@ export const texts = {
   },
 
   // --- holds and restrictions ---------------------------------------------------------------------------------------
+  HELD: {
+    says: (n) => `this ${n.kind} is held by the ${heldBy(n)}: nothing was touched, and the request is written down`,
+    fix: (n) => `${released(n)}  // the request is carried out then`,
+  },
+  ROW_HELD: {
+    says: (n) => `a row of ${n.table} is held by the ${heldBy(n)}`,
+    fix: (n) => released(n),
+  },
+  HOLD_UNKNOWN: {
+    says: (n) => `there is no open case '${n.given}'${didYouMean(n)}`,
+    fix: (n) => `await holds.open({ name: '${n.suggestion ?? n.given}', ground: 'GDPR Art. 17(3)(e): lawsuit' })`,
+  },
+  HOLD_OPEN: {
+    says: (n) => `the case '${n.case}' is open already`,
+    fix: (n) => `await holds.place('${n.case}', subject('user', id))`,
+  },
+  HOLD_LAPSED: {
+    says: (n) => `the last day of the case '${n.case}' is over: it holds nothing any more`,
+    fix: (n) => `await holds.release('${n.case}', { because: 'over' })  // and open it again, with another last day`,
+  },
+  BAD_HOLD: {
+    says: (n) => `a hold cannot do with this '${n.option}'${n.key === undefined ? '' : ` of ${n.table}`}`,
+    fix: (n) =>
+      n.option === 'rows'
+        ? `await holds.place('case 2026-17', { table: '${n.table}', rows: [${rowNamed(n)}] })`
+        : "await holds.open({ name: 'case 2026-17', ground: 'GDPR Art. 17(3)(e): lawsuit', until: '2028-12-31' })",
+  },
+  HOLD_ROWS_GONE: {
+    says: (n) => `${n.count} of these rows of ${n.table} are not there, or not any more: none was held`,
+    fix: () => 'hold those that are there; what was erased is final',
+  },
+  HOLD_WITHOUT_KEY: {
+    says: (n) => `the rows of ${n.table} have no primary key to be held by`,
+    fix: (n) => `alter table ${n.table} add primary key (…)  -- or hold the person whose rows they are`,
+  },
+  HOLD_BUSY: {
+    says: (n) => `another transaction works on ${n.table} for too long: nothing was held`,
+    fix: () => 'retry later',
+  },
+  HOLD_NO_BECAUSE: {
+    says: (n) => `${n.call}, …) needs a reason that can be read later`,
+    fix: (n) => `await ${n.call}, { because: 'judgment of 3 March' })`,
+  },
 
   // --- ledger, journal, restore -------------------------------------------------------------------------------------
   LEDGER_HEAD_MISSING: {

@@ -18,7 +18,9 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
+import { type Holds, holdsOf } from './lifecycle/holds';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
+import { Redriving } from './lifecycle/redriving';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { recordExport } from './registers/exports';
@@ -29,7 +31,6 @@ import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
-
 export interface OubliOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
   readonly keys: KeyProvider;
@@ -90,6 +91,8 @@ export interface Oubli<K extends Knex = Knex> {
    * @example await unprotect('customers', { columns: ['name'], because: 'shown on public pages since May' });
    */
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
+  /** Cases that hold people and rows, whatever is due or asked for. */
+  readonly holds: Holds;
   /** The intermediate archive: read with a reason, which is written down, and listed. */
   readonly archive: Archives;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
@@ -163,6 +166,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     return engine();
   };
   const { sweeps } = options;
+  const redriving = new Redriving();
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => own.snapshot(work),
@@ -177,7 +181,8 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
     sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
-    startJobs: (boss, options) => startJobs(boss, freshEngine, { ...sweeps, ...options }),
+    holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
+    startJobs: (boss, options) => redriving.through(startJobs(boss, freshEngine, { ...sweeps, ...options })),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
     verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),

@@ -3,7 +3,7 @@
  * in any other error: `detail` and `where` quote the row ("Failing row contains …", "Key (email)=(…) already exists").
  */
 import { type Catalogue, namesOfLabel } from '../catalogue/model';
-import { NotSealedError, OubliError, SubjectErasedError, UnsupportedQueryError } from '../errors';
+import { HoldError, NotSealedError, OubliError, SubjectErasedError, UnsupportedQueryError } from '../errors';
 import { notes } from '../messages';
 import { type Connection, isInTransaction, type QueryResult } from './internals';
 import type { Seam } from './seam';
@@ -15,6 +15,7 @@ interface DatabaseError extends Error {
   table?: string;
   column?: string;
   dataType?: string;
+  constraint?: string;
   detail?: string;
   where?: string;
   internalQuery?: string;
@@ -58,6 +59,8 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
       return new UnsupportedQueryError('COMPOUND_TOGETHER', { table, column: error.column });
     case 'OU021':
       return new UnsupportedQueryError('TOKENS_IN_RAW', namesOfLabel(error.dataType ?? ''));
+    case 'OU035':
+      return new HoldError('ROW_HELD', { table: error.table, case: error.constraint });
     case UNDEFINED_TABLE:
     case UNDEFINED_COLUMN:
       return IN_GUARD.test(error.where ?? '') ? outdated(error) : undefined;
@@ -68,7 +71,7 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
 
 const UNDEFINED_TABLE = '42P01';
 const UNDEFINED_COLUMN = '42703';
-const IN_GUARD = /function oubli\."guard \d+"\(\)/;
+const IN_GUARD = /function oubli\."(?:guard|hold) \d+"\(\)/;
 
 /** PostgreSQL's message names the relation or the column, and nothing else. */
 function outdated({ message }: DatabaseError): UnsupportedQueryError {

@@ -8,7 +8,9 @@ import type { Queryable, Row } from '../queryable';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
+import { beginErrand, endErrand } from './errand';
 import { fakesFor } from './fakes';
+import { heldAmong } from './held';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
@@ -18,7 +20,6 @@ import { APPLICATION_NAME } from './strain';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
-
 export interface Errand {
   /** `erased` or `expired`, as the ledger names it. */
   readonly act: string;
@@ -34,6 +35,8 @@ export interface Applied {
   readonly entries: readonly Row[];
   /** Names of what was chosen, but is not there to be erased: whoever bears them was erased before. */
   readonly passedOver: readonly string[];
+  /** Those of them that are held, and by which case. */
+  readonly held: ReadonlyMap<string, string>;
 }
 
 /** What leaves, once it is locked: names, and of each the tag that the statement counts by and the fence's reference. */
@@ -56,10 +59,13 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
     await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
     const chosen = await choose(connection);
-    const leaving = plan.kind === undefined ? ofRows(chosen) : await ofPeople(engine, plan.kind, connection, chosen);
+    // a new statement sees what was committed while the rows' locks were waited for
+    const held = await heldAmong(engine.catalogue, plan, connection, chosen);
+    const free = chosen.filter((name) => !held.has(name));
+    const leaving = plan.kind === undefined ? ofRows(free) : await ofPeople(engine, plan.kind, connection, free);
     const entries = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
     const left = new Set(leaving.names);
-    return { leaving, applied: { entries, passedOver: chosen.filter((name) => !left.has(name)) } };
+    return { leaving, applied: { entries, passedOver: chosen.filter((name) => !left.has(name)), held } };
   });
   if (plan.kind !== undefined) {
     for (const keyId of leaving.tags) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
@@ -100,9 +106,11 @@ async function erase(
   const fakes = await fakesFor(engine, plan, names.length);
   const own = [names, tags, references, act, because, salt, resealed.retained, fakes];
   const parameters = [...own, ...resealed.parameters, ...moved];
+  await beginErrand(connection);
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
+  await endErrand(connection);
   if (plan.kind !== undefined) await announce(connection, tags);
   await linked(engine, connection, rows);
   return rows;

@@ -6,6 +6,7 @@ import { type Applied, applyPlan, type Choose, type Errand } from './apply';
 import { isLocked, isRace, isTooLong, retried } from './database';
 import type { DueRows } from './due-rows';
 import type { Engine } from './engine';
+import { isHeldByTrigger } from './held-by-trigger';
 import { blockedBy, type Plan } from './plan';
 
 /** Traffic goes first: what is held longer is tried again at the end of the run. */
@@ -44,7 +45,7 @@ export class Chunks {
       // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
       this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
     } catch (error) {
-      if (!isRace(error) && !isLocked(error) && !isTooLong(error)) throw error;
+      if (!isRace(error) && !isLocked(error) && !isTooLong(error) && !isHeldByTrigger(error)) throw error;
       this.takeApart(error, chosen);
     }
     this.alone = Math.max(0, this.alone - 1);
@@ -76,7 +77,7 @@ export class Chunks {
       this.due.leave(chosen);
       return;
     }
-    this.failure ??= blockedBy(error, this.plan);
+    if (!isHeldByTrigger(error)) this.failure ??= blockedBy(error, this.plan);
     this.due.goOn(chosen);
   }
 }

@@ -2,9 +2,12 @@
  * The due rows of a rule, chosen a few at a time: oldest first by the anchor's index. Rows that somebody holds are left for
  * the end of the run; where one chunk ended the next goes on, so that people who were anonymised and stay are passed once.
  */
+import type { Catalogue } from '../catalogue/model';
 import type { Queryable } from '../queryable';
+import type { HeldBack } from './deferred';
 import { anchorType, type DueCondition, dueCondition, literal } from './due';
 import { dueSource, stillDue } from './due-source';
+import { holdsOn, isFree, rowOf, standing } from './held';
 import type { Plan } from './plan';
 import { nameOf } from './root';
 import type { Rule } from './rule';
@@ -22,6 +25,7 @@ export class DueRows {
   constructor(
     private readonly rule: Rule,
     private readonly plan: Plan,
+    private readonly catalogue: Catalogue,
     private readonly asOf?: string,
   ) {
     this.due = dueCondition(rule, 't');
@@ -35,7 +39,10 @@ export class DueRows {
   /** Chooses and locks the next rows. Asked again without `goOn`, it chooses the same ones: a chunk that failed is repeated. */
   async choose(connection: Queryable, limit: number): Promise<string[]> {
     const apart = [...this.passedOver, ...this.held];
-    const { rows } = await connection.query(this.selection(limit), [apart, this.since ?? null]);
+    const { rows } = await connection.query(this.selection(limit, await this.unheld(connection)), [
+      apart,
+      this.since ?? null,
+    ]);
     this.reached = rows.at(-1)?.anchor as string | undefined;
     const names = rows.map((row) => String(row.name));
     const still = await stillDue(connection, this.rule, this.plan, names);
@@ -64,10 +71,10 @@ export class DueRows {
     this.since = undefined;
   }
 
-  /** How many are due at this moment, whoever holds them. @param atMost counts no further */
+  /** How many are due at this moment and held by no case, whoever has locked them. @param atMost counts no further */
   async count(connection: Queryable, atMost: number): Promise<number> {
     const { rows } = await connection.query(
-      `select count(*) as n from (select from ${this.source()} limit ${atMost}) d`,
+      `select count(*) as n from (select from ${this.source()}${await this.unheld(connection)} limit ${atMost}) d`,
     );
     return Number(rows[0]?.n);
   }
@@ -78,13 +85,29 @@ export class DueRows {
     return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${where}`);
   }
 
-  private selection(limit: number): string {
+  /** What is due and stays because a case holds it: by which, and how many. */
+  async heldBack(connection: Queryable): Promise<HeldBack[]> {
+    const branches = holdsOn(this.catalogue, this.plan, await standing(connection), rowOf(this.plan, 't'));
+    if (branches.length === 0) return [];
+    const { rows } = await connection.query(`select d.because, count(*) as n from (
+  select (select x.held_by from (${branches.join(' union all ')}) x limit 1) as because from ${this.source()}) d
+where d.because is not null group by d.because order by d.because`);
+    return rows.map((row) => ({ because: String(row.because), count: Number(row.n) }));
+  }
+
+  /** Held people are not chosen at all; nothing is asked while nothing is held. */
+  private async unheld(connection: Queryable): Promise<string> {
+    const condition = isFree(this.catalogue, this.plan, await standing(connection), 't');
+    return condition === undefined ? '' : ` and ${condition}`;
+  }
+
+  private selection(limit: number, unheld: string): string {
     const { anchor } = this.due;
     const name = nameOf(this.plan, 't');
     // The first condition is written so that the planner sees a plain range of the index in either case.
     const after = this.since === undefined ? '$2::text is null' : `${anchor} >= $2::${anchorType(this.rule)}`;
     return `select ${name} as name, (${anchor})::text as anchor
-from ${this.source()} and ${after} and ${name} <> all($1::text[])
+from ${this.source()}${unheld} and ${after} and ${name} <> all($1::text[])
 order by ${anchor} limit ${limit} for update of t skip locked`;
   }
 

@@ -9,6 +9,7 @@ import { treatmentOf } from './anonymise';
 import { archiveBranches, archivedDetail, sealedBranches } from './archive/statement';
 import { branches } from './branch';
 import { literal } from './due';
+import { loosened } from './hold-branches';
 import { eventBranches } from './person-events';
 import type { Plan } from './plan';
 import { fromName } from './root';
@@ -101,5 +102,6 @@ function keyBranches(catalogue: Catalogue, plan: Plan): string[] {
   set key_id = null, erased_at = oubli.now(), retained_key_id = r.retained from root r where ${mine})`
       : `unlinked as (delete from oubli.subject_link l using root r where ${mine})`,
     ...eventBranches(catalogue, plan),
+    ...loosened(mine),
   ];
 }

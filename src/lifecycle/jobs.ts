@@ -37,8 +37,8 @@ export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
 export interface Jobs {
   /** The queue's name, for dashboards. */
   readonly queue: string;
-  /** Runs the sweep of every rule now, through the queue. */
-  sweepNow(): Promise<void>;
+  /** Runs the sweep of every rule now, or of some, through the queue. */
+  sweepNow(only?: readonly string[]): Promise<void>;
   /** Stops working here, after the chunk under way; what is left is another process's. Schedules stay. */
   stop(): Promise<void>;
 }
@@ -74,8 +74,8 @@ export async function startJobs(
   );
   return {
     queue: QUEUE,
-    sweepNow: async () => {
-      for (const { name } of rules) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
+    sweepNow: async (only = rules.map(({ name }) => name)) => {
+      for (const name of only) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
     },
     stop: async () => {
       stopping.abort();

@@ -1,5 +1,6 @@
 /** What a sweep is told, and what it tells: options, the report, and alarms. Numbers and names of rules, never a person. */
 import type { BreakerOptions } from './breaker';
+import type { HeldBack } from './deferred';
 import type { PaceOptions } from './pace';
 
 export interface SweepOptions {
@@ -31,6 +32,8 @@ export interface SweepReport {
   readonly stillDue: number;
   /** How many of these were locked by others, each time they were tried. */
   readonly locked: number;
+  /** Due, and held: by which case, and how many. Not among those that are still due; tried again when nothing holds them. */
+  readonly held: readonly HeldBack[];
   /** False when it was stopped before its end. */
   readonly finished: boolean;
 }

@@ -6,11 +6,14 @@ import { afterSweeps } from './after-sweep';
 import { allowedOf, limitOf, refuseTooMany } from './breaker';
 import { totalOf } from './census';
 import { Chunks } from './chunk';
+import { type HeldBack, noteDeferred } from './deferred';
+import { carryOutDeferred } from './deferred-requests';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
+import { refreshTriggers } from './held-tables';
 import { settledPace } from './pace';
 import { Pacer } from './pacer';
-import { refuseBlocked } from './plan';
+import { type Plan, refuseBlocked } from './plan';
 import { type Rule, rulesNamed } from './rule';
 import { becauseOf, planOf } from './rule-plan';
 import type { SweepOptions, SweepReport } from './sweep-report';
@@ -40,6 +43,7 @@ export async function sweep(
   return recorded(engine, rule, options.onAlarm, async () => {
     const run = new Run(engine, rule, options, passed);
     if (!passed) await run.refuseTooMany();
+    await run.carryOutDeferred();
     const finished = await run.throughAll();
     return { report: await run.report(finished), failure: run.failure };
   });
@@ -61,6 +65,7 @@ export async function sweepAll(engine: Engine, options: SweepOptions = {}): Prom
 }
 
 class Run {
+  private readonly plan: Plan;
   private readonly due: DueRows;
   private readonly chunks: Chunks;
   private readonly pacer: Pacer;
@@ -75,7 +80,8 @@ class Run {
   ) {
     const plan = planOf(engine, rule);
     refuseBlocked(plan);
-    this.due = new DueRows(rule, plan, passed?.asOf);
+    this.plan = plan;
+    this.due = new DueRows(rule, plan, engine.catalogue, passed?.asOf);
     this.chunks = new Chunks(engine, plan, this.due, becauseOf(rule));
     this.stopping = stoppingOf(options);
     const pace = settledPace(options.pace);
@@ -92,6 +98,12 @@ class Run {
     });
   }
 
+  /** Requests that waited for a hold, and that nothing holds any more. */
+  async carryOutDeferred(): Promise<void> {
+    await refreshTriggers(this.engine);
+    this.chunks.gone += await carryOutDeferred(this.engine, this.plan);
+  }
+
   /** @returns false when it was stopped before its end */
   async throughAll(): Promise<boolean> {
     for (let pass = 0; await this.throughOnce(); pass++) {
@@ -105,7 +117,8 @@ class Run {
 
   async report(finished: boolean): Promise<SweepReport> {
     const { gone, done: chunks } = this.chunks;
-    return { rule: this.rule.name, gone, chunks, stillDue: await this.count(), locked: this.locked, finished };
+    const held = await this.heldBack();
+    return { rule: this.rule.name, gone, chunks, stillDue: await this.count(), locked: this.locked, held, finished };
   }
 
   /** What kept somebody from leaving, when everybody else has left. */
@@ -121,6 +134,14 @@ class Run {
       await this.pacer.after(taken, performance.now() - started);
     }
     return false;
+  }
+
+  private heldBack(): Promise<HeldBack[]> {
+    return this.engine.database.transaction(async (connection) => {
+      const held = await this.due.heldBack(connection);
+      await noteDeferred(connection, this.rule.name, held);
+      return held;
+    });
   }
 
   private count(): Promise<number> {

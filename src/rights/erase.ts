@@ -1,8 +1,10 @@
 /** The right to erasure (GDPR Art. 17): one person, now, by the same engine that runs retention (CNIL sheet 14). */
-import { AlreadyErasedError, ConfigurationError, SubjectLockedError, SubjectUnknownError } from '../errors';
+import { AlreadyErasedError, ConfigurationError, HoldError, SubjectLockedError, SubjectUnknownError } from '../errors';
 import { applyPlan, type Choose } from '../lifecycle/apply';
 import { isLocked, isRace, retried } from '../lifecycle/database';
+import { deferRequest } from '../lifecycle/deferred-requests';
 import type { Engine } from '../lifecycle/engine';
+import { caseOfTrigger } from '../lifecycle/held-by-trigger';
 import { blockedBy, type Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
@@ -15,20 +17,28 @@ const TIME = '15min';
 
 /**
  * @param because what an auditor will read: whose request, how she was identified
- * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError: nothing was touched
+ * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError, HoldError: nothing was touched
  */
 export async function erasePerson(engine: Engine, plan: Plan, id: string, because: string): Promise<Receipt> {
   if (typeof because !== 'string' || because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
+  let heldBy: string | undefined;
   try {
     const errand = { act: 'erased', because, patience: PATIENCE, time: TIME };
-    const { entries } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), errand));
+    const { entries, held } = await retried(() => applyPlan(engine, plan, chooseOne(plan, id), errand));
     if (entries[0]) return receiptFrom(entries[0]);
+    [heldBy] = held.values();
   } catch (error) {
+    heldBy = caseOfTrigger(error);
     const refusal = blockedBy(error, plan);
     if (refusal !== error) throw refusal;
-    throw isLocked(error) || isRace(error) ? new SubjectLockedError('SUBJECT_LOCKED', names) : error;
+    if (isLocked(error) || isRace(error)) throw new SubjectLockedError('SUBJECT_LOCKED', names);
+    if (heldBy === undefined) throw error;
+  }
+  if (heldBy !== undefined) {
+    await deferRequest(engine, plan, id, because, heldBy);
+    throw new HoldError('HELD', { kind, case: heldBy });
   }
   if (await wasErased(engine, kind, id)) throw new AlreadyErasedError('ALREADY_ERASED', names);
   throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);

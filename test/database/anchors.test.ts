@@ -244,18 +244,21 @@ describe('D3: the clock of a rule starts', () => {
       await stopClock(world.plain, '2027-01-01T00:00:00Z');
       const trx = await world.db.transaction();
       await world.subject('member', ada).consentGiven({ purpose: 'newsletter', trx });
-      const [rule] = rulesOf(await loadCatalogue(await connection())).filter(
-        ({ name }) => name === 'rows:public.letters',
-      );
+      const catalogue = await loadCatalogue(await connection());
+      const [rule] = rulesOf(catalogue).filter(({ name }) => name === 'rows:public.letters');
       const sweeper = await connection();
       await sweeper.query('begin');
-      const due = new DueRows(rule as Rule, {
-        root: rule!.table,
-        rootColumn: 'id',
-        kind: undefined,
-        steps: [],
-        reviews: [],
-      });
+      const due = new DueRows(
+        rule as Rule,
+        {
+          root: rule!.table,
+          rootColumn: 'id',
+          kind: undefined,
+          steps: [],
+          reviews: [],
+        },
+        catalogue,
+      );
       expect(await due.choose(sweeper, 10), 'while it is being said').to.deep.equal([]);
       await trx.commit();
       expect(await due.choose(sweeper, 10), 'when it was said').to.deep.equal([]);
@@ -269,18 +272,21 @@ describe('D3: the clock of a rule starts', () => {
       await world.db('letters').insert({ member_id: ada, body: 'hello' });
       await world.subject('member', ada).consentEnded({ purpose: 'newsletter' });
       await stopClock(world.plain, '2027-01-01T00:00:00Z');
-      const [rule] = rulesOf(await loadCatalogue(await connection())).filter(
-        ({ name }) => name === 'rows:public.letters',
-      );
+      const catalogue = await loadCatalogue(await connection());
+      const [rule] = rulesOf(catalogue).filter(({ name }) => name === 'rows:public.letters');
       const sweeper = await connection();
       await sweeper.query('begin');
-      const due = new DueRows(rule as Rule, {
-        root: rule!.table,
-        rootColumn: 'id',
-        kind: undefined,
-        steps: [],
-        reviews: [],
-      });
+      const due = new DueRows(
+        rule as Rule,
+        {
+          root: rule!.table,
+          rootColumn: 'id',
+          kind: undefined,
+          steps: [],
+          reviews: [],
+        },
+        catalogue,
+      );
       const chosen = await due.choose(sweeper, 10);
       expect(chosen).to.have.length(1);
       const given = world.subject('member', ada).consentGiven({ purpose: 'newsletter' });
@@ -432,6 +438,7 @@ describe('D3: the clock of a rule starts', () => {
         const client = await connection();
         const rule = rulesOf(await loadCatalogue(client)).find((each) => each.name === name) as Rule;
         let plan = '';
+        const catalogue = await loadCatalogue(await connection());
         const explaining = {
           query: async (sql: string, params: unknown[] = []) => {
             plan = (await client.query(`explain ${sql}`, params)).rows.map((row) => row['QUERY PLAN']).join('\n');
@@ -439,10 +446,11 @@ describe('D3: the clock of a rule starts', () => {
           },
         };
         const rootColumn = name === 'rows:public.reviews' ? 'ctid' : 'id';
-        await new DueRows(rule, { root: rule.table, rootColumn, kind: rule.kind, steps: [], reviews: [] }).choose(
-          explaining,
-          500,
-        );
+        await new DueRows(
+          rule,
+          { root: rule.table, rootColumn, kind: rule.kind, steps: [], reviews: [] },
+          catalogue,
+        ).choose(explaining, 500);
         expect(plan, plan).to.match(cond);
         expect(plan, plan).not.to.match(new RegExp(`Seq Scan on (${table}|person_event|parent_deletion)`));
       });

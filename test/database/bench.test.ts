@@ -1,5 +1,6 @@
 /** The benches, with few people and unwatched by the clock: they run, they do what they say, and the peers seal what we seal. */
 import { expect } from 'chai';
+import { lifeCycleWorks } from '../../bench/lifecycle/works';
 import { type Person, SEALED } from '../../bench/people';
 import { asJson, asMarkdown, asTable } from '../../bench/report';
 import { type Measured, measure, quantile } from '../../bench/rounds';
@@ -39,6 +40,32 @@ describe('The benches', function () {
     expect(json.W1).to.have.all.keys('ratio', 'rounds');
     expect(asTable(results).split('\n')).to.have.length(results.length + 1);
     expect(asMarkdown(results, peers, '18.4', 'npm run bench')).to.match(/\| W4u \|.*## Peers.*\| W4-ciphersweet \|/s);
+  });
+
+  it('measure the life cycle: a purge, what it does to others, who is due, one person, two workers', async function () {
+    this.timeout(180_000);
+    const small = {
+      people: 40,
+      leaving: 5,
+      working: 4,
+      rounds: 1,
+      seconds: 1,
+      subjects: 20_000,
+      dueRounds: 1,
+      guests: 3,
+    };
+    const works = lifeCycleWorks(testServerUrl(), small);
+    const results: Measured[] = [];
+    try {
+      for (const name of works.names) results.push(await works.measure(name));
+    } finally {
+      await works.end();
+    }
+    const json = JSON.parse(asJson(results)) as Record<string, { ratio: number; p99Ms?: number }>;
+    expect(Object.keys(json)).to.deep.equal(['purge', 'purge-traffic', 'due', 'erase-one', 'workers']);
+    for (const { ratio } of Object.values(json)) expect(ratio).to.be.greaterThan(0);
+    expect(json['erase-one']?.p99Ms).to.be.greaterThan(0);
+    expect(asTable(results)).to.match(/≥ 0.60.*≤ 1.50.*≤ 2.00.*≤ 50 ms.*≥ 1.50/s);
   });
 
   it('compare with peers that store ciphertext, read what was written, and find it', async () => {

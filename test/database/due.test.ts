@@ -212,10 +212,8 @@ describe('What is due', () => {
         return { rows: [] };
       };
       const { table, kind } = rule;
-      await new DueRows(rule, { root: table, rootColumn: 'id', kind, steps: [], reviews: [] }).choose(
-        { query: read },
-        500,
-      );
+      const steps = { root: table, rootColumn: 'id', kind, steps: [], reviews: [] };
+      await new DueRows(rule, steps, await catalogue()).choose({ query: read }, 500);
       return plan;
     }
 

@@ -32,6 +32,7 @@ describe('A sweep', () => {
       chunks: 3,
       stillDue: 0,
       locked: 0,
+      held: [],
       finished: true,
     });
     const { rows } = await world.plain.raw('select count(distinct at)::int as commits from oubli.ledger');

@@ -1,0 +1,76 @@
+/**
+ * Requests for an erasure that met a hold: written down with their reason, and carried out when nothing holds the person any
+ * more; by the jobs at once where they run beside the release, else by the next sweep.
+ */
+import type { Queryable } from '../queryable';
+import { quoteIdentifier as q } from '../queryable';
+import { applyPlan, type Choose } from './apply';
+import { isLocked, isRace, retried } from './database';
+import type { Engine } from './engine';
+import { isHeldByTrigger } from './held-by-trigger';
+import { writeEntry } from './hold-ledger';
+import { aboutPerson } from './lock-person';
+import type { Plan } from './plan';
+import { nameOf, rootType } from './root';
+
+/** Who is locked now is tried by the next sweep. */
+const PATIENCE = '1s';
+const TIME = '15min';
+
+const DEFER = `
+insert into oubli.deferred_request (kind, subject_id, because, held_by) values ($1, $2, $3, $4)
+on conflict (kind, subject_id) do update set because = excluded.because, held_by = excluded.held_by`;
+
+/** Her request is not lost: it is carried out when nothing holds her any more. */
+export async function deferRequest(
+  engine: Engine,
+  plan: Plan,
+  id: string,
+  because: string,
+  heldBy: string,
+): Promise<void> {
+  const kind = plan.kind as string;
+  await aboutPerson(engine, kind, id, unhurried, async (connection, { name, keyId }) => {
+    await connection.query(DEFER, [kind, name, because, heldBy]);
+    await writeEntry(engine, connection, { act: 'erasure deferred', keyId, because, details: { kind, heldBy } });
+  });
+}
+
+/** Nothing has to stand before. */
+const unhurried = async (): Promise<void> => undefined;
+
+const NEXT = `
+select subject_id, because from oubli.deferred_request
+where kind = $1 and subject_id <> all($2::text[]) and not oubli.is_held(kind, subject_id)
+order by deferred_at limit 1 for update skip locked`;
+
+/** Carries out the requests about people of the plan's kind that nothing holds any more. @returns how many */
+export async function carryOutDeferred(engine: Engine, plan: Plan): Promise<number> {
+  if (plan.kind === undefined) return 0;
+  const tried: string[] = [];
+  let done = 0;
+  for (;;) {
+    const errand = { act: 'erased', because: '', patience: PATIENCE, time: TIME };
+    let asked: { subject_id: string; because: string } | undefined;
+    const choose: Choose = async (connection) => {
+      [asked] = (await connection.query(NEXT, [plan.kind, tried])).rows as { subject_id: string; because: string }[];
+      if (!asked) return [];
+      errand.because = asked.because;
+      return lockOne(plan, connection, asked.subject_id);
+    };
+    try {
+      done += (await retried(() => applyPlan(engine, plan, choose, errand))).entries.length;
+    } catch (error) {
+      if (!isLocked(error) && !isRace(error) && !isHeldByTrigger(error)) throw error;
+    }
+    if (!asked) return done;
+    tried.push(asked.subject_id);
+  }
+}
+
+/** Nothing of hers is locked for longer than it takes to see that she is held. */
+async function lockOne(plan: Plan, connection: Queryable, id: string): Promise<string[]> {
+  const sql = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t
+where t.${q(plan.rootColumn)} = $1::${rootType(plan)} for update skip locked`;
+  return (await connection.query(sql, [id])).rows.map((row) => String(row.name));
+}

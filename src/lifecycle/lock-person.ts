@@ -1,0 +1,88 @@
+/**
+ * A person's rows, locked for as long as the transaction lasts: whoever holds or restricts her and whoever writes or erases wait
+ * for one another. Her own row first, as an erasure has it.
+ */
+import { joinChain } from '../catalogue/path-sql';
+import { AlreadyErasedError, SubjectErasedError, SubjectLockedError, SubjectUnknownError } from '../errors';
+import type { Queryable } from '../queryable';
+import { quoteIdentifier as q } from '../queryable';
+import { isLocked, isRace, retried } from './database';
+import type { Engine } from './engine';
+import { type Plan, planErasure } from './plan';
+import { nameOf, rootType } from './root';
+
+export interface LockedPerson {
+  /** Her name as the database writes it. */
+  readonly name: string;
+  readonly keyId: Uint8Array;
+}
+
+const ERASED = `
+select 1 from oubli.subject_link where kind = $1 and subject_id = $2 and erased_at is not null
+union all select 1 from oubli.fence where subject_reference = $3 limit 1`;
+
+const KEY = 'select key_id from oubli.subject_key where key_id = $1 for share';
+
+/** @throws AlreadyErasedError, SubjectUnknownError */
+export async function lockPerson(engine: Engine, plan: Plan, connection: Queryable, id: string): Promise<LockedPerson> {
+  const kind = plan.kind as string;
+  const names = { kind, table: plan.root.name, column: plan.rootColumn };
+  const mine = `t.${q(plan.rootColumn)} = $1::${rootType(plan)}`;
+  const own = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine} for update`;
+  const [row] = (await connection.query(own, [id])).rows;
+  const name = row ? String(row.name) : id;
+  const reference = engine.keys.referenceOf(kind, name);
+  // a new statement: what committed while the lock was waited for is seen
+  if ((await connection.query(ERASED, [kind, name, reference])).rows.length > 0)
+    throw new AlreadyErasedError('ALREADY_ERASED', names);
+  if (!row) throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);
+  const keyId = await keyOf(engine, kind, name);
+  if ((await connection.query(KEY, [keyId])).rows.length === 0) throw new AlreadyErasedError('ALREADY_ERASED', names);
+  await lockRows(engine, plan, connection, id);
+  return { name, keyId };
+}
+
+/** What `work` does about a person after `first`, again where a race was lost. @throws SubjectLockedError */
+export async function aboutPerson<T>(
+  engine: Engine,
+  kind: string,
+  id: string,
+  first: (connection: Queryable) => Promise<void>,
+  work: (connection: Queryable, person: LockedPerson) => Promise<T>,
+): Promise<T> {
+  const subjects = engine.catalogue.subjectTable(kind);
+  if (!subjects) throw new SubjectUnknownError('SUBJECT_UNKNOWN', { kind });
+  const plan = planErasure(engine.catalogue, subjects);
+  try {
+    return await retried(() =>
+      engine.database.transaction(async (connection) => {
+        await connection.query(`select set_config('lock_timeout', '5s', true)`);
+        await first(connection);
+        return work(connection, await lockPerson(engine, plan, connection, id));
+      }),
+    );
+  } catch (error) {
+    if (isLocked(error) || isRace(error)) throw new SubjectLockedError('SUBJECT_LOCKED', { kind });
+    throw error;
+  }
+}
+
+async function keyOf(engine: Engine, kind: string, name: string): Promise<Uint8Array> {
+  try {
+    return ((await engine.keys.forSubjects(kind, [name])).get(name) as { keyId: Uint8Array }).keyId;
+  } catch (error) {
+    throw error instanceof SubjectErasedError ? new AlreadyErasedError('ALREADY_ERASED', { kind }) : error;
+  }
+}
+
+async function lockRows({ catalogue }: Engine, plan: Plan, connection: Queryable, id: string): Promise<void> {
+  for (const step of plan.steps.slice(1)) {
+    if (step.action === 'detach') continue;
+    for (const way of step.ways) {
+      const { tables, conditions, root } = joinChain(catalogue, 't', way, plan.rootColumn);
+      const where = [...conditions, `${root} = $1::${rootType(plan)}`].join(' and ');
+      const from = [`${step.table.sqlName} t`, ...tables].join(', ');
+      await connection.query(`select count(*) from (select from ${from} where ${where} for update of t) locked`, [id]);
+    }
+  }
+}
