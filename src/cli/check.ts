@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { loadCatalogue } from '../catalogue/load';
+import { archiveStates, outboxState, sayArchive, sayOutbox } from '../checks/archives';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
 import { leaksOf, sayLeak } from '../checks/leakage';
@@ -19,8 +20,9 @@ export function checkVerb(): Command {
 }
 
 async function check(options: DatabaseOptions): Promise<void> {
-  const { findings, leaks } = await withConnection(await configOf(options, 'check'), read);
+  const { findings, leaks, archives } = await withConnection(await configOf(options, 'check'), read);
   if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
+  if (archives.length > 0) console.log(['the intermediate archive:', ...archives].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -28,10 +30,12 @@ async function check(options: DatabaseOptions): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[] }> {
+async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[]; archives: string[] }> {
   await verifySchema(connection);
   const leaks = [...(await leaksOf(connection)).map(sayLeak), ...(await tokenLeaksOf(connection)).map(sayTokenLeak)];
-  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks };
+  const archives = (await archiveStates(connection)).map(sayArchive);
+  archives.push(...sayOutbox(await outboxState(connection)));
+  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks, archives };
 }
 
 function written({ says, fix }: Finding): string {

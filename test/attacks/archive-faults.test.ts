@@ -71,7 +71,8 @@ describe('A connection that is cut while rows are archived', function () {
       },
       work: async () => {
         for (const table of ['invoices', 'users'])
-          await cut.unprotected()(table)
+          await cut
+            .unprotected()(table)
             .where(table === 'users' ? 'id' : 'user_id', ada)
             .delete();
       },
