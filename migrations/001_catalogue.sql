@@ -56,6 +56,20 @@ create table oubli.personal_table (
 );
 create unique index on oubli.personal_table (subject_kind);
 
+-- What a table refers to without a foreign key: by columns, by columns while others have certain values (`conditions`, a
+-- polymorphic reference), or by what stands at a `path` inside its one column of JSON.
+create table oubli.reference (
+  -- beside the OIDs of foreign keys, and never one of them: PostgreSQL gives OIDs from 16384 on to what is made after initdb
+  id         oid primary key check (id < 16384),
+  rel        regclass not null,
+  columns    name[] not null,
+  path       text[],
+  conditions jsonb not null default '{}',
+  parent     regclass not null,
+  referred   name[] not null
+);
+create index on oubli.reference (rel);
+
 -- Every process that serves the application listens, and loads the catalogue again before its next statement. Told once, with
 -- the commit of the transaction that declared something.
 create function oubli.announce_schema() returns trigger
@@ -69,6 +83,8 @@ create trigger announced after insert or update or delete on oubli.element
 create trigger announced after insert or update or delete on oubli.annotation
   for each statement execute function oubli.announce_schema();
 create trigger announced after insert or update or delete on oubli.personal_table
+  for each statement execute function oubli.announce_schema();
+create trigger announced after insert or update or delete on oubli.reference
   for each statement execute function oubli.announce_schema();
 
 -- COMMENT mirrors the declaration for whoever looks with psql; what the team wrote before the mark stays.
@@ -165,6 +181,10 @@ begin
   insert into oubli.personal_table values (target, kind, subject_col, declaration)
   on conflict (rel) do update
     set subject_kind = excluded.subject_kind, subject_column = excluded.subject_column, spec = excluded.spec;
+  delete from oubli.reference r where r.rel = target;
+  if declaration ? 'references' then
+    perform oubli.declare_references(target, declaration -> 'references');
+  end if;
   perform oubli.index_anchor(target, declaration #>> '{retention,from}')
     where jsonb_typeof(declaration #> '{retention,from}') = 'string';
   execute format('comment on table %s is %L', target,
@@ -172,8 +192,8 @@ begin
       coalesce('subject=' || kind || ' ', '') || oubli.say(declaration)));
 end $$;
 
--- A declaration names columns in six places: its own row, the subject's id, the start of retention, the way to the subject, the
--- way to a column's own subject, a compound index.
+-- A declaration names columns in seven places: its own row, the subject's id, the start of retention, the way to the subject, the
+-- way to a column's own subject, a reference, a compound index.
 create function oubli.rename_column(target regclass, old name, new name) returns void
 language sql
 begin atomic
@@ -194,6 +214,10 @@ begin atomic
     where rel = target and spec #> '{retention,from,latestOf}' @> to_jsonb(old::text);
   update oubli.personal_table set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
     where rel = target and spec #>> '{subject,via}' = old;
+  update oubli.reference set columns = array_replace(columns, old, new),
+      conditions = case when conditions ? old then (conditions - old::text) || jsonb_build_object(new, conditions -> old) else conditions end
+    where rel = target and (old = any(columns) or conditions ? old);
+  update oubli.reference r set referred = array_replace(r.referred, old, new) where r.parent = target and old = any(r.referred);
   update oubli.annotation set spec = jsonb_set(spec, '{subject,via}', to_jsonb(new::text))
     where rel = target and spec #>> '{subject,via}' = old;
   update oubli.annotation

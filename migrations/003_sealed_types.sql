@@ -335,6 +335,8 @@ begin
     select from pg_catalog.pg_attribute t
     where t.attrelid = a.rel and t.attname = a.column_name and t.attnum > 0 and not t.attisdropped);
   delete from oubli.personal_table p where not exists (select from pg_catalog.pg_class c where c.oid = p.rel);
+  delete from oubli.reference r where not exists (select from pg_catalog.pg_class c where c.oid = r.rel)
+    or not exists (select from pg_catalog.pg_class c where c.oid = r.parent);
   perform oubli.drop_unused_domain(e.domain) from oubli.element e;
   perform oubli.refresh_guards();
 end $$;

@@ -27,8 +27,52 @@ return array(
   select a.attname from unnest(numbers) with ordinality n(attnum, place)
   join pg_catalog.pg_attribute a on a.attrelid = target and a.attnum = n.attnum order by n.place);
 
--- The one shortest way from a table's rows to a person, by foreign keys; NULL where there is none, or more than one. The same
--- way as the client finds (ERASURE.md G1). `of_column` is what a column says of its own subject, where it has one.
+-- What values are compared as: equal numbers, addresses of rows and texts have one form each, and a number or a uuid may stand in a
+-- text as well as in a column of its own type.
+create function oubli.family_of_type(target oid, col name) returns text
+language sql stable
+return (
+  select case when t.base in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) then 'bigint'
+    when t.base in ('text'::regtype, 'varchar'::regtype) then 'text' else t.base::regtype::text end
+  from pg_catalog.pg_attribute a, lateral (
+    select coalesce(nullif(y.typbasetype, 0), y.oid) as base from pg_catalog.pg_type y where y.oid = a.atttypid) t
+  where a.attrelid = target and a.attname = col and a.attnum > 0 and not a.attisdropped);
+
+-- How a referring value is written to be compared with what it refers to, around `%s` for the column; NULL where the two types
+-- cannot be compared. It is the expression that an index has to be over.
+create function oubli.referring_form(rel oid, col name, path text[], target oid, referred name) returns text
+language sql stable
+return (
+  select case when f.own = f.other then f.form when f.own = 'text' and f.other in ('bigint', 'uuid') then format('oubli.as_%s(%s)', f.other, f.form) end
+  from (select case when path is null then oubli.family_of_type(rel, col) else 'text' end as own,
+          oubli.family_of_type(target, referred) as other,
+          case when path is null then '%s' else format('(%%s #>> %L::text[])', path) end as form) f);
+
+-- Everything that one table's rows refer to in another: foreign keys, and what a migration declared beside them.
+create view oubli.table_reference as
+  select k.oid as id, k.conname::text as name, k.conrelid as rel, k.confrelid as parent, oubli.columns_numbered(k.conrelid, k.conkey) as columns,
+    oubli.columns_numbered(k.confrelid, k.confkey) as referred, k.confdeltype as on_delete, null::text[] as path, '{}'::jsonb as conditions,
+    null::text[] as forms
+  from pg_catalog.pg_constraint k where k.contype = 'f' and k.conparentid = 0
+  union all
+  select r.id, 'declared reference ' || r.id, r.rel, r.parent, r.columns, r.referred, 'a', r.path, r.conditions,
+    array(select oubli.referring_form(r.rel, u.col, r.path, r.parent, u.referred) from unnest(r.columns, r.referred) with ordinality u(col, referred, n)
+          order by u.n)
+  from oubli.reference r;
+
+-- SQL of a referring value, and of what must hold beside it.
+create function oubli.referring_value(form text, alias text, col name) returns text
+language sql immutable
+return case when form is null then format('%s.%I', alias, col)
+  else overlay(form placing format('%s.%I', alias, col) from position('%s' in form) for 2) end;
+
+create function oubli.referring_condition(conditions jsonb, alias text) returns text
+language sql immutable
+return (select string_agg(format('%s.%I = %L', alias, key, value), ' and ' order by key) from jsonb_each_text(conditions));
+
+-- The one shortest way from a table's rows to a person, by what it refers to; NULL where there is none, or more than one. The
+-- same way as the client finds (ERASURE.md G1), which seals nothing where it leads through JSON. `of_column` is what a column says of
+-- its own subject, where it has one.
 create function oubli.path_to_subject(target regclass, of_column jsonb default null, out kind text, out col name, out hops oid[])
 language plpgsql stable as $$
 declare
@@ -44,11 +88,9 @@ begin
   from oubli.personal_table p where p.rel = target and p.subject_kind is not null and of_column is null;
   while kind is null and tables is not null loop
     level := tables;
-    select array_agg(k.confrelid), array_agg(concat_ws(',', nullif(f.way, ''), k.oid)) into tables, ways
-    from unnest(level, ways) f(at, way)
-    join pg_catalog.pg_constraint k on k.conrelid = f.at and k.contype = 'f' and k.conparentid = 0
-    where not f.at = any(seen)
-      and (f.way <> '' or wanted ->> 'via' is null or wanted ->> 'via' = any(oubli.columns_numbered(f.at, k.conkey)));
+    select array_agg(k.parent), array_agg(concat_ws(',', nullif(f.way, ''), k.id)) into tables, ways
+    from unnest(level, ways) f(at, way) join oubli.table_reference k on k.rel = f.at and k.path is null
+    where not f.at = any(seen) and (f.way <> '' or wanted ->> 'via' is null or wanted ->> 'via' = any(k.columns));
     select count(*), min(s.subject_kind), min(s.subject_column::text), min(f.way) into arrived, kind, col, way
     from unnest(tables, ways) f(at, way) join oubli.personal_table s on s.rel = f.at
     where s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind);
@@ -65,7 +107,7 @@ end $$;
 -- those it is referred to by, and those that lead on.
 create type oubli.way_station as (place integer, rel regclass, condition text, referred name[], onward name[]);
 
--- The tables of a way, and the expression of the subject's name. The last one is left out where the foreign key holds the
+-- The tables of a way, and the expression of the subject's name. The last one is left out where the reference holds the
 -- very column that names the subject.
 create function oubli.stations(target regclass, col name, hops oid[], out tables oubli.way_station[], out owner text)
 language plpgsql stable as $$
@@ -78,16 +120,18 @@ declare
 begin
   tables := '{}';
   for hop in
-    select k.confrelid::regclass as rel, oubli.columns_numbered(k.conrelid, k.conkey) as onward,
-      oubli.columns_numbered(k.confrelid, k.confkey) as referred
-    from unnest(hops) with ordinality h(id, n) join pg_catalog.pg_constraint k on k.oid = h.id order by h.n loop
+    select k.parent::regclass as rel, k.columns, k.forms, k.referred, oubli.referring_condition(k.conditions, 't' || h.n - 1) as besides,
+      k.columns || array(select key::name from jsonb_object_keys(k.conditions) key order by key) as onward
+    from unnest(hops) with ordinality h(id, n) join oubli.table_reference k on k.id = h.id order by h.n loop
     tables := tables || row(place, at, condition, referred, hop.onward)::oubli.way_station;
     if place + 1 = cardinality(hops) and col = any(hop.referred) then
-      owner := format('t%s.%I', place, hop.onward[array_position(hop.referred, col)]);
+      owner := (select oubli.referring_value(hop.forms[n], 't' || place, hop.columns[n]) from array_position(hop.referred, col) n);
+      owner := case when hop.besides is null then owner else format('case when %s then %s end', hop.besides, owner) end;
       return;
     end if;
-    condition := (select string_agg(format('t%s.%I = t%s.%I', place, l, place + 1, r), ' and ')
-                  from unnest(hop.onward, hop.referred) pairs(l, r));
+    condition := (select concat_ws(' and ', string_agg(format('%s = t%s.%I',
+                    oubli.referring_value(f, 't' || place, l), place + 1, r), ' and '), hop.besides)
+                  from unnest(hop.columns, hop.referred, hop.forms) pairs(l, r, f));
     place := place + 1;
     at := hop.rel;
     referred := hop.referred;
@@ -260,7 +304,7 @@ begin atomic
   with recursive below(rel) as (
     select target::oid
     union
-    select k.conrelid from below b join pg_catalog.pg_constraint k on k.confrelid = b.rel and k.contype = 'f' and k.conparentid = 0)
+    select k.rel from below b join oubli.table_reference k on k.parent = b.rel)
   select rel::regclass from below;
 end;
 
@@ -374,8 +418,9 @@ begin
     parts := concat(parts, oubli.guard_of_keys(target, party.sealed, null, null,
       oubli.written_source(oubli.sorted(party.sealed || party.pseudonyms), event) || ' t0'));
   end loop;
-  -- whose way leads over other tables is looked for there
-  select w.kind, 'one.' || substr(w.owner, 4) as owner, cardinality(w.tables) as stations into own
+  -- whose way leads over other tables is looked for there, and so is who stands in another form
+  select w.kind, 'one.' || substr(w.owner, 4) as owner,
+    cardinality(w.tables) + (w.owner <> all (array(select format('t0.%I', c) from unnest((w.station).onward) c)))::int as stations into own
   from oubli.ways_through(target) w where (w.station).place = 0;
   if coalesce(own.stations, 1) = 1 and (select count(*) from oubli.parties(target)) = 1
     and (event = 'update' or oubli.columns_protected(target, 'pseudonymise') = '{}') then

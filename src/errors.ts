@@ -63,6 +63,8 @@ export class BreakerError extends OubliError {
 }
 /** Plan again: what was planned is not what would be done now. Nothing was touched. */
 export class PlanDriftError extends OubliError {}
+/** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */
+export class NoticeFailedError extends OubliError {}
 /** Wait for the case, or release it: what was asked for is written down, and carried out then. Nothing was touched. */
 export class HoldError extends OubliError {}
 /** Lift the restriction first, or leave her out: nobody reads or writes what is only to be stored (GDPR Art. 18). */

@@ -134,6 +134,52 @@ export const texts = {
     says: (n) => `${n.table}: several foreign keys lead to data subjects, through '${n.ways}'`,
     fix: (n) => `t.personalData({ …, subject: { via: '${n.via}' } })`,
   },
+  // --- references that PostgreSQL does not know --------------------------------------------------------------------
+  BAD_REFERENCE: {
+    says: (n) => `${place(n)}: 'references' says what a row refers to without a foreign key: ${n.why}`,
+    fix: corrected,
+  },
+  NO_SUCH_TARGET: {
+    says: (n) => `${n.table}: a reference goes to ${n.to}, and there is no such table`,
+    fix: (n) => `references: [{ columns: […], to: 'schema.table' }]  // of ${n.table}, instead of ${n.to}`,
+  },
+  REFERENCE_TYPE: {
+    says: (n) =>
+      `${place(n)} refers to ${n.of}, and their types cannot be compared; equal types can, numbers of any size with each other, and an integer or a uuid with a text or a value inside JSON`,
+    fix: (n) => `alter table ${n.table} alter column ${n.column} type …  -- that of ${n.of}`,
+  },
+  REFERENCE_COLUMN: {
+    says: (n) =>
+      n.type === undefined
+        ? `${place(n)} is protected, so nobody can see what its row refers to`
+        : `${place(n)} is ${n.type}, and a value inside JSON stands in json or jsonb`,
+    fix: (n) =>
+      n.type === undefined
+        ? `references: [{ columns: ['user_id'], to: … }]  // a column of ${n.table} that is not protected`
+        : `references: [{ columns: ['${n.column}'], to: … }]`,
+  },
+  SUBJECT_BY_TYPE: {
+    says: (n) =>
+      `${n.table}: its values are sealed under one person's key, and ${n.column} leads to several people or kinds of them, as another column says; none is guessed`,
+    fix: () =>
+      `t.personalData({ …, subject: { kind: 'user', via: 'user_id' } })  // one column for one kind: t.integer('user_id').references('users.id')`,
+  },
+  SUBJECT_IN_JSON: {
+    says: (n) =>
+      `${n.table}: its values are sealed under the key of whoever ${n.column} names inside its JSON, which is written as a whole and moved by any change; a row with sealed values names its person in a column`,
+    fix: (n) =>
+      `t.personalData({ …, references: [{ columns: ['user_id'], to: '${n.to}', on: ['${n.of}'] }] })  // a column of ${n.table}`,
+  },
+  DETACH_PERSONAL: {
+    says: (n) =>
+      `${place(n)} is personal, and onErase: 'detach' would leave it to a row without its person (GDPR 17(1))`,
+    fix: () => `t.personalData({ …, onErase: 'anonymise' })  // or 'delete'`,
+  },
+  DETACH_NOT_NULL: {
+    says: (n) => `${place(n)} may not be NULL, so onErase: 'detach' cannot take the link away`,
+    fix: (n) => `alter table ${n.table} alter column ${n.column} drop not null`,
+  },
+
   IF_NOT_EXISTS: {
     says: (n) => `${n.table}: a table that may exist already cannot be declared personal while it is created`,
     fix: (n) => `knex.schema.createTable('${n.table}', …)`,
@@ -833,7 +879,13 @@ export const texts = {
   },
   PLAN_BLOCKED: {
     says: (n) => `the erasure of a ${n.kind} is blocked: ${n.reasons}`,
-    fix: (n) => `declare it: t.personalData({ …, onErase: 'delete' }) or .personal()/.notPersonal()  // ${n.table}`,
+    fix: (n) =>
+      `declare it: t.personalData({ …, onErase: 'delete' }) or .personal()/.notPersonal()  // ${n.tables ?? n.table}`,
+  },
+  INDEX_MISSING: {
+    says: (n) =>
+      `the erasure of a ${n.kind} would read whole tables for each row that leaves: no index finds the rows of ${n.references}`,
+    fix: (n) => `${n.statements}`,
   },
   NO_BECAUSE: {
     says: () => 'an erasure needs a reason that can be read later',
@@ -912,6 +964,17 @@ export const texts = {
   PROPOSED_WITHOUT_RULE: {
     says: () => 'a proposed rule stands in the place of another one, and nothing says of which',
     fix: (n) => `due({ before: '2027-01-01', rule: '${n.rule}', proposed: { keep: '3 months' } })`,
+  },
+  PROPOSED_UNRECORDED: {
+    says: (n) =>
+      `${n.rule}: nobody has recorded ${n.anchor} so far, for no declared rule starts there; what would be due is not known`,
+    fix: () =>
+      `declare the rule first, with a long 'keep': what happens from then on is recorded, and nothing leaves yet`,
+  },
+  BAD_PROPOSED: {
+    says: (n) =>
+      `${n.file} ${n.what}: a proposed rule is an object such as { "from": "service_ended_on", "keep": "3 months" }`,
+    fix: () => `npx oubli due --before 2027-01-01 --rule subject:user --keep '3 months'`,
   },
   PROPOSED_UNINDEXED: {
     says: (n) => `${n.rule}: no index finds what would be due from ${n.column}; every row of ${n.table} would be read`,

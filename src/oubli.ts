@@ -18,6 +18,7 @@ import { OwnTransactions } from './knex/own-transactions';
 import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
+import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
 import { type Holds, holdsOf } from './lifecycle/holds';
 import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { Redriving } from './lifecycle/redriving';
@@ -97,6 +98,14 @@ export interface Oubli<K extends Knex = Knex> {
   readonly archive: Archives;
   /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
   sweep(options?: SweepOptions): Promise<SweepReport[]>;
+  /**
+   * Who would leave before a day, rule by rule, or under a rule that is only proposed. Writes nothing.
+   *
+   * @throws ConfigurationError BAD_DAY, UNKNOWN_RULE, PROPOSED_WITHOUT_RULE, PROPOSED_UNINDEXED, PROPOSED_UNRECORDED
+   * @throws AnnotationError with the correction, where the proposed rule could not be declared
+   * @example await due({ before: '2027-01-01', rule: 'subject:user', proposed: { keep: '3 months' } });
+   */
+  due(options: DueOptions): Promise<DueReport[]>;
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
@@ -181,6 +190,10 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
     sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
+    due: async (options) => {
+      const { catalogue } = await freshEngine();
+      return own.snapshot((connection) => foresee(catalogue, connection, options));
+    },
     holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
     startJobs: (boss, options) => redriving.through(startJobs(boss, freshEngine, { ...sweeps, ...options })),
     receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),

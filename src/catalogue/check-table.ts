@@ -2,9 +2,12 @@
  * The run-time checks of `.personalData()` and `.dataSubject()`: why a table holds personal data, on what ground, for
  * how long, and what an erasure does to its rows.
  */
+
+import { checkReferences } from './check-references';
 import { checkRetention, type SettledRetention } from './check-retention';
 import { Draft, shown } from './draft';
-import type { OnErase, SubjectSpec, TableSpec } from './spec';
+import type { OnErase } from './on-erase';
+import type { SubjectSpec, TableSpec } from './spec';
 import { BASIS_KEYS } from './vocabulary';
 import { type Fields, isFields } from './written';
 
@@ -17,8 +20,8 @@ export type SettledTableSpec = Omit<TableSpec, 'retention' | 'onErase'> & {
 /** A checked declaration of a subject's own table, its defaults written in. */
 export type SettledSubjectSpec = Omit<SubjectSpec, 'retention'> & { readonly retention: SettledRetention };
 
-const RESPONSIBLE = ['purpose', 'basis', 'retention', 'controller', 'processor'] as const;
-const ON_ERASE: readonly OnErase[] = ['delete', 'anonymise', 'keep'];
+const RESPONSIBLE = ['purpose', 'basis', 'retention', 'controller', 'processor', 'references'] as const;
+const ON_ERASE: readonly OnErase[] = ['delete', 'anonymise', 'keep', 'detach', 'review'];
 
 /**
  * Checks one `.personalData()` declaration and writes its defaults in.
@@ -67,6 +70,7 @@ function checkResponsible(draft: Draft): void {
   draft.oneOf('basis', BASIS_KEYS);
   draft.textIfGiven('controller', 'who decides about the data');
   draft.textIfGiven('processor', 'who handles it on instruction');
+  checkReferences(draft);
 }
 
 function checkReference(draft: Draft): void {

@@ -11,8 +11,10 @@ import {
   type Column,
   type ColumnSpec,
   type Declaration,
+  type DeclaredReference,
   type Element,
   type ForeignKey,
+  INCOMPARABLE,
   type Table,
   type UniqueKey,
 } from './model';
@@ -33,6 +35,11 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, format('%I.%I
                  where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum), '[]') as "primaryKey",
        c.relkind in ('v', 'm') or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and g.tgname = 'oubli_guard_insert') as guarded,
        c.relkind in ('v', 'm') as "isView",
+       coalesce((select json_agg(i.inhparent::int8) from pg_catalog.pg_inherits i where i.inhrelid = c.oid), '[]') as parents,
+       c.relispartition as "isPartition",
+       exists (select from pg_catalog.pg_trigger g join pg_catalog.pg_proc f on f.oid = g.tgfoid
+               where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 24 <> 0
+                 and f.pronamespace <> 'oubli'::regnamespace) as "writesElsewhere",
        exists (select from oubli.archive a where a.schema = n.nspname and not a.elsewhere) as "isArchive",
        (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
                  'type', oubli.written_type(a.atttypid, a.atttypmod), 'element', e.id,
@@ -55,13 +62,11 @@ left join oubli.personal_table p on p.rel = c.oid
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and n.nspname not in ('pg_catalog', 'information_schema', 'oubli', 'pgboss') and n.nspname not like 'pg\\_%'`;
 
-const FOREIGN_KEYS = `
-select k.conname as name, k.conrelid::int8 as "from", k.confrelid::int8 as "to", k.confdeltype as "onDelete",
-       (select json_agg(a.attname order by u.place) from unnest(k.conkey) with ordinality u(attnum, place)
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum) as columns,
-       (select json_agg(a.attname order by u.place) from unnest(k.confkey) with ordinality u(attnum, place)
-        join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as references
-from pg_catalog.pg_constraint k where k.contype = 'f' and k.conparentid = 0`;
+const REFERENCES = `
+select id::int8 as id, name, rel::int8 as "from", parent::int8 as "to", on_delete as "onDelete", to_json(columns) as columns,
+       to_json(referred) as references, to_json(forms) as forms, to_json(path) as path,
+       coalesce((select json_agg(json_build_array(key, value) order by key) from jsonb_each_text(conditions)), '[]') as "when"
+from oubli.table_reference`;
 
 const UNIQUE_KEYS = `
 select i.indrelid::int8 as "of", coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) as "nullsEqual",
@@ -76,7 +81,7 @@ export async function loadCatalogue(connection: Queryable): Promise<Catalogue> {
   const elements = (await connection.query(ELEMENTS)).rows.map(toElement);
   const byId = new Map(elements.map((element) => [element.id, element]));
   const tables = (await connection.query(TABLES)).rows.map((row) => toTable(row, byId));
-  const keys = (await connection.query(FOREIGN_KEYS)).rows.map(toForeignKey);
+  const keys = (await connection.query(REFERENCES)).rows.map(toForeignKey);
   const unique = (await connection.query(UNIQUE_KEYS)).rows.map(toUniqueKey);
   return new Catalogue(Buffer.from(String(instance?.id), 'hex'), tables, keys, elements, unique);
 }
@@ -113,6 +118,9 @@ function toTable(row: Row, elements: ReadonlyMap<number, Element>): Table {
     displayName: String(row.displayName),
     guarded: Boolean(row.guarded),
     isView: Boolean(row.isView),
+    parents: (row.parents as unknown[]).map(Number),
+    isPartition: Boolean(row.isPartition),
+    writesElsewhere: Boolean(row.writesElsewhere),
     isArchive: Boolean(row.isArchive),
     primaryKey: row.primaryKey as string[],
     declaration: toDeclaration(row),
@@ -149,12 +157,25 @@ const ON_DELETE = { a: 'no action', r: 'restrict', c: 'cascade', n: 'set null', 
 
 function toForeignKey(row: Row): ForeignKey {
   return {
+    id: Number(row.id),
     name: String(row.name),
     from: Number(row.from),
     to: Number(row.to),
     columns: row.columns as string[],
     references: row.references as string[],
     onDelete: ON_DELETE[row.onDelete as keyof typeof ON_DELETE],
+    declared: toDeclaredReference(row),
+  };
+}
+
+function toDeclaredReference(row: Row): DeclaredReference | undefined {
+  if (row.forms === null) return undefined;
+  const forms = row.forms as (string | null)[];
+  return {
+    // a type that was changed since, so that nothing can be compared any more, is refused when the catalogue is verified
+    forms: forms.map((form) => form ?? INCOMPARABLE),
+    when: row.when as [string, string][],
+    path: orUndefined(row.path),
   };
 }
 

@@ -85,10 +85,32 @@ export interface Table {
   readonly isArchive?: boolean;
   readonly columns: ReadonlyMap<string, Column>;
   readonly primaryKey: readonly string[];
+  /** OIDs of the tables that it is a partition of, or inherits from: its rows are rows of theirs. */
+  readonly parents: readonly number[];
+  /** Whether it is a partition, and so has no columns of its own. */
+  readonly isPartition: boolean;
+  /** Whether a trigger of the team's may write elsewhere when rows of it are deleted or updated. */
+  readonly writesElsewhere: boolean;
   readonly declaration: Declaration | undefined;
 }
 
+/** What a migration said of a reference, where PostgreSQL has no foreign key for it (ERASURE.md G1). */
+export interface DeclaredReference {
+  /** SQL of each referring value around `%s`, which stands for its column: the expression that the index is over. */
+  readonly forms: readonly string[];
+  /** Columns, and the value that each has in a row which refers to this table and not to another one. */
+  readonly when: readonly (readonly [column: string, value: string])[];
+  /** Whether the value stands inside of the column, which is JSON, and where. */
+  readonly path: readonly string[] | undefined;
+}
+
+/** The form of a value whose type cannot be compared with what it refers to. */
+export const INCOMPARABLE = '';
+
+/** A foreign key, or what a migration declared to be as good as one. */
 export interface ForeignKey {
+  /** OID of the constraint; below 16384 where it was declared. */
+  readonly id: number;
   readonly name: string;
   /** OID of the referencing table and of the referenced one. */
   readonly from: number;
@@ -96,6 +118,7 @@ export interface ForeignKey {
   readonly columns: readonly string[];
   readonly references: readonly string[];
   readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
+  readonly declared?: DeclaredReference | undefined;
 }
 
 /** Columns of a table of which no two rows may be equal: a unique index over plain columns. */
@@ -116,6 +139,7 @@ export class Catalogue {
   private readonly byDomain = new Map<number, Element>();
   private readonly byDomainArray = new Map<number, Element>();
   private readonly byElement = new Map<number, Element>();
+  private readonly byParent = new Map<number, Table[]>();
 
   constructor(
     readonly instance: Uint8Array,
@@ -127,6 +151,7 @@ export class Catalogue {
     for (const table of tables) {
       this.byOid.set(table.oid, table);
       this.byName.set(table.name, [...(this.byName.get(table.name) ?? []), table]);
+      for (const parent of table.parents) this.byParent.set(parent, [...(this.byParent.get(parent) ?? []), table]);
     }
     for (const element of elements) {
       this.byDomain.set(element.domainOid, element);
@@ -197,6 +222,12 @@ export class Catalogue {
 
   keysTo(table: Table): ForeignKey[] {
     return this.foreignKeys.filter((key) => key.to === table.oid);
+  }
+
+  /** A table with its partitions and with what inherits from it, at any depth. */
+  family(table: Table): readonly Table[] {
+    const below = this.byParent.get(table.oid) ?? [];
+    return below.length === 0 ? [table] : [...new Set([table, ...below.flatMap((each) => this.family(each))])];
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Foreign-key chains as SQL: the tables between a row and the one it belongs to, joined. Used wherever rows are found through
+ * Chains of references as SQL: the tables between a row and the one it belongs to, joined. Used wherever rows are found through
  * their person: erasure, export, backfill.
  */
 import { quoteIdentifier as q } from '../queryable';
@@ -30,12 +30,35 @@ export function joinChain(
   for (const [place, hop] of hops.entries()) {
     const isLast = place === hops.length - 1;
     const direct = hop.references.indexOf(rootColumn);
-    // The last table need not be read when the foreign key holds the very column that is asked for.
-    if (isLast && direct >= 0) return { tables, conditions, root: `${from}.${q(hop.columns[direct] ?? '')}` };
+    conditions.push(...referringConditions(hop, from));
+    // The last table need not be read when the reference holds the very column that is asked for.
+    if (isLast && direct >= 0) return { tables, conditions, root: referringValue(hop, direct, from) };
     const to = `p${place + 1}`;
     tables.push(`${(catalogue.table(hop.to) as Table).sqlName} ${to}`);
-    conditions.push(...hop.columns.map((column, i) => `${from}.${q(column)} = ${to}.${q(hop.references[i] ?? '')}`));
+    conditions.push(...hop.references.map((name, i) => `${referringValue(hop, i, from)} = ${to}.${q(name)}`));
     from = to;
   }
   return { tables, conditions, root: `${from}.${q(rootColumn)}` };
+}
+
+/** SQL of the n-th value of a reference, as an index has it. */
+export function referringValue({ columns, declared }: ForeignKey, place: number, alias: string): string {
+  const column = `${alias}.${q(columns[place] ?? '')}`;
+  // what stands before the column is ours; a path of the reader's comes after it, and may hold anything
+  return declared?.forms[place]?.replace('%s', () => column) ?? column;
+}
+
+/** SQL conditions under which the columns refer to this table and not to another one. */
+export function referringConditions({ declared }: ForeignKey, alias: string): string[] {
+  return (declared?.when ?? []).map(([column, value]) => `${alias}.${q(column)} = ${literal(value)}`);
+}
+
+/** SQL of an array of texts. */
+export function textArray(texts: readonly string[]): string {
+  return `array[${texts.map(literal).join(', ')}]::text[]`;
+}
+
+/** A backslash means itself whatever the session's standard_conforming_strings. */
+function literal(text: string): string {
+  return `${text.includes('\\') ? 'E' : ''}'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
 }

@@ -5,7 +5,9 @@
 import type { Period } from '../period';
 import type { Anchor, Notices } from './anchor-spec';
 import type { Archive, LaterArchive } from './archive-spec';
+import type { OnErase } from './on-erase';
 import type { Categorised } from './own-category';
+import type { Referring } from './reference-spec';
 import type { Basis, Origin } from './vocabulary';
 
 /** True of every personal column, however it is protected. */
@@ -202,14 +204,11 @@ interface Responsible {
   readonly processor?: string;
 }
 
-interface AboutTable extends Responsible {
+interface AboutTable extends Responsible, Referring {
   readonly purpose: string;
   /** Whose data it is, where one foreign key does not say so by itself. */
   readonly subject?: { readonly kind?: string; readonly via?: string };
 }
-
-/** What the erasure of the person does to her rows here. */
-export type OnErase = 'delete' | 'anonymise' | 'keep';
 
 /**
  * A table that holds data about a subject. Rows under a legal obligation are kept by default, and all that is kept
@@ -217,10 +216,10 @@ export type OnErase = 'delete' | 'anonymise' | 'keep';
  */
 export type TableSpec<Column extends string = string> = AboutTable &
   (
-    | { readonly basis: Basis; readonly onErase: 'delete' | 'anonymise'; readonly retention?: AnyRetention<Column> }
+    | { readonly basis: Basis; readonly onErase: Exclude<OnErase, 'keep'>; readonly retention?: AnyRetention<Column> }
     | {
         readonly basis: Exclude<Basis, 'legal_obligation'>;
-        readonly onErase?: 'delete' | 'anonymise';
+        readonly onErase?: Exclude<OnErase, 'keep'>;
         readonly retention?: AnyRetention<Column>;
       }
     | { readonly basis: 'legal_obligation'; readonly onErase?: 'keep'; readonly retention: GroundedRetention<Column> }
@@ -228,7 +227,7 @@ export type TableSpec<Column extends string = string> = AboutTable &
   );
 
 /** A table whose rows are the data subjects. */
-export interface SubjectSpec extends Responsible {
+export interface SubjectSpec extends Responsible, Referring {
   readonly purpose: string;
   readonly basis: Basis;
   readonly retention: Retention & { readonly notices?: Notices };

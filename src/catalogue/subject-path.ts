@@ -1,9 +1,10 @@
 /**
- * The way from a table's rows to the person they are about, through the real foreign keys (ERASURE.md G1). Used to find
- * the key a value is sealed under, and the rows an erasure touches.
+ * The way from a table's rows to the person they are about, through the real foreign keys and the declared references
+ * (ERASURE.md G1). Used to find the key a value is sealed under, and the rows an erasure touches.
  */
 import { AnnotationError, UnsupportedQueryError } from '../errors';
 import type { Catalogue, ForeignKey, Table } from './model';
+import { areAlternatives, isByType, referringColumns } from './reference';
 
 /** From a table up to a table of subjects. No hops: the table is the subjects' own. */
 export interface SubjectPath {
@@ -17,27 +18,81 @@ export interface SubjectPath {
 
 /**
  * The shortest path from a declared table to a table of subjects.
- * @throws AnnotationError SUBJECT_UNREACHABLE or SUBJECT_AMBIGUOUS, naming what is missing
+ * @throws AnnotationError SUBJECT_UNREACHABLE or SUBJECT_AMBIGUOUS, naming what is missing; SUBJECT_BY_TYPE where another column
+ *   of each row says whose it is
  * @throws UnsupportedQueryError VIEW_UNPINNED
  */
 export function pathToSubject(catalogue: Catalogue, table: Table): SubjectPath {
+  const [path, another] = pathsToSubject(catalogue, table);
+  if (path && !another) return path;
+  throw new AnnotationError('SUBJECT_BY_TYPE', {
+    table: table.displayName,
+    column: path?.hops.find(isByType)?.columns[0],
+  });
+}
+
+/**
+ * The same where a polymorphic reference has each row belong to one of several people, or of several kinds of them: a path for each
+ * of its types that leads to somebody. No row is on two of them.
+ */
+export function pathsToSubject(catalogue: Catalogue, table: Table): readonly SubjectPath[] {
   const known = paths.get(table);
   if (known) return known;
-  const path = findPath(catalogue, table);
-  paths.set(table, path);
-  return path;
+  const found = findPaths(catalogue, table);
+  paths.set(table, found);
+  return found;
 }
 
 /** Every write asks; a table belongs to one catalogue, which never changes. */
-const paths = new WeakMap<Table, SubjectPath>();
+const paths = new WeakMap<Table, readonly SubjectPath[]>();
 
-function findPath(catalogue: Catalogue, table: Table): SubjectPath {
-  const own = asSubjects(table);
-  if (own) return { table, hops: [], ...own };
+function findPaths(catalogue: Catalogue, table: Table): readonly SubjectPath[] {
   const wanted = table.declaration?.is === 'data' ? table.declaration.spec.subject : undefined;
+  const found = pathsFrom(catalogue, table, wanted ?? {}, new Set());
+  if (found.length === 0) throw unreachable(catalogue, table, wanted?.kind);
+  return found.map((path) => ({ table, ...path }));
+}
+
+interface Wanted {
+  readonly kind?: string;
+  readonly via?: string;
+}
+
+function pathsFrom(catalogue: Catalogue, table: Table, wanted: Wanted, passed: ReadonlySet<number>): Found[] {
+  const own = asSubjects(catalogue, table);
+  if (own) return [{ hops: [], ...own }];
   const found = waysToSubject(catalogue, table, wanted);
-  if (found.length === 1 && found[0]) return { table, ...found[0] };
-  throw found.length === 0 ? unreachable(catalogue, table, wanted?.kind) : ambiguous(table, found);
+  const [first] = found;
+  if (!first) return [];
+  const turn = first.hops.findIndex(isByType);
+  if (found.some(({ hops }) => hops !== first.hops && !turnsAt(turn, first.hops, hops))) throw ambiguous(table, found);
+  if (turn === -1) return [first];
+  const before = first.hops.slice(0, turn);
+  return catalogue.foreignKeys
+    .filter((key) => areAlternatives(key, first.hops[turn] as ForeignKey))
+    .filter((key) => turn > 0 || !wanted.via || key.columns.includes(wanted.via))
+    .flatMap((key) => pathsOnward(catalogue, key, wanted, new Set([...passed, key.from])))
+    .map((path) => ({ ...path, hops: [...before, ...path.hops] }));
+}
+
+/** Another type's rows may belong to nobody: then there is no path. */
+function pathsOnward(catalogue: Catalogue, key: ForeignKey, { kind }: Wanted, passed: ReadonlySet<number>): Found[] {
+  const next = catalogue.table(key.to);
+  if (!next || passed.has(next.oid)) return [];
+  const onward = pathsFrom(catalogue, next, kind === undefined ? {} : { kind }, passed);
+  return onward.filter((path) => !kind || path.kind === kind).map((path) => ({ ...path, hops: [key, ...path.hops] }));
+}
+
+/** Two ways that part where the rows of one table are told apart by their type: no row is on both. */
+function turnsAt(turn: number, one: readonly ForeignKey[], other: readonly ForeignKey[]): boolean {
+  if (turn === -1) return false;
+  const [a, b] = [one[turn], other[turn]];
+  return (
+    one.slice(0, turn).every((key, place) => key === other[place]) &&
+    a !== undefined &&
+    b !== undefined &&
+    areAlternatives(a, b)
+  );
 }
 
 /** The shortest ways from a table's rows to a table of subjects: one where it is clear whose they are. */
@@ -50,9 +105,10 @@ export function waysToSubject(
   return shortest(catalogue, starts, wanted?.kind);
 }
 
-/** The columns of the table itself that lead to its subject: its own name, or the first foreign key's columns. */
+/** The columns of the table itself that lead to its subject: its own name, or those of the first reference. */
 export function anchorColumns(path: SubjectPath): readonly string[] {
-  return path.hops[0]?.columns ?? [path.subjectColumn];
+  const [first] = path.hops;
+  return first ? referringColumns(first) : [path.subjectColumn];
 }
 
 type Found = Omit<SubjectPath, 'table'>;
@@ -76,7 +132,7 @@ function shortest(catalogue: Catalogue, starts: readonly ForeignKey[], kind: str
 
 function arrival(catalogue: Catalogue, hops: readonly ForeignKey[]): Found[] {
   const at = last(catalogue, hops);
-  const own = at && asSubjects(at);
+  const own = at && asSubjects(catalogue, at);
   return own ? [{ hops, ...own }] : [];
 }
 
@@ -85,10 +141,19 @@ function last(catalogue: Catalogue, hops: readonly ForeignKey[]): Table | undefi
   return key && catalogue.table(key.to);
 }
 
-function asSubjects(table: Table): Omit<Found, 'hops'> | undefined {
-  const { declaration } = table;
-  if (declaration?.is !== 'subject') return undefined;
-  return { subjects: table, kind: declaration.kind, subjectColumn: declaration.column };
+/** Rows of a partition, and of a table that inherits, are those of the table above it. */
+function asSubjects(catalogue: Catalogue, table: Table): Omit<Found, 'hops'> | undefined {
+  const { declaration, parents } = table;
+  if (declaration?.is === 'subject') {
+    return { subjects: table, kind: declaration.kind, subjectColumn: declaration.column };
+  }
+  if (declaration) return undefined;
+  for (const oid of parents) {
+    const parent = catalogue.table(oid);
+    const above = parent && asSubjects(catalogue, parent);
+    if (above) return above;
+  }
+  return undefined;
 }
 
 function unreachable(catalogue: Catalogue, table: Table, kind?: string): AnnotationError | UnsupportedQueryError {

@@ -5,20 +5,24 @@
  */
 import { AnnotationError } from '../errors';
 import type { Catalogue, Column, Table } from './model';
-import { canNameSubject, writesAlike } from './subject-id';
-import { pathToSubject, type SubjectPath } from './subject-path';
+import { canNameSubject } from './subject-id';
 import { suggest } from './suggest';
 import { verifyAnchor } from './verify-anchor';
 import { verifyArchive } from './verify-archive';
 import { verifyParties } from './verify-parties';
+import { verifyReference, verifySpelling, verifyWays } from './verify-reference';
 
-/** @throws as `verifyParties` does; AnnotationError PROTECTION_LOST, SUBJECT_UNREACHABLE, SUBJECT_AMBIGUOUS, NO_SUCH_COLUMN, SUBJECT_ID_TYPE, SUBJECT_KEY_TYPE or those of an anchor or an archive */
+/**
+ * @throws as `verifyParties`, `verifyReference` and `verifyWays` do; AnnotationError PROTECTION_LOST, NO_SUCH_COLUMN, SUBJECT_ID_TYPE or
+ *   those of an anchor or an archive
+ */
 export function verifyCatalogue(catalogue: Catalogue): void {
+  for (const key of catalogue.foreignKeys) if (key.declared) verifyReference(catalogue, key);
   for (const table of catalogue.tables) {
     for (const column of table.columns.values()) verifyProtection(table, column);
-    for (const path of verifyParties(catalogue, table)) verifyKeys(catalogue, path);
+    for (const { hops } of verifyParties(catalogue, table)) for (const hop of hops) verifySpelling(catalogue, hop);
     if (!table.declaration) continue;
-    verifyKeys(catalogue, pathToSubject(catalogue, table));
+    verifyWays(catalogue, table);
     verifySubjectId(table);
     verifyAnchor(catalogue, table);
     verifyArchive(table);
@@ -40,23 +44,4 @@ function verifySubjectId({ name, columns, declaration }: Table): void {
     throw new AnnotationError('NO_SUCH_COLUMN', { ...names, suggestion: suggest(names.column, [...columns.keys()]) });
   if (column.element || !canNameSubject(column.type))
     throw new AnnotationError('SUBJECT_ID_TYPE', { ...names, type: column.type });
-}
-
-/** A person's key is found by the text of her id, as the rows below her have it. */
-function verifyKeys(catalogue: Catalogue, { hops }: SubjectPath): void {
-  for (const hop of hops) {
-    const [from, to] = [catalogue.table(hop.from), catalogue.table(hop.to)];
-    for (const [place, column] of hop.columns.entries()) {
-      const type = from?.columns.get(column)?.type ?? '';
-      const wanted = to?.columns.get(hop.references[place] ?? '')?.type ?? '';
-      if (writesAlike(type, wanted)) continue;
-      throw new AnnotationError('SUBJECT_KEY_TYPE', {
-        table: from?.displayName,
-        column,
-        type,
-        wanted,
-        of: to?.displayName,
-      });
-    }
-  }
 }

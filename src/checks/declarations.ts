@@ -3,6 +3,7 @@
  * or not personal, or is part of a key. A column that is silent may hold anything, so it is a finding.
  */
 import type { Catalogue, Column, Table } from '../catalogue/model';
+import { isKeyColumn } from '../catalogue/reference';
 import type { Finding } from './finding';
 
 /** Every column of a personal table about which no migration said anything, by table and by position. */
@@ -24,7 +25,7 @@ function personalTables(catalogue: Catalogue): Table[] {
 
 /** A key says which row, not what about it; whether it singles a person out is for the table's declaration to say. */
 function isPartOfKey(catalogue: Catalogue, table: Table, { name }: Column): boolean {
-  return table.primaryKey.includes(name) || catalogue.keysFrom(table).some((key) => key.columns.includes(name));
+  return table.primaryKey.includes(name) || catalogue.keysFrom(table).some((key) => isKeyColumn(key, name));
 }
 
 function finding(table: Table, column: Column): Finding {

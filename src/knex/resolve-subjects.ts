@@ -4,6 +4,7 @@
  * rows of the same transaction are seen. One query per question and statement, whatever the number of rows.
  */
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
+import { referringColumns, refers } from '../catalogue/reference';
 import { anchorColumns } from '../catalogue/subject-path';
 import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
@@ -64,8 +65,9 @@ export class SubjectResolver {
       if (own.some((values) => values.includes(null))) throw nobodys(path);
       let ids = own.map((values) => values.map(String));
       for (const [level, hop] of path.hops.entries()) {
-        const onward = path.hops[level + 1]?.columns ?? [path.subjectColumn];
-        ids = await this.parents(hop, ids, onward);
+        if (!ids.every((tuple) => refers(hop, tuple))) throw nobodys(path);
+        const next = path.hops[level + 1];
+        ids = await this.parents(hop, ids, next ? referringColumns(next) : [path.subjectColumn]);
       }
       const type = path.subjects.columns.get(path.subjectColumn)?.type ?? 'text';
       const canonical = await canonicalIds(

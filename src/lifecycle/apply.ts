@@ -11,6 +11,7 @@ import { erasureStatement } from './erasure-statement';
 import { beginErrand, endErrand } from './errand';
 import { fakesFor } from './fakes';
 import { heldAmong } from './held';
+import { refuseUnindexed } from './indexes';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
@@ -58,6 +59,7 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
   refuseBlocked(plan);
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
     await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
+    await refuseUnindexed(engine.catalogue, plan, connection);
     const chosen = await choose(connection);
     // a new statement sees what was committed while the rows' locks were waited for
     const held = await heldAmong(engine.catalogue, plan, connection, chosen);

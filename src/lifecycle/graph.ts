@@ -1,13 +1,14 @@
 /**
- * What an end does to each table, decided from the declarations and the real foreign keys (ERASURE.md G1, G2). Pure: no row
+ * What an end does to each table, decided from the declarations and what refers to what (ERASURE.md G1, G2). Pure: no row
  * is read. The root is a table of subjects, or a table whose rows end by a rule of their own; below it everything that
  * belongs to its rows is deleted, anonymised, kept or detached, and what nobody declared blocks.
  */
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
-import { isOfSeveral } from '../catalogue/parties';
-import { pathToSubject } from '../catalogue/subject-path';
+import { isOfSeveral, partiesOf } from '../catalogue/parties';
+import { isNullable } from '../catalogue/reference';
+import { pathsToSubject } from '../catalogue/subject-path';
 import { archiveRuleOf, groundOf } from './archive/rule';
-import { isNullable } from './detach';
+import { holderOf, keysToRowsOf } from './families';
 import { type Review, Reviews } from './reviews';
 import { detachable, sharedStep, stepsOf, withDetached } from './shared-rows';
 import { type DetachStep, type OwnStep, removesRows, type Step, type Way } from './step';
@@ -48,25 +49,33 @@ class GraphBuilder {
     for (const step of this.own.values()) this.detachFrom(step);
     const steps = [...[...this.own.values()].flatMap((step) => this.withShares(step)), ...this.detached.values()];
     this.reviews.ofSteps(steps, rootAction === 'delete' || rootAction === 'archive');
+    for (const step of steps) this.reviews.ofHeirs(step);
     return { root: this.root, steps, reviews: this.reviews.all };
   }
 
   /** A declared table belongs here when its way to its subject leads through the root. */
   private addDeclared(table: Table): void {
     if (table.declaration?.is !== 'data' || table.oid === this.root.oid) return;
-    if (isOfSeveral(table)) {
-      const step = sharedStep(this.catalogue, this.root, table);
+    const { onErase, retention } = table.declaration.spec;
+    if (isOfSeveral(table) && onErase !== 'review' && onErase !== 'detach') {
+      const step = sharedStep(this.catalogue, this.root, table, onErase);
       if (step) this.add(step);
       return;
     }
-    const { hops } = pathToSubject(this.catalogue, table);
-    const end = hops.findIndex((hop) => hop.to === this.root.oid);
-    if (end === -1) return;
-    const { onErase, retention } = table.declaration.spec;
-    const archive = archiveRuleOf(table);
-    const action = onErase === 'keep' && archive ? 'archive' : onErase;
-    const because = action === 'archive' && archive ? groundOf(archive) : retention?.because;
-    this.add({ table, action, ways: [hops.slice(0, end + 1)], because });
+    const ways = this.waysBelow(table);
+    if (ways.length === 0) return;
+    if (onErase === 'review') this.reviews.ofDeclared(table);
+    else if (onErase === 'detach') this.detached.set(table.oid, { table, action: 'detach', ways, unless: [] });
+    else this.add({ table, ways, ...ownAction(table, onErase, retention?.because) });
+  }
+
+  private waysBelow(table: Table): Way[] {
+    const above = new Set(this.catalogue.family(this.root).map(({ oid }) => oid));
+    const paths = isOfSeveral(table) ? partiesOf(this.catalogue, table).map(({ path }) => path) : undefined;
+    return (paths ?? pathsToSubject(this.catalogue, table)).flatMap(({ hops }) => {
+      const end = hops.findIndex((hop) => above.has(hop.to));
+      return end === -1 ? [] : [hops.slice(0, end + 1)];
+    });
   }
 
   private add(step: OwnStep): void {
@@ -77,14 +86,14 @@ class GraphBuilder {
   private settle(): boolean {
     for (const step of this.own.values()) {
       if (step.action === 'keep') continue;
-      for (const key of this.catalogue.keysTo(step.table)) if (this.settleReference(step, key)) return true;
+      for (const key of keysToRowsOf(this.catalogue, step.table)) if (this.settleReference(step, key)) return true;
     }
     return false;
   }
 
   /** A foreign key points at rows that leave or lose their person: what becomes of the rows that hold it? */
   private settleReference(parent: OwnStep, key: ForeignKey): boolean {
-    const child = this.catalogue.table(key.from);
+    const child = holderOf(this.catalogue, key);
     if (!child) return false;
     if (parent.shared) return this.settleShared(parent, child, key);
     if (!child.declaration) return this.settleUndeclared(parent, child, key);
@@ -148,8 +157,8 @@ class GraphBuilder {
   /** What refers to these rows and has no step of its own by now: a reference to take away, or a question. */
   private detachFrom(parent: OwnStep): void {
     if (parent.action === 'keep') return;
-    for (const key of this.catalogue.keysTo(parent.table)) {
-      const child = this.catalogue.table(key.from);
+    for (const key of keysToRowsOf(this.catalogue, parent.table)) {
+      const child = holderOf(this.catalogue, key);
       if (!child || this.own.get(child.oid)?.ways.some(([first]) => first === key)) continue;
       if (this.isUnsettled(child, key)) this.reviews.refuse(child, parent.table);
       else if (removesRows(parent) && key.onDelete !== 'set default') this.detach(parent, child, key);
@@ -160,7 +169,9 @@ class GraphBuilder {
   private isUnsettled(child: Table, { onDelete }: ForeignKey): boolean {
     if (child.declaration || this.own.has(child.oid)) return false;
     if (this.reviews.holdsPersonal(child)) return true;
-    return !this.reviews.isDeclaredHarmless(child) && onDelete !== 'set null' && onDelete !== 'set default';
+    if (this.reviews.isDeclaredHarmless(child)) return false;
+    // PostgreSQL would take the reference away, and leave whatever else the row says
+    return this.reviews.holdsUnknown(child) || (onDelete !== 'set null' && onDelete !== 'set default');
   }
 
   private withShares(step: OwnStep): Step[] {
@@ -174,12 +185,13 @@ class GraphBuilder {
 
   private detach(parent: OwnStep, child: Table, key: ForeignKey): void {
     if (!isNullable(child, key)) return;
-    const ways = parent.ways.map((way): Way => [key, ...way]);
     if (this.own.get(child.oid)?.shared) {
+      const ways = parent.ways.map((way): Way => [key, ...way]);
       this.references.set(child.oid, [...(this.references.get(child.oid) ?? []), ...ways]);
       return;
     }
     const known = this.detached.get(child.oid)?.ways ?? [];
+    const ways = parent.ways.map((way): Way => [key, ...way]).filter((way) => !includes(known, way));
     const unless = this.own.get(child.oid)?.ways ?? [];
     this.detached.set(child.oid, { table: child, action: 'detach', ways: [...known, ...ways], unless });
   }
@@ -200,4 +212,15 @@ function includes(ways: readonly Way[], wanted: Way): boolean {
 /** A way that comes back to a table it left would never end. */
 function isCircle(way: Way): boolean {
   return new Set(way.map((key) => key.from)).size < way.length;
+}
+
+/** What is kept on its ground is kept in the archive, where the table has one. */
+function ownAction(
+  table: Table,
+  onErase: 'delete' | 'anonymise' | 'keep',
+  ground: string | undefined,
+): Pick<OwnStep, 'action' | 'because'> {
+  const archive = archiveRuleOf(table);
+  if (onErase !== 'keep' || !archive) return { action: onErase, because: ground };
+  return { action: 'archive', because: groundOf(archive) };
 }

@@ -6,6 +6,7 @@
 import { ConfigurationError } from '../errors';
 import { afterSweeps } from './after-sweep';
 import type { Engine } from './engine';
+import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
 import { sweep } from './sweep';
 import { SweepFailure, SweepInterrupted } from './sweep-failure';
@@ -55,6 +56,7 @@ export async function startJobs(
   options: JobOptions = {},
 ): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
+  refuseWithoutNotices(rulesOf((await engine()).catalogue), options.onNotice);
   // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
   await boss.createQueue(QUEUE, {
     policy: 'exclusive',

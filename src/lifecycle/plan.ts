@@ -58,7 +58,13 @@ export function refuseBlocked(plan: Plan): void {
   const [first] = plan.reviews;
   if (!first) return;
   const reasons = plan.reviews.map((review) => review.reason).join('; ');
-  throw new PlanBlockedError('PLAN_BLOCKED', { table: first.table, kind: plan.kind ?? plan.root.name, reasons });
+  const tables = [...new Set(plan.reviews.map(({ table }) => table))].join(', ');
+  throw new PlanBlockedError('PLAN_BLOCKED', {
+    table: first.table,
+    kind: plan.kind ?? plan.root.name,
+    reasons,
+    tables,
+  });
 }
 
 /**

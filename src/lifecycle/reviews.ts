@@ -1,6 +1,8 @@
 /** What a human has to decide before anything is destroyed: the closed world of the declarations (POLICY.md P1). */
 import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
+import { isKeyColumn } from '../catalogue/reference';
 import { refusedTreatments } from './anonymise';
+import { heirsOf } from './families';
 import { removesRows, type Step } from './step';
 
 /** Something that blocks a plan. */
@@ -32,7 +34,32 @@ export class Reviews {
   }
 
   holdsPersonal(table: Table): boolean {
-    return [...table.columns.values()].some(isPersonal);
+    return [...table.columns.values()].some((column) => isPersonal(column) || column.element !== undefined);
+  }
+
+  /** Nobody looked at one of its columns. */
+  holdsUnknown(table: Table): boolean {
+    return [...table.columns.values()].some(({ name, spec }) => spec === undefined && !this.isKeyColumn(table, name));
+  }
+
+  /** `onErase: 'review'`: whoever declared it left the decision open. */
+  ofDeclared(table: Table): void {
+    this.add(table, `${table.displayName} waits for a human to decide what becomes of its rows`);
+  }
+
+  /** Rows of a table that inherits leave or stay with those of the table above it, and with them what only they hold. */
+  ofHeirs(step: Step): void {
+    const { table } = step;
+    for (const heir of heirsOf(this.catalogue, table)) {
+      for (const { name, spec } of heir.columns.values()) {
+        if (table.columns.has(name) || this.isKeyColumn(heir, name)) continue;
+        const place = `${heir.displayName}.${name}`;
+        if (!spec)
+          this.add(heir, `${place} stands in rows of ${table.displayName}, and nobody said whether it is personal`);
+        else if (!removesRows(step) && !('notPersonal' in spec))
+          this.add(heir, `${place} is personal and stands in rows of ${table.displayName} that have to stay`);
+      }
+    }
   }
 
   /** Every column was looked at and said not to be personal: lines of an invoice, say. They leave with what they are part of. */
@@ -72,6 +99,6 @@ export class Reviews {
   }
 
   private isKeyColumn(table: Table, name: string): boolean {
-    return table.primaryKey.includes(name) || this.catalogue.keysFrom(table).some((key) => key.columns.includes(name));
+    return table.primaryKey.includes(name) || this.catalogue.keysFrom(table).some((key) => isKeyColumn(key, name));
   }
 }

@@ -4,11 +4,17 @@
  */
 import type { Catalogue, Column, ForeignKey, Table } from '../catalogue/model';
 import { partiesOf } from '../catalogue/parties';
+import { isNullable, referringColumns } from '../catalogue/reference';
 import { anchorColumns } from '../catalogue/subject-path';
 import type { OwnStep, Share, Step, Way } from './step';
 
 /** The step of a table whose rows are several people's; none where none of them is found through the root. */
-export function sharedStep(catalogue: Catalogue, root: Table, table: Table): OwnStep | undefined {
+export function sharedStep(
+  catalogue: Catalogue,
+  root: Table,
+  table: Table,
+  action: OwnStep['action'],
+): OwnStep | undefined {
   if (table.declaration?.is !== 'data') return undefined;
   const people = partiesOf(catalogue, table);
   const shares = people.flatMap(({ path: { hops }, columns }, person): Share[] => {
@@ -16,9 +22,9 @@ export function sharedStep(catalogue: Catalogue, root: Table, table: Table): Own
     return end === -1 ? [] : [{ way: hops.slice(0, end + 1), person, columns, detaches: [] }];
   });
   if (shares.length === 0) return undefined;
-  const { onErase, retention } = table.declaration.spec;
+  const { retention } = table.declaration.spec;
   const ways = shares.map(({ way }) => way);
-  return { table, action: onErase, ways, because: retention?.because, shared: { shares, people, mayLeave: false } };
+  return { table, action, ways, because: retention?.because, shared: { shares, people, mayLeave: false } };
 }
 
 /** The columns by which a row lets go of one of its people, and of nobody else. */
@@ -26,7 +32,10 @@ export function detachable(catalogue: Catalogue, table: Table, key: ForeignKey):
   const leadElsewhere = partiesOf(catalogue, table).flatMap(({ path }) =>
     path.hops[0] === key ? [] : anchorColumns(path),
   );
-  return key.columns.filter((name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name));
+  if (!isNullable(table, key)) return [];
+  return referringColumns(key).filter(
+    (name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name),
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What a sweep is told, and what it tells: options, the report, and alarms. Numbers and names of rules, never a person. */
 import type { BreakerOptions } from './breaker';
 import type { HeldBack } from './deferred';
+import type { OnNotice } from './notices';
 import type { PaceOptions } from './pace';
 
 export interface SweepOptions {
@@ -19,6 +20,8 @@ export interface SweepOptions {
   readonly breaker?: BreakerOptions;
   /** How much of the time belongs to others, and when a sweep waits. */
   readonly pace?: PaceOptions;
+  /** Sends a notice to a person whose end comes near; called before the sweep of a rule that asks for notices. */
+  readonly onNotice?: OnNotice;
   /** Told when a run was stopped, or ended with somebody still due: while there is time before the date is missed. */
   readonly onAlarm?: (alarm: Alarm) => void;
 }
@@ -32,6 +35,8 @@ export interface SweepReport {
   readonly stillDue: number;
   /** How many of these were locked by others, each time they were tried. */
   readonly locked: number;
+  /** How many notices were sent before it, where the rule asks for them. */
+  readonly noticed?: number;
   /** Due, and held: by which case, and how many. Not among those that are still due; tried again when nothing holds them. */
   readonly held: readonly HeldBack[];
   /** False when it was stopped before its end. */

@@ -11,6 +11,7 @@ import { carryOutDeferred } from './deferred-requests';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
 import { refreshTriggers } from './held-tables';
+import { sendNotices } from './notices';
 import { settledPace } from './pace';
 import { Pacer } from './pacer';
 import { type Plan, refuseBlocked } from './plan';
@@ -42,10 +43,15 @@ export async function sweep(
 ): Promise<SweepReport> {
   return recorded(engine, rule, options.onAlarm, async () => {
     const run = new Run(engine, rule, options, passed);
+    const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
     if (!passed) await run.refuseTooMany();
     await run.carryOutDeferred();
     const finished = await run.throughAll();
-    return { report: await run.report(finished), failure: run.failure };
+    const report = {
+      ...(await run.report(finished)),
+      ...(rule.retention.notices ? { noticed: noticed?.sent ?? 0 } : {}),
+    };
+    return { report, failure: run.failure ?? noticed?.failure };
   });
 }
 

@@ -34,13 +34,15 @@ export async function* personalRows(
   await snapshot.query('close oubli_export');
 }
 
-function statement(catalogue: Catalogue, { table, hops, subjectColumn, subjectType, columns }: PortableTable): string {
-  const chain = joinChain(catalogue, 't', hops, subjectColumn);
-  const tables = [`${table.sqlName} t`, ...chain.tables].join(', ');
-  const where = [...chain.conditions, `${chain.root} = $1::${subjectType}`].join(' and ');
+function statement(catalogue: Catalogue, { table, ways, subjectColumn, subjectType, columns }: PortableTable): string {
+  const hers = ways.map((hops) => {
+    const chain = joinChain(catalogue, 't', hops, subjectColumn);
+    const where = [...chain.conditions, `${chain.root} = $1::${subjectType}`].join(' and ');
+    return `select t.* from ${[`${table.sqlName} t`, ...chain.tables].join(', ')} where ${where}`;
+  });
   const order =
     table.primaryKey.length > 0 ? ` order by ${table.primaryKey.map((name) => `t.${q(name)}`).join(', ')}` : '';
-  return `select ${columns.map(({ column }) => asText(column.name)).join(', ')} from ${tables} where ${where}${order}`;
+  return `select ${columns.map(({ column }) => asText(column.name)).join(', ')} from (${hers.join(' union all ')}) t${order}`;
 }
 
 /** A type's own output, which a cast to text is not: `192.0.2.0` would become `192.0.2.0/32`. */

@@ -5,7 +5,7 @@
  */
 import { type Catalogue, type Column, type ForeignKey, isPersonal, type Table } from '../catalogue/model';
 import type { PersonalSpec } from '../catalogue/spec';
-import { pathToSubject } from '../catalogue/subject-path';
+import { pathsToSubject } from '../catalogue/subject-path';
 import { rootType } from '../lifecycle/root';
 
 const PORTABLE_ORIGINS = new Set<string>(['provided', 'observed']);
@@ -21,8 +21,8 @@ export interface PortableColumn {
 
 export interface PortableTable {
   readonly table: Table;
-  /** From the table to its person. */
-  readonly hops: readonly ForeignKey[];
+  /** From the table to its person; more than one way where the rows have types, and no row goes by two of them. */
+  readonly ways: readonly (readonly ForeignKey[])[];
   readonly subjectColumn: string;
   /** PostgreSQL's name of that column's type. */
   readonly subjectType: string;
@@ -32,13 +32,12 @@ export interface PortableTable {
 export function portableTables(catalogue: Catalogue, kind: string): PortableTable[] {
   return catalogue.tables.flatMap((table) => {
     if (!table.declaration) return [];
-    const path = pathToSubject(catalogue, table);
-    if (path.kind !== kind) return [];
-    const subjectType = rootType({ root: path.subjects, rootColumn: path.subjectColumn });
     const columns = [...table.columns.values()].flatMap((column) => portableColumn(table, column));
-    return columns.length === 0
-      ? []
-      : [{ table, hops: path.hops, subjectColumn: path.subjectColumn, subjectType, columns }];
+    const [path, ...others] = pathsToSubject(catalogue, table).filter((each) => each.kind === kind);
+    if (!path || columns.length === 0) return [];
+    const { subjectColumn, subjects } = path;
+    const subjectType = rootType({ root: subjects, rootColumn: subjectColumn });
+    return [{ table, ways: [path, ...others].map(({ hops }) => hops), subjectColumn, subjectType, columns }];
   });
 }
 

@@ -42,6 +42,12 @@ export function asAnnotationError(error: unknown): unknown {
       return new AnnotationError('TYPE_SHARED', { table, column, other: constraint });
     case 'OU022':
       return new AnnotationError('TYPE_DEPENDED_ON', { table, column, what: constraint, drop: hint });
+    case 'OU027':
+      return new AnnotationError('NO_SUCH_TARGET', { table, to: constraint });
+    case 'OU028':
+      return new AnnotationError('REFERENCE_TYPE', { table, column, of: constraint });
+    case 'OU029':
+      return new AnnotationError('REFERENCE_COLUMN', { table, column, type: dataType });
     case 'OU043':
       return new AnnotationError('ARCHIVE_OWNER', { role: dataType, user: 'the migrating role' });
     case 'OU044':

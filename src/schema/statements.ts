@@ -5,6 +5,7 @@
 import type { SettledPersonalSpec } from '../catalogue/check-personal';
 import type { SettledSubjectSpec, SettledTableSpec } from '../catalogue/check-table';
 import type { NotPersonalSpec } from '../catalogue/spec';
+import { quotedTable, tableNameFrom } from '../catalogue/table-name';
 import type { ElementDefinition } from './element-definition';
 
 export interface Bound {
@@ -63,15 +64,22 @@ export function indexTokens(table: string, column: string): Bound {
 export function annotateSubjects(table: string, kind: string, spec: SettledSubjectSpec): Bound {
   return {
     sql: 'select oubli.annotate_table(?::regclass, ?, coalesce(?, oubli.only_primary_key(?::regclass)), ?::jsonb)',
-    bindings: [table, kind, spec.id ?? null, table, JSON.stringify(spec)],
+    bindings: [table, kind, spec.id ?? null, table, JSON.stringify(stored(spec))],
   };
 }
 
 export function annotateData(table: string, spec: SettledTableSpec): Bound {
   return {
     sql: 'select oubli.annotate_table(?::regclass, null, null, ?::jsonb)',
-    bindings: [table, JSON.stringify(spec)],
+    bindings: [table, JSON.stringify(stored(spec))],
   };
+}
+
+/** With the tables that are referred to as SQL writes them: they are found while the migration runs. */
+function stored(spec: SettledSubjectSpec | SettledTableSpec): object {
+  const { references, ...said } = spec;
+  if (!references) return said;
+  return { ...said, references: references.map((each) => ({ ...each, to: quotedTable(tableNameFrom(each.to)) })) };
 }
 
 export function refreshGuard(table: string): Bound {

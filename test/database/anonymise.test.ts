@@ -63,7 +63,7 @@ async function migrate(knex: Knex): Promise<void> {
     email: ['text not null unique', { ...email, anonymise: { fake: 'email' } }],
   });
   await knex.raw(
-    `create table fake_cards (id int primary key, fake_id int not null references fakes, holder text not null)`,
+    `create table fake_cards (id int primary key, fake_id int not null references fakes, holder text not null); create index on fake_cards (fake_id)`,
   );
   await annotate(knex, 'fake_cards', {
     data: { ...serve, onErase: 'anonymise' },

@@ -122,7 +122,7 @@ describe('A process that started before another one migrated', () => {
     const { db } = await world.another();
     await db.schema.createTable('letters', (t) => {
       t.increments('id');
-      t.integer('user_id').references('users.id');
+      t.integer('user_id').references('users.id').index();
       t.text('body').personal({ category: 'activity.content', protect: 'encrypt' });
       t.personalData({ purpose: 'provide the service', basis: 'contract' });
     });

@@ -187,7 +187,8 @@ describe('Sweeps as pg-boss jobs', () => {
 
   it('have a schedule whatever a table is called', async () => {
     await world.plain.raw(
-      `create table "Ordner für Ärzte" (id int primary key, user_id int not null references users, at date)`,
+      `create table "Ordner für Ärzte" (id int primary key, user_id int not null references users, at date);
+       create index on "Ordner für Ärzte" (user_id)`,
     );
     const retention = { from: 'at', keep: '1 year', then: 'delete' } as const;
     await annotate(world.plain, 'Ordner für Ärzte', {

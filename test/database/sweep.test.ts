@@ -131,6 +131,11 @@ async function migrateLogs(knex: Knex): Promise<void> {
     create table lines (id int primary key, amount int, seq int not null, at timestamptz not null, foreign key (seq, at) references parts);
     create table traces (id int primary key, user_id int not null references users, at date, text text, code text not null, secret text not null);
     create table stubborn (id int primary key, user_id int not null references users, at date, text text);
+    create index on heaps (user_id);
+    create index on parts (user_id);
+    create index on lines (seq, at);
+    create index on traces (user_id);
+    create index on stubborn (user_id);
     create function stay() returns trigger language plpgsql as $$ begin return null; end $$;
     create trigger stay before delete on stubborn for each row execute function stay();`);
   const serve = { purpose: 'serve', basis: 'contract' } as const;

@@ -46,7 +46,7 @@ async function migrate(knex: Knex): Promise<void> {
   });
   await knex.schema.createTable('letters', (t) => {
     t.increments('id');
-    t.integer('client_id').references('clients.id').onDelete('cascade');
+    t.integer('client_id').references('clients.id').onDelete('cascade').index();
     t.text('text').personal({
       category: 'activity.content',
       protect: 'encrypt',

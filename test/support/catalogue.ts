@@ -1,7 +1,7 @@
 /** Catalogues made by hand, for tests of what is decided from declarations and foreign keys alone. */
 import type { SettledTableSpec } from '../../src/catalogue/check-table';
 import { Catalogue, type Column, type Declaration, type ForeignKey, type Table } from '../../src/catalogue/model';
-import type { OnErase } from '../../src/catalogue/spec';
+import type { OnErase } from '../../src/catalogue/on-erase';
 
 /** What is said of a column. */
 export type Said = 'personal' | 'not personal' | 'nothing' | Reference;
@@ -62,6 +62,7 @@ export function catalogueOf(...made: TableMadeByHand[]): Catalogue {
       if (typeof said === 'string') continue;
       const { to: other, references, with: more, onDelete } = said;
       keys.push({
+        id: 20_000 + keys.length,
         name: `${name}_${column}_fkey`,
         from: oid,
         to: oids.get(other) as number,
@@ -79,6 +80,9 @@ export function catalogueOf(...made: TableMadeByHand[]): Catalogue {
       displayName: name,
       guarded: false,
       isView: false,
+      parents: [],
+      isPartition: false,
+      writesElsewhere: false,
       primaryKey: ['id'],
       declaration,
       columns: new Map(all.map(([column, said], place) => [column, columnOf(column, place + 1, said)])),

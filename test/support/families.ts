@@ -23,30 +23,44 @@ create index on employees (boss_id);
 create table accounts (id int primary key, name text, address_id int not null, ended_on date);
 create table addresses (id int primary key, account_id int not null references accounts on delete restrict, street text);
 alter table accounts add foreign key (address_id) references addresses on delete restrict;
+create index on accounts (address_id);
+create index on addresses (account_id);
 
 create table patients (id uuid primary key, number varchar(8) not null unique, name text, ended_on date);
 create table stays (patient varchar(8) not null references patients (number), year int, primary key (patient, year), room text);
 create table meals (id int primary key, patient varchar(8) not null, year int not null, dish text,
   foreign key (patient, year) references stays);
+create index on meals (year, patient);
 
 create table writers (pen varchar(20) primary key, ended_on date);
 create table letters (id int primary key, sender text not null references writers, recipient text references writers,
   copy_to text references writers, body text);
+create index on letters (sender);
+create index on letters (recipient) where recipient is not null;
+create index on letters using hash (copy_to);
 create table penfriends (a text not null references writers on delete cascade, b text not null references writers on delete cascade);
+create index on penfriends (a);
+create index on penfriends (b, a);
 
 create table "Client" ("Numéro" int primary key, "Nom" text, "parti le" date);
-create table "Client Commande" (id int primary key, "client?" int not null references "Client" on delete set null, "Où" text);
+create table "Client Commande" (id int primary key, "client\\?" int not null references "Client" on delete set null, "Où" text);
+create index on "Client Commande" ("client\\?");
 
 create table customers (id int primary key, name text not null, email text not null, code varchar(20) not null unique,
   mail text not null unique, ip inet not null, crm text not null unique, level int not null, ended_on date);
 create table bills (id int primary key, customer_id int not null references customers, address text, issued_on date);
+create index on bills (customer_id);
 
 create table chefs (id int primary key, ended_on date);
 create table dishes (id int primary key, chef_id int not null references chefs, name text);
 create table tastings (id int primary key, chef_id int not null references chefs, dish_id int not null references dishes, said text);
+create index on dishes (chef_id);
+create index on tastings (chef_id);
+create index on tastings (dish_id);
 
 create table guests (id int primary key, age int not null, ended_on date);
 create table stamps (id int primary key, guest_id int not null references guests, issued_on date);
+create index on stamps (guest_id);
 `;
 
 export async function migrateFamilies(knex: Knex): Promise<void> {

@@ -79,9 +79,19 @@ describe('The plan of an erasure', () => {
     it('counts what ON DELETE SET NULL would empty', () => {
       const log = undeclared('log', {
         user_id: to('users', { nullable: true, onDelete: 'set null' }),
-        text: 'nothing',
+        text: 'not personal',
       });
       expect(plan(users, log)).to.deep.equal({ users: 'delete', log: 'detach' });
+    });
+
+    it('G2: is blocked where ON DELETE SET NULL would leave what nobody looked at', () => {
+      const key = to('users', { nullable: true, onDelete: 'set null' });
+      expect(reviews(users, undeclared('log', { user_id: key, text: 'nothing' }))).to.deep.equal([
+        'log refers to users and nobody declared what becomes of it',
+      ]);
+      expect(plan(users, undeclared('members', { user_id: key })), 'a key alone says nothing').to.include({
+        members: 'detach',
+      });
     });
 
     it('anonymises her row instead where the reference may not be NULL', () => {

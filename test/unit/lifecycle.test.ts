@@ -34,6 +34,9 @@ function tableOf(columns: Record<string, Partial<Column>>, more: Partial<Table> 
     displayName: 'users',
     guarded: false,
     isView: false,
+    parents: [],
+    isPartition: false,
+    writesElsewhere: false,
     primaryKey: ['id'],
     declaration: undefined,
   };
