@@ -23,13 +23,15 @@ describe('A migration that declares an archive', () => {
   });
 
   const bills = (archive: object, schema = 'public') =>
-    migrator.schema.withSchema(schema).createTable('bills', (t) => {
-      t.increments('id');
-      t.integer('user_id').references('id').inTable('public.users');
-      t.text('billed_to').personal({ category: 'contact.address', protect: 'encrypt' });
-      t.date('at').notPersonal('the fiscal date');
-      t.personalData({ ...ofUsers, retention: { ...law, archive } as never });
-    });
+    migrator.transaction((trx) =>
+      trx.schema.withSchema(schema).createTable('bills', (t) => {
+        t.increments('id');
+        t.integer('user_id').references('id').inTable('public.users');
+        t.text('billed_to').personal({ category: 'contact.address', protect: 'encrypt' });
+        t.date('at').notPersonal('the fiscal date');
+        t.personalData({ ...ofUsers, retention: { ...law, archive } as never });
+      }),
+    );
 
   it('R1: is refused where the archive would stand beside its table', async () => {
     await migrator.raw('create schema legal');
