@@ -1022,14 +1022,73 @@ export const texts = {
     fix: () => 'retry later',
   },
   HOLD_NO_BECAUSE: {
-    says: (n) => `${n.call}, …) needs a reason that can be read later`,
-    fix: (n) => `await ${n.call}, { because: 'judgment of 3 March' })`,
+    says: (n) => `${n.call} needs a reason that can be read later`,
+    fix: (n) => `{ because: 'judgment of 3 March' }  // ${n.call}`,
+  },
+
+  RESTRICTED: {
+    says: (n) => `the processing of somebody's data is restricted: ${value(n)} is stored, and not read`,
+    fix: (n) =>
+      `.whereRaw("not oubli.is_restricted('user', ${n.table ?? 'users'}.id::text)")  // or lift the restriction first`,
+  },
+  RESTRICTED_WRITE: {
+    says: (n) =>
+      `the processing of somebody's data is restricted: rows of ${n.table} about her are neither added nor changed`,
+    fix: () => "await subject('user', id).liftRestriction({ because: 'say why', inform: () => tell(her) })",
+  },
+  BAD_GROUND: {
+    says: (n) => `restrict(): there is no ground '${n.given}'${didYouMean(n)}`,
+    fix: () =>
+      "restrict({ because: 'says her address is wrong', ground: 'accuracy' })  // 'unlawful', 'claims', 'objection'",
+  },
+  RESTRICTED_ALREADY: {
+    says: (n) => `the processing of this ${n.kind} is restricted already`,
+    fix: (n) =>
+      `await subject('${n.kind}', id).liftRestriction({ because: 'another ground', inform: () => tell(her) })`,
+  },
+  NOT_RESTRICTED: {
+    says: (n) => `the processing of this ${n.kind} is not restricted`,
+    fix: () => 'nothing: it goes on as before',
+  },
+  NOT_INFORMED: {
+    says: () => 'before a restriction is lifted she is told (GDPR Art. 18(3)): liftRestriction() needs to know how',
+    fix: () => "liftRestriction({ because: 'her address was corrected', inform: () => tell(her) })",
   },
 
   // --- ledger, journal, restore -------------------------------------------------------------------------------------
   LEDGER_HEAD_MISSING: {
     says: () => "the end of the ledger's chain is gone: somebody deleted the row of oubli.ledger_head",
     fix: () => 'npx oubli ledger verify',
+  },
+
+  RESTORE_REPLAY_REQUIRED: {
+    says: (n) =>
+      `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
+    fix: (n) => `npx oubli replay --journal ${n.journal}`,
+  },
+  REPLAY_INCOMPLETE: {
+    says: (n) =>
+      `${n.count} people whom the journal names as erased live after the replay: a hold keeps them in this database, or somebody writes to it`,
+    fix: (n) =>
+      `await holds.release({ case: 'its name', because: 'released before the restore' }), then npx oubli replay --journal ${n.journal}`,
+  },
+  JOURNAL_NOT_WRITTEN: {
+    says: (n) =>
+      `the journal ${n.journal} could not be written${n.why ? ` (${n.why})` : ''}; what was done in the database is done, do not repeat it`,
+    fix: () => 'mend it: what is missing is appended with the next entry, sweep or start',
+  },
+  JOURNAL_FOREIGN: {
+    says: (n) => `the journal ${n.journal} holds a line that this installation did not write`,
+    fix: (n) => `npx oubli ledger verify --journal ${n.journal}  // or name the journal that belongs to these keys`,
+  },
+  JOURNAL_LOST: {
+    says: (n) =>
+      `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
+    fix: (n) => `put the journal back; or, if it is lost for good: npx oubli ledger retell --journal ${n.journal}`,
+  },
+  NO_JOURNAL: {
+    says: (n) => `${n.call} needs the journal, which is kept outside the database`,
+    fix: () => `npx oubli replay --journal /var/lib/app/oubli.journal`,
   },
 
   // --- archive ------------------------------------------------------------------------------------------------------
