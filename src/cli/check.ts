@@ -49,7 +49,6 @@ async function read(connection: Queryable): Promise<Read> {
   const findings = [...undeclaredColumns(catalogue), ...unfoundSubjects(catalogue)];
   return { findings, leaks, shared: sharedTables(catalogue), archives };
 }
-}
 
 function written({ says, fix }: Finding): string {
   return `${says}\n  fix: ${fix}`;
