@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { loadCatalogue } from '../catalogue/load';
+import { sharedTables, unfoundSubjects } from '../checks/column-subjects';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
 import { leaksOf, sayLeak } from '../checks/leakage';
@@ -19,8 +20,10 @@ export function checkVerb(): Command {
 }
 
 async function check(options: DatabaseOptions): Promise<void> {
-  const { findings, leaks } = await withConnection(await configOf(options, 'check'), read);
+  const { findings, leaks, shared } = await withConnection(await configOf(options, 'check'), read);
   if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
+  if (shared.length > 0)
+    console.log(['rows of several people, each erased and exported alone:', ...shared].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -28,10 +31,12 @@ async function check(options: DatabaseOptions): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[] }> {
+async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[]; shared: string[] }> {
   await verifySchema(connection);
   const leaks = [...(await leaksOf(connection)).map(sayLeak), ...(await tokenLeaksOf(connection)).map(sayTokenLeak)];
-  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks };
+  const catalogue = await loadCatalogue(connection);
+  const findings = [...undeclaredColumns(catalogue), ...unfoundSubjects(catalogue)];
+  return { findings, leaks, shared: sharedTables(catalogue) };
 }
 
 function written({ says, fix }: Finding): string {
