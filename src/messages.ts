@@ -1176,6 +1176,34 @@ export const texts = {
       `there is no rule '${n.given}'${didYouMean(n) || `; the rules are ${n.choices || 'none: nothing has a retention'}`}`,
     fix: (n) => `await sweep({ rule: '${n.suggestion ?? 'subject:user'}' })  // or npx oubli plan --rule …`,
   },
+  PLAN_DRIFT: {
+    says: (n) => `the plan is not what would be done now, and nothing was touched: ${n.differences}`,
+    fix: () => 'npx oubli plan --out plan.json  // look at it, and apply that one',
+  },
+  BAD_PLAN_FILE: {
+    says: (n) => `this is no plan that this version can read (format '${n.given}')`,
+    fix: () => 'npx oubli plan --out plan.json && npx oubli apply plan.json',
+  },
+  PLAN_OF_NOBODY: {
+    says: (n) => `the plan is for one ${n.kind}, and nothing here leads to who that is`,
+    fix: (n) => `npx oubli apply plan.json --subject ${n.kind}:42 --because 'say why'  // as it was planned`,
+  },
+  TWO_TARGETS: {
+    says: () => 'a plan is for the rules, for one of them, or for one person',
+    fix: () => 'npx oubli plan --rule subject:user --out plan.json  // or --subject user:42',
+  },
+  BAD_SUBJECT_NAME: {
+    says: () => 'a person is named by her kind, a colon and the value of her subject column',
+    fix: (n) => `npx oubli ${n.verb} --subject user:42`,
+  },
+  BAD_WORKERS: {
+    says: (n) => `a rule has a whole number of workers, not '${n.given}'`,
+    fix: () => 'await startJobs(boss, { workers: 2 })  // and as many processes that call it',
+  },
+  NO_OPENTELEMETRY: {
+    says: () => 'observeMetrics() was given no meter, and there is no @opentelemetry/api to ask for one',
+    fix: () => 'npm install @opentelemetry/api  // or pass a meter: observeMetrics(meter)',
+  },
   BAD_BREAKER: {
     says: (n) =>
       n.option === 'share'
