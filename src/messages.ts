@@ -1072,6 +1072,16 @@ export const texts = {
     fix: (n) =>
       `await holds.release({ case: 'its name', because: 'released before the restore' }), then npx oubli replay --journal ${n.journal}`,
   },
+  NOT_AN_EXPORT: {
+    says: (n) => `${n.file} is no export of a ledger`,
+    fix: () => 'npx oubli ledger export --out ledger.ndjson',
+  },
+  LEDGER_EXPORT_WITHOUT: {
+    says: (n) =>
+      `'oubli ledger verify' takes --public-key with --export only, and it is 64 digits of hex, not '${n.given}'`,
+    fix: () =>
+      'npx oubli ledger verify --export ledger.ndjson --journal oubli.journal --public-key $(npx oubli ledger public-key)',
+  },
   JOURNAL_NOT_WRITTEN: {
     says: (n) =>
       `the journal ${n.journal} could not be written${n.why ? ` (${n.why})` : ''}; what was done in the database is done, do not repeat it`,
@@ -1084,7 +1094,7 @@ export const texts = {
   JOURNAL_LOST: {
     says: (n) =>
       `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
-    fix: (n) => `put the journal back; or, if it is lost for good: npx oubli ledger retell --journal ${n.journal}`,
+    fix: (n) => `put back the journal that belongs to this database at ${n.journal}, from its own backup`,
   },
   NO_JOURNAL: {
     says: (n) => `${n.call} needs the journal, which is kept outside the database`,

@@ -126,7 +126,9 @@ export interface Oubli<K extends Knex = Knex> extends Sweeping, Accountability {
    * @returns what is broken, nothing if it is whole; and what these means could not tell
    * @example const { broken } = await verifyLedger();
    */
-  verifyLedger(): Promise<LedgerReport>;
+  verifyLedger(options?: { journal?: Journal | undefined }): Promise<LedgerReport>;
+  /** 32 bytes, no secret: by it others verify what this installation signed. Ed25519. */
+  readonly publicKey: Uint8Array;
   /** A handle on the same pool that reads ciphertext: the explicit way around. */
   unprotected(): Knex;
   /** Forgets the keys and closes the key store's connection. The instance refuses personal data from then on. */
@@ -227,8 +229,9 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     holds: holdsOf(freshEngine, redrive),
     receipts: (options = {}) => database.transaction((connection) => readReceipts(connection, options)),
     requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),
-    verifyLedger: () =>
-      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
+    publicKey: seam.ledgerKeys.publicKey,
+    verifyLedger: ({ journal = options.journal } = {}) =>
+      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys, journal)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),

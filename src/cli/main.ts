@@ -12,7 +12,9 @@ import { checkVerb } from './check';
 import { dueVerb } from './due';
 import { holdVerb } from './hold';
 import { keysVerb } from './keys';
+import { ledgerVerb } from './ledger';
 import { planVerb } from './plan';
+import { replayVerb } from './replay';
 import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
@@ -33,6 +35,8 @@ const VERBS = [
   archiveVerb,
   certificateVerb,
   vacuumVerb,
+  ledgerVerb,
+  replayVerb,
 ];
 
 async function main(args: readonly string[]): Promise<void> {
