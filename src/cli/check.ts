@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { loadCatalogue } from '../catalogue/load';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
+import { undeclaredHistories } from '../checks/history';
 import { leaksOf, sayLeak } from '../checks/leakage';
 import { sayTokenLeak, tokenLeaksOf } from '../checks/token-leakage';
 import type { Queryable } from '../queryable';
@@ -31,7 +32,8 @@ async function check(options: DatabaseOptions): Promise<void> {
 async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[] }> {
   await verifySchema(connection);
   const leaks = [...(await leaksOf(connection)).map(sayLeak), ...(await tokenLeaksOf(connection)).map(sayTokenLeak)];
-  return { findings: undeclaredColumns(await loadCatalogue(connection)), leaks };
+  const catalogue = await loadCatalogue(connection);
+  return { findings: [...undeclaredColumns(catalogue), ...undeclaredHistories(catalogue)], leaks };
 }
 
 function written({ says, fix }: Finding): string {
