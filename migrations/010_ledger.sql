@@ -44,3 +44,25 @@ end $$;
 create constraint trigger linked after insert on oubli.ledger deferrable initially deferred
   for each row execute function oubli.refuse_unlinked();
 alter table oubli.ledger enable always trigger linked;
+
+-- How far the journal outside the database was told, and when its last checkpoint was signed. Locked by whoever tells it.
+create table oubli.ledger_told (
+  only_one            boolean primary key default true check (only_one),
+  position            bigint not null default 0,
+  checkpoint_position bigint not null default 0,
+  checkpoint_at       timestamptz
+);
+insert into oubli.ledger_told default values;
+
+-- Where the chain went on after a restore: what had been written behind this position is in the journal only, under the number of
+-- the branch before.
+create table oubli.ledger_fork (
+  branch integer primary key check (branch > 0),
+  after  bigint not null
+);
+create trigger append_only before update or delete or truncate on oubli.ledger_fork
+  for each statement execute function oubli.refuse_rewriting();
+alter table oubli.ledger_fork enable always trigger append_only;
+
+-- What people asked for, among millions of entries that nobody asked for (ERASURE.md L2).
+create index on oubli.ledger (entry) where act = 'requested';

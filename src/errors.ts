@@ -63,6 +63,10 @@ export class BreakerError extends OubliError {
 }
 /** Plan again: what was planned is not what would be done now. Nothing was touched. */
 export class PlanDriftError extends OubliError {}
+/** Run `oubli replay`: the database was restored, and does not know any more who was erased. */
+export class RestoreReplayRequiredError extends OubliError {}
+/** Mend the journal or where it goes; what was written to the ledger stands. */
+export class JournalError extends OubliError {}
 /** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */
 export class NoticeFailedError extends OubliError {}
 /** Wait for the case, or release it: what was asked for is written down, and carried out then. Nothing was touched. */

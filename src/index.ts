@@ -25,9 +25,12 @@ export type { BossLike, JobOptions, Jobs } from './lifecycle/jobs';
 export type { Notice, OnNotice } from './lifecycle/notices';
 export type { PaceOptions } from './lifecycle/pace';
 export type { ProposedRule } from './lifecycle/proposed-rule';
+export type { ReplayReport } from './lifecycle/replay';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export { type Oubli, type OubliOptions, oubli } from './oubli';
 export type { BrokenLink } from './registers/chain-walk';
+export { fileJournal } from './registers/file-journal';
+export type { Journal } from './registers/journal';
 export type {
   AnonymisedLine,
   ArchivedLine,
@@ -40,6 +43,8 @@ export type {
   TreatedColumn,
 } from './registers/receipt';
 export type { ReceiptsOptions } from './registers/receipts';
+export type { ErasureRequest, RequestsOptions } from './registers/requests';
+export { replay } from './restore';
 export type { Manifest, ManifestFile } from './rights/export';
 export { annotate } from './schema/annotate';
 export { type ArchiveOptions, installArchive } from './schema/archive-store';

@@ -1038,6 +1038,36 @@ export const texts = {
     fix: () => 'npx oubli ledger verify',
   },
 
+  RESTORE_REPLAY_REQUIRED: {
+    says: (n) =>
+      `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
+    fix: (n) => `npx oubli replay --journal ${n.journal}`,
+  },
+  REPLAY_INCOMPLETE: {
+    says: (n) =>
+      `${n.count} people whom the journal names as erased live after the replay: a hold keeps them in this database, or somebody writes to it`,
+    fix: (n) =>
+      `await holds.release({ case: 'its name', because: 'released before the restore' }), then npx oubli replay --journal ${n.journal}`,
+  },
+  JOURNAL_NOT_WRITTEN: {
+    says: (n) =>
+      `the journal ${n.journal} could not be written${n.why ? ` (${n.why})` : ''}; what was done in the database is done, do not repeat it`,
+    fix: () => 'mend it: what is missing is appended with the next entry, sweep or start',
+  },
+  JOURNAL_FOREIGN: {
+    says: (n) => `the journal ${n.journal} holds a line that this installation did not write`,
+    fix: (n) => `npx oubli ledger verify --journal ${n.journal}  // or name the journal that belongs to these keys`,
+  },
+  JOURNAL_LOST: {
+    says: (n) =>
+      `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
+    fix: (n) => `put the journal back; or, if it is lost for good: npx oubli ledger retell --journal ${n.journal}`,
+  },
+  NO_JOURNAL: {
+    says: (n) => `${n.call} needs the journal, which is kept outside the database`,
+    fix: () => `npx oubli replay --journal /var/lib/app/oubli.journal`,
+  },
+
   // --- archive ------------------------------------------------------------------------------------------------------
   ARCHIVE_OF_PEOPLE: {
     says: (n) =>

@@ -4,18 +4,15 @@
  */
 import type { Knex } from 'knex';
 import { Archives } from './archive';
-import type { Table } from './catalogue/model';
 import { refuseUnknownKeys } from './catalogue/suggest';
-import { tableNamed } from './catalogue/table-name';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
+import { converting, reload } from './converting';
 import { ConfigurationError } from './errors';
 import type { KeyProvider } from './keyring/provider';
 import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
 import { type InsertManyOptions, insertMany, type Rows } from './knex/insert-many';
 import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
-import { OwnTransactions } from './knex/own-transactions';
-import type { Seam } from './knex/seam';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
@@ -24,12 +21,16 @@ import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycl
 import { Redriving } from './lifecycle/redriving';
 import { sweepAll } from './lifecycle/sweep';
 import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
+import { archivesOf, ownDatabase } from './own-database';
 import { recordExport } from './registers/exports';
+import type { Journal } from './registers/journal';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
+import { type ErasureRequest, type RequestsOptions, readRequests } from './registers/requests';
+import { refuseNoJournal } from './registers/restore-watch';
 import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
-import { type ReleaseOptions, type ReleaseParts, type ReleaseReport, releaseTable } from './schema/release';
+import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
 export interface OubliOptions {
@@ -48,6 +49,11 @@ export interface OubliOptions {
   readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
   readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
+  /**
+   * What oubli keeps outside the database, `fileJournal` or a place of your own: with it a restored or rewritten database is noticed,
+   * and whoever was erased is erased again (`npx oubli replay`).
+   */
+  readonly journal?: Journal;
 }
 
 export interface Oubli<K extends Knex = Knex> {
@@ -109,6 +115,11 @@ export interface Oubli<K extends Knex = Knex> {
   /** What was done, newest first: the receipts of requests and of sweeps alike. */
   receipts(options?: ReceiptsOptions): Promise<Receipt[]>;
   /**
+   * What people asked for, newest first: written before anything was destroyed. What could not be done is open still.
+   * @example for (const { keyId, at } of await requests({ open: true })) …
+   */
+  requests(options?: RequestsOptions): Promise<ErasureRequest[]>;
+  /**
    * Follows the whole chain of the ledger, and says at which entry it was edited, cut or written by somebody else (ERASURE.md L1).
    *
    * @returns what is broken, nothing if it is whole; and what these means could not tell
@@ -150,7 +161,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     options,
-    ['keys', 'engine', 'archive', 'sweeps', 'faker'],
+    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'journal'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnknownKeys(
@@ -158,72 +169,58 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     ['knex', 'role'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
   );
+  if (options.journal) refuseNoJournal(options.journal);
   refuseUnsuitable(knex);
   if (options.archive?.knex) refuseUnsuitable(options.archive.knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
-  const own = new OwnTransactions(internalsOf(knex));
-  const { knex: other, role } = options.archive ?? {};
-  const archives = { here: own, elsewhere: other && new OwnTransactions(internalsOf(other)), role };
+  const database = ownDatabase(knex, seam, options.journal);
+  await database.catchUp().catch(async (error: unknown) => {
+    await seam.close();
+    throw error;
+  });
+  const archives = archivesOf(database, options.archive);
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
-    return { catalogue, keys, sealer, ledgerKeys, ledger, database: own, archives, faker: options.faker };
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database, archives, faker: options.faker };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
     await reload(seam);
     return engine();
   };
+  const caughtUp = async (): Promise<Engine> => {
+    await database.catchUp();
+    return freshEngine();
+  };
   const { sweeps } = options;
   const redriving = new Redriving();
   const exporting = (): ExportParts => ({
     ...engine(),
-    snapshot: (work) => own.snapshot(work),
+    snapshot: (work) => database.snapshot(work),
     record: (kind, id, manifest) => recordExport(engine(), kind, id, manifest),
   });
   return {
     db: knex,
     subject: (kind, id) => new Subject({ engine, freshEngine, exporting, db: knex }, kind, id),
     backfill: (name, options) =>
-      converting(seam, own, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
+      converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
-      converting(seam, own, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
+      converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
-    sweep: async (options) => sweepAll(await freshEngine(), { ...sweeps, ...options }),
+    sweep: async (options) => sweepAll(await caughtUp(), { ...sweeps, ...options }),
     due: async (options) => {
       const { catalogue } = await freshEngine();
-      return own.snapshot((connection) => foresee(catalogue, connection, options));
+      return database.snapshot((connection) => foresee(catalogue, connection, options));
     },
     holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
-    startJobs: (boss, options) => redriving.through(startJobs(boss, freshEngine, { ...sweeps, ...options })),
-    receipts: (options = {}) => own.transaction((connection) => readReceipts(connection, options)),
-    verifyLedger: () => own.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
+    startJobs: (boss, options) => redriving.through(startJobs(boss, caughtUp, { ...sweeps, ...options })),
+    receipts: (options = {}) => database.transaction((connection) => readReceipts(connection, options)),
+    requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),
+    verifyLedger: () =>
+      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),
   };
-}
-
-async function reload(seam: Seam): Promise<void> {
-  seam.schemaChanged();
-  await seam.refresh();
-}
-
-/** A table's rows, and then its types, become others: by the schema as it is, which is another one afterwards. */
-async function converting<Report>(
-  seam: Seam,
-  own: OwnTransactions,
-  name: string,
-  call: string,
-  convert: (parts: ReleaseParts, table: Table) => Promise<Report>,
-): Promise<Report> {
-  await reload(seam);
-  const table = tableNamed(seam.catalogue, name, call);
-  const transaction: OwnTransactions['transaction'] = (work) => own.transaction(work);
-  const { catalogue, keys, sealer, ledger } = seam;
-  const report = await convert({ catalogue, keys, sealer, ledger, transaction }, table).finally(() =>
-    seam.schemaChanged(),
-  );
-  await seam.refresh();
-  return report;
 }

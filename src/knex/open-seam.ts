@@ -15,7 +15,10 @@ import { LedgerKeys } from '../keyring/ledger-keys';
 import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from '../keyring/provider';
 import { Sealer } from '../keyring/sealer';
 import { SubjectKeys } from '../keyring/subject-keys';
+import type { Queryable } from '../queryable';
+import type { Journal } from '../registers/journal';
 import { Ledger } from '../registers/ledger';
+import { RestoreWatch } from '../registers/restore-watch';
 import { verifySchema } from '../schema/install';
 import { internalsOf } from './internals';
 import { keyConnector } from './key-connector';
@@ -24,29 +27,40 @@ import type { Seam } from './seam';
 export interface SeamOptions {
   readonly keys: KeyProvider;
   readonly engine?: 'libsodium' | 'noble';
+  readonly journal?: Journal;
+  /** Said by a replay alone: it works on a database that everybody else must not. */
+  readonly replaying?: true;
 }
 
 /**
  * @param ended called once, when it closes
- * @throws ConfigurationError for wrong keys, SchemaVersionError, AnnotationError; nothing is left open then
+ * @throws ConfigurationError for wrong keys, SchemaVersionError, AnnotationError, RestoreReplayRequiredError; nothing is left open then
  */
 export async function openSeam(knex: Knex, options: SeamOptions, ended: () => void): Promise<Seam> {
   const material = copyKeys(await options.keys.load());
   const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
   const catalogue = new LiveCatalogue(verifyCatalogue);
   let keys: SubjectKeys | undefined;
+  let watch: RestoreWatch | undefined;
   const store = new KeyConnection(
     keyConnector(internalsOf(knex)),
-    announcementsTo(catalogue, () => keys),
+    announcementsTo(
+      catalogue,
+      () => keys,
+      () => watch,
+    ),
   );
   try {
     await verifySchema(store);
     await verifyCanaries(store, engine, material, options.keys.name);
     await catalogue.load(store);
-    keys = new SubjectKeys(store, engine, material);
-    const sealer = new Sealer({ engine, instance: (catalogue.current as Catalogue).instance }, material.index);
+    const { instance } = catalogue.current as Catalogue;
+    const sealer = new Sealer({ engine, instance }, material.index);
     const ledgerKeys = await LedgerKeys.from(engine, material);
-    const ledger = new Ledger(ledgerKeys, (catalogue.current as Catalogue).instance);
+    if (options.journal && !options.replaying) watch = new RestoreWatch(options.journal, ledgerKeys, instance);
+    await watch?.compare(store);
+    keys = new SubjectKeys(watch ? watched(store, watch, () => keys?.cache.clear()) : store, engine, material);
+    const ledger = new Ledger(ledgerKeys, instance, watch);
     return seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended });
   } catch (error) {
     await store.close();
@@ -55,7 +69,24 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
   }
 }
 
-function announcementsTo(catalogue: LiveCatalogue, keys: () => SubjectKeys | undefined): Announcements {
+/** No key is handed out of a database that was restored, and those in memory are forgotten. */
+function watched(store: Queryable, watch: RestoreWatch, forget: () => void): Queryable {
+  return {
+    query: async (sql, params) => {
+      await watch.look(store).catch((error: unknown) => {
+        forget();
+        throw error;
+      });
+      return store.query(sql, params);
+    },
+  };
+}
+
+function announcementsTo(
+  catalogue: LiveCatalogue,
+  keys: () => SubjectKeys | undefined,
+  watch: () => RestoreWatch | undefined,
+): Announcements {
   return {
     shredded: (keyIds) => {
       for (const keyId of keyIds) keys()?.cache.evict(keyId);
@@ -63,6 +94,7 @@ function announcementsTo(catalogue: LiveCatalogue, keys: () => SubjectKeys | und
     schemaChanged: () => catalogue.schemaChanged(),
     lost: () => {
       keys()?.cache.clear();
+      watch()?.suspect();
       catalogue.schemaChanged();
     },
   };

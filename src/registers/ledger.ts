@@ -9,6 +9,7 @@ import { TamperedError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable, Row } from '../queryable';
 import { genesis, linkOf } from './link';
+import type { RestoreWatch } from './restore-watch';
 
 export interface LedgerEntry {
   readonly act: string;
@@ -32,7 +33,9 @@ select l.entry, oubli.ledger_text(l) as text from oubli.ledger l where l.entry =
 /** What was written before there was a chain goes with the first entries that are linked. */
 const ALL_TEXTS = 'select l.entry, oubli.ledger_text(l) as text from oubli.ledger l order by l.entry';
 
-const LOCK_HEAD = 'select position, link from oubli.ledger_head for update';
+const LOCK_HEAD = `
+select h.position, h.link, (select k.link from oubli.ledger_link k where k.position = $1) as seen
+from oubli.ledger_head h for update of h`;
 
 const LINK = `
 with linked as (
@@ -42,9 +45,13 @@ with linked as (
 update oubli.ledger_head set position = $1::bigint + cardinality($2::bigint[]), link = $5`;
 
 export class Ledger {
+  private isTold = true;
+
+  /** @param watch where there is a journal: nothing is linked to a chain that was restored */
   constructor(
     private readonly keys: LedgerKeys,
     private readonly instance: Uint8Array,
+    private readonly watch?: RestoreWatch,
   ) {}
 
   /**
@@ -69,13 +76,14 @@ export class Ledger {
    * Links entries that a statement of its own has inserted in this transaction.
    *
    * @param entries their numbers, as the statement returned them
-   * @throws TamperedError when the chain has lost its end
+   * @throws TamperedError when the chain has lost its end; RestoreReplayRequiredError when it is not the one it was
    */
   async chain(connection: Queryable, entries: readonly unknown[]): Promise<void> {
     if (entries.length === 0) return;
     const mine = (await connection.query(TEXTS, [entries.map(String)])).rows;
-    const [head] = (await connection.query(LOCK_HEAD)).rows;
+    const [head] = (await connection.query(LOCK_HEAD, [this.watch?.position ?? 0])).rows;
     if (!head) throw new TamperedError('LEDGER_HEAD_MISSING');
+    this.watch?.refuseBehind(Number(head.position), head.seen as Uint8Array | null);
     const texts = String(head.position) === '0' ? (await connection.query(ALL_TEXTS)).rows : mine;
     const links = this.linksOf(texts, (head.link as Uint8Array | null) ?? genesis(this.instance));
     await connection.query(LINK, [
@@ -85,6 +93,14 @@ export class Ledger {
       byteaArray(links.map((link) => this.keys.mac(link))),
       links.at(-1),
     ]);
+    this.isTold = false;
+  }
+
+  /** Whether entries were linked here since this was asked last; they are for the journal, once they are committed. */
+  takeNews(): boolean {
+    const news = !this.isTold;
+    this.isTold = true;
+    return news;
   }
 
   private linksOf(texts: readonly Row[], end: Uint8Array): Buffer[] {

@@ -9,6 +9,7 @@ import { blockedBy, type Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
 import { type Receipt, receiptFrom } from '../registers/receipt';
+import { writeRequest } from './request';
 
 /** Somebody asked and waits for the answer. */
 const PATIENCE = '5s';
@@ -17,12 +18,15 @@ const TIME = '15min';
 
 /**
  * @param because what an auditor will read: whose request, how she was identified
+ * The request is in the ledger before anything is destroyed; where the erasure fails it stays open, and is listed.
+ *
  * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError, PlanBlockedError, HoldError: nothing was touched
  */
 export async function erasePerson(engine: Engine, plan: Plan, id: string, because: string): Promise<Receipt> {
   if (typeof because !== 'string' || because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
+  await writeRequest(engine, plan, id, because);
   let heldBy: string | undefined;
   try {
     const errand = { act: 'erased', because, patience: PATIENCE, time: TIME };

@@ -79,7 +79,7 @@ describe('Erasing a person', () => {
   });
 
   it('writes the ledger in the same commit, naming her by key id only', async () => {
-    const entries = await world.plain('oubli.ledger').select();
+    const entries = await world.plain('oubli.ledger').where({ act: 'erased' }).select();
     expect(entries).to.have.length(1);
     expect(entries[0].key_id.toString('hex')).to.equal(receipt.keyId);
     expect(JSON.stringify(entries[0])).not.to.include(ada.name).and.not.to.include(ada.email);

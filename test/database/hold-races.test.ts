@@ -99,7 +99,7 @@ describe('A hold that meets an erasure', function () {
     });
 
     it(`H1: ${what}, asked for while the statement runs, waits for it and finds that she is gone`, async () => {
-      const waiting = await blockedBefore('oubli.ledger'); // the statement has done its work but for the ledger
+      const waiting = await blockedBefore('oubli.fence'); // the person is locked, and the statement waits
       const erased = erasing();
       await untilSomebodyWaits(world.plain);
       const held = hold();

@@ -8,7 +8,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['subject.ts', 'archive.ts', 'oubli.ts'],
+  ['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'oubli.ts', 'restore.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
@@ -16,6 +16,10 @@ const SIDEWAYS = new Set([
   'knex → schema',
   'oubli.ts → subject.ts',
   'oubli.ts → archive.ts',
+  'oubli.ts → own-database.ts',
+  'oubli.ts → converting.ts',
+  'restore.ts → oubli.ts',
+  'restore.ts → own-database.ts',
   'registers → keyring',
   'own-types.ts → queryable.ts',
 ]);

@@ -1,0 +1,123 @@
+/**
+ * The journal: what oubli keeps outside the database, so that a restored or rewritten database is noticed, and people who were
+ * erased are erased again (ERASURE.md S1). Lines of JSON: one for each entry of the ledger, without its text, and signed checkpoints
+ * of the chain. No personal data: a person is her key id.
+ */
+import type { LedgerKeys } from '../keyring/ledger-keys';
+
+/**
+ * Where the lines go: `fileJournal`, or a place of your own, such as an object store.
+ *
+ * Throws contract: `append` resolves when the lines are stored for good, all of them, and rejects otherwise; it may be called again
+ * with the same lines. What it throws is told to whoever wrote to the ledger, whose work is done nevertheless.
+ */
+export interface Journal {
+  /** How errors and commands name it: the path of the file. */
+  readonly name: string;
+  append(lines: readonly string[]): Promise<void>;
+  /** All lines, in any order; with `last`, those that were appended last are enough, so many at least. */
+  read(options?: { last?: number }): AsyncIterable<string>;
+}
+
+/** One entry of the ledger. */
+export interface JournalEntry {
+  readonly branch: number;
+  readonly position: number;
+  /** Number in the ledger. */
+  readonly entry: string;
+  /** Microseconds since 1970. */
+  readonly at: string;
+  readonly act: string;
+  /** Hex; null where it speaks of nobody. */
+  readonly key: string | null;
+  /** Hex, 32 bytes. */
+  readonly link: string;
+}
+
+/** Where the chain was at a moment, signed. */
+export interface Checkpoint {
+  /** Hex: whose ledger. */
+  readonly instance: string;
+  readonly branch: number;
+  readonly position: number;
+  readonly link: string;
+  readonly at: string;
+}
+
+/** What a restore took from the ledger, and that it was replayed; signed. */
+export interface Fork {
+  readonly instance: string;
+  /** Under which number the chain goes on. */
+  readonly branch: number;
+  /** The last position that the restored database had. */
+  readonly after: number;
+  /** The last positions, by their branch, that are in the journal only. */
+  readonly lost: readonly { readonly branch: number; readonly position: number }[];
+  readonly at: string;
+}
+
+export type JournalLine =
+  | { readonly is: 'entry'; readonly entry: JournalEntry; readonly mac: string }
+  | { readonly is: 'checkpoint'; readonly checkpoint: Checkpoint; readonly signature: string }
+  | { readonly is: 'fork'; readonly fork: Fork; readonly signature: string };
+
+export function entryLine(keys: LedgerKeys, { branch, position, entry, at, act, key, link }: JournalEntry): string {
+  const fields = { branch, position, entry, at, act, key, link };
+  return JSON.stringify({ ...fields, mac: keys.mac(saidOf('entry', fields)).toString('hex') });
+}
+
+export function checkpointLine(keys: LedgerKeys, checkpoint: Checkpoint): string {
+  return JSON.stringify({ checkpoint, signature: keys.sign(saidOf('checkpoint', checkpoint)).toString('base64') });
+}
+
+export function forkLine(keys: LedgerKeys, fork: Fork): string {
+  return JSON.stringify({ fork, signature: keys.sign(saidOf('fork', fork)).toString('base64') });
+}
+
+/** What is signed: what it is, a line feed, and the JSON as it stands in the line. */
+export function saidOf(what: 'entry' | 'checkpoint' | 'fork', fields: object): Buffer {
+  return Buffer.from(`oubli/journal/${what}/v1\n${JSON.stringify(fields)}`);
+}
+
+/** @returns undefined for a line that was torn: whoever wrote it never heard that it was stored */
+export function parseLine(text: string): JournalLine | undefined {
+  const parsed = parsedObject(text);
+  if (!parsed) return undefined;
+  const { checkpoint, fork, signature, mac, ...entry } = parsed;
+  if (isPlace(checkpoint) && typeof signature === 'string')
+    return { is: 'checkpoint', checkpoint: checkpoint as unknown as Checkpoint, signature };
+  if (isFork(fork) && typeof signature === 'string') return { is: 'fork', fork: fork as unknown as Fork, signature };
+  if (!isPlace(entry) || typeof entry.act !== 'string' || typeof mac !== 'string') return undefined;
+  return { is: 'entry', entry: entry as unknown as JournalEntry, mac };
+}
+
+/** Whether this installation wrote the line. */
+export function isOurs(keys: LedgerKeys, line: JournalLine): boolean {
+  switch (line.is) {
+    case 'entry':
+      return keys.mac(saidOf('entry', line.entry)).toString('hex') === line.mac;
+    case 'checkpoint':
+      return keys.verify(saidOf('checkpoint', line.checkpoint), Buffer.from(line.signature, 'base64'));
+    case 'fork':
+      return keys.verify(saidOf('fork', line.fork), Buffer.from(line.signature, 'base64'));
+  }
+}
+
+function parsedObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // torn: readers count it
+  }
+}
+
+function isPlace(given: unknown): given is Record<string, unknown> {
+  const { branch, position, link } = (given ?? {}) as Record<string, unknown>;
+  return Number.isSafeInteger(branch) && Number.isSafeInteger(position) && /^[0-9a-f]{64}$/.test(String(link));
+}
+
+function isFork(given: unknown): given is Record<string, unknown> {
+  const { branch, after, lost } = (given ?? {}) as Record<string, unknown>;
+  return Number.isSafeInteger(branch) && Number.isSafeInteger(after) && Array.isArray(lost);
+}

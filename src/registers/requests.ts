@@ -1,0 +1,53 @@
+/**
+ * The requests of people (GDPR Art. 12(3): answered within one month), as the ledger holds them (ERASURE.md L2): each is written and
+ * committed before anything is destroyed, outlives the person, and is done when an entry says that she was erased.
+ */
+import type { Queryable, Row } from '../queryable';
+
+export interface ErasureRequest {
+  /** Number of the ledger's entry. */
+  readonly entry: number;
+  readonly at: Date;
+  /** Hex. */
+  readonly keyId: string;
+  readonly kind: string | undefined;
+  /** The reason that was given. */
+  readonly because: string;
+  /** The entry that says it was done: a receipt's number. Undefined while it is open. */
+  readonly doneBy: number | undefined;
+}
+
+export interface RequestsOptions {
+  /** Only those that are not done, if true. */
+  readonly open?: boolean;
+  /** At most so many: 100 unless said otherwise. */
+  readonly limit?: number;
+  /** Only entries before this one: the last `entry` of the page before. */
+  readonly before?: number;
+}
+
+const PAGE = `
+select r.entry, r.at, r.key_id, r.because, r.details, d.entry as done from oubli.ledger r
+left join lateral (
+  select e.entry from oubli.ledger e where e.key_id = r.key_id and e.act = 'erased' order by e.entry limit 1) d on true
+where r.act = 'requested' and ($1::bigint is null or r.entry < $1) and not ($2::boolean and d.entry is not null)
+order by r.entry desc limit $3`;
+
+/** Newest first. */
+export async function readRequests(
+  connection: Queryable,
+  { open = false, before, limit = 100 }: RequestsOptions,
+): Promise<ErasureRequest[]> {
+  return (await connection.query(PAGE, [before ?? null, open, limit])).rows.map(requestFrom);
+}
+
+function requestFrom({ entry, at, key_id, because, details, done }: Row): ErasureRequest {
+  return {
+    entry: Number(entry),
+    at: at as Date,
+    keyId: Buffer.from(key_id as Uint8Array).toString('hex'),
+    kind: (details as { kind?: string }).kind,
+    because: String(because),
+    doneBy: done === null ? undefined : Number(done),
+  };
+}

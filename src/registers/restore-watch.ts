@@ -1,0 +1,152 @@
+/**
+ * Whether the database is the one that the journal speaks of (ERASURE.md S1). Behind it, or with another link at the same position, it
+ * was restored or rewritten: then nobody reads or writes personal data until the journal was replayed.
+ *
+ * The journal is compared at start. A process that runs meanwhile remembers where the chain was when it looked last: it looks again when
+ * its connection to the key store was lost, which a restored server does to it, before it asks for keys after some seconds without a
+ * look, and with every entry that it writes.
+ */
+import { equal } from '../crypto/bytes';
+import { ConfigurationError, JournalError, RestoreReplayRequiredError, TamperedError } from '../errors';
+import type { LedgerKeys } from '../keyring/ledger-keys';
+import type { Queryable } from '../queryable';
+import { type Fork, isOurs, type Journal, type JournalLine, parseLine } from './journal';
+
+/** Enough for all processes that append at once; a fork stands behind what it gave up. */
+const TAIL = 5000;
+/** Between two looks of a process that only reads. */
+const LOOK_MS = 5000;
+const HEAD = `
+select h.position, h.link, t.position as told, (select k.link from oubli.ledger_link k where k.position = $1) as seen
+from oubli.ledger_head h, oubli.ledger_told t`;
+const LINK_AT = 'select link from oubli.ledger_link where position = $1';
+
+/** The last entry of one branch. */
+export interface Tip {
+  readonly branch: number;
+  readonly position: number;
+  readonly link: string;
+}
+
+export class RestoreWatch {
+  private seen: { position: number; link: Uint8Array } | undefined;
+  private lookAgainAt = 0;
+  /** How often the connection was lost, and of which the comparison is done. */
+  private doubts = 0;
+  private cleared = 0;
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly keys: LedgerKeys,
+    private readonly instance: Uint8Array,
+    private readonly clock: () => number = () => performance.now(),
+  ) {}
+
+  /**
+   * Compares database and journal, as at start.
+   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST; TamperedError JOURNAL_FOREIGN
+   */
+  async compare(connection: Queryable): Promise<void> {
+    const { doubts } = this;
+    const { tips, end } = await tipsOf(this.journal, this.keys, this.instance);
+    const [head] = (await connection.query(HEAD, [0])).rows;
+    const told = Number(head?.told);
+    if (told > end) throw new JournalError('JOURNAL_LOST', { journal: this.journal.name, position: told, known: end });
+    for (const tip of tips) if (!(await isIn(connection, tip))) throw this.required(tip.position);
+    this.cleared = doubts;
+    this.remember(Number(head?.position), head?.link as Uint8Array | null);
+  }
+
+  /** The connection was lost: the database that answers next is compared before anything else is asked of it. */
+  suspect(): void {
+    this.doubts += 1;
+  }
+
+  /** A look, if the last one is some seconds ago: one row by its key. @throws RestoreReplayRequiredError */
+  async look(connection: Queryable): Promise<void> {
+    if (this.cleared < this.doubts) return this.compare(connection);
+    if (this.clock() < this.lookAgainAt) return;
+    const [head] = (await connection.query(HEAD, [this.seen?.position ?? 0])).rows;
+    if (this.isBehind(Number(head?.position), head?.seen as Uint8Array | null)) return this.compare(connection);
+    this.remember(Number(head?.position), head?.link as Uint8Array | null);
+  }
+
+  /** The position whose link `LOCK_HEAD` is to tell. */
+  get position(): number {
+    return this.seen?.position ?? 0;
+  }
+
+  /** @param link at the position that was seen last @throws RestoreReplayRequiredError: the transaction must end here */
+  refuseBehind(position: number, link: Uint8Array | null): void {
+    if (!this.isBehind(position, link)) return;
+    this.suspect(); // whoever asks for a key next finds out from the journal
+    throw this.required(this.position);
+  }
+
+  private isBehind(position: number, link: Uint8Array | null): boolean {
+    const { seen } = this;
+    return seen !== undefined && (position < seen.position || link === null || !equal(link, seen.link));
+  }
+
+  private remember(position: number, link: Uint8Array | null): void {
+    this.seen = link ? { position, link } : undefined;
+    this.lookAgainAt = this.clock() + LOOK_MS;
+  }
+
+  private required(position: number): RestoreReplayRequiredError {
+    return new RestoreReplayRequiredError('RESTORE_REPLAY_REQUIRED', { position, journal: this.journal.name });
+  }
+}
+
+/** The last entries of the branches that were not given up, and how far any goes. @throws TamperedError JOURNAL_FOREIGN */
+export async function tipsOf(
+  journal: Journal,
+  keys: LedgerKeys,
+  instance: Uint8Array,
+): Promise<{ tips: Tip[]; end: number }> {
+  const tips = new Map<number, Tip>();
+  const forks: Fork[] = [];
+  for await (const line of oursIn(journal, keys, instance, { last: TAIL })) {
+    if (line.is === 'fork') forks.push(line.fork);
+    if (line.is !== 'entry') continue;
+    const { branch, position, link } = line.entry;
+    if (position > (tips.get(branch)?.position ?? 0)) tips.set(branch, { branch, position, link });
+  }
+  const end = Math.max(0, ...[...tips.values()].map(({ position }) => position));
+  return { tips: [...tips.values()].filter((tip) => !isGivenUp(tip, forks)), end };
+}
+
+/** The journal's lines; one that was torn is passed over, for nobody was told that it was stored. */
+export async function* oursIn(
+  journal: Journal,
+  keys: LedgerKeys,
+  instance: Uint8Array,
+  options: { last?: number } = {},
+): AsyncGenerator<JournalLine> {
+  const own = Buffer.from(instance).toString('hex');
+  for await (const text of journal.read(options)) {
+    const line = parseLine(text);
+    if (!line) continue;
+    const of = line.is === 'entry' ? own : line.is === 'fork' ? line.fork.instance : line.checkpoint.instance;
+    if (of !== own || !isOurs(keys, line)) throw new TamperedError('JOURNAL_FOREIGN', { journal: journal.name });
+    yield line;
+  }
+}
+
+/** Whether a fork, signed after a replay, says that this is in the journal only. */
+export function isGivenUp({ branch, position }: Omit<Tip, 'link'>, forks: readonly Fork[]): boolean {
+  return forks.some(
+    (fork) => position > fork.after && fork.lost.some((lost) => lost.branch === branch && position <= lost.position),
+  );
+}
+
+async function isIn(connection: Queryable, { position, link }: Tip): Promise<boolean> {
+  const [row] = (await connection.query(LINK_AT, [position])).rows;
+  return row !== undefined && Buffer.from(row.link as Uint8Array).toString('hex') === link;
+}
+
+/** @throws ConfigurationError for an object that is no journal */
+export function refuseNoJournal(journal: Journal): void {
+  if (typeof journal?.append !== 'function' || typeof journal.read !== 'function')
+    throw new ConfigurationError('NO_JOURNAL', { call: 'the option journal' });
+}

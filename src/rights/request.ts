@@ -1,0 +1,38 @@
+/**
+ * A person's request is written down before it is carried out (GDPR Art. 12(3); ERASURE.md L2): what fails afterwards leaves an open
+ * request, and not nothing.
+ */
+import { SubjectErasedError } from '../errors';
+import type { Engine } from '../lifecycle/engine';
+import type { Plan } from '../lifecycle/plan';
+import { nameOf, rootType } from '../lifecycle/root';
+import { quoteIdentifier as q } from '../queryable';
+
+const IS_OPEN = `
+select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2`;
+
+/** Committed when it resolves. Nothing is written of somebody who is not there, or was erased before. */
+export async function writeRequest(engine: Engine, plan: Plan, id: string, because: string): Promise<void> {
+  const keyId = await keyOf(engine, plan, id);
+  if (!keyId) return;
+  await engine.database.transaction(async (connection) => {
+    // asked again after a failure for the same reason, it is the same request
+    if ((await connection.query(IS_OPEN, [keyId, because])).rows.length > 0) return;
+    const details = { kind: plan.kind, right: 'erasure' };
+    await engine.ledger.record(connection, [{ act: 'requested', keyId, because, details }]);
+  });
+}
+
+async function keyOf({ database, keys }: Engine, plan: Plan, id: string): Promise<Uint8Array | undefined> {
+  const mine = `t.${q(plan.rootColumn)} = $1::${rootType(plan)}`;
+  const sql = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine}`;
+  const [row] = (await database.snapshot((snapshot) => snapshot.query(sql, [id]))).rows;
+  if (!row) return undefined;
+  const name = String(row.name);
+  try {
+    return (await keys.forSubjects(plan.kind as string, [name])).get(name)?.keyId;
+  } catch (error) {
+    if (error instanceof SubjectErasedError) return undefined;
+    throw error;
+  }
+}
