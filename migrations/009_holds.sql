@@ -198,3 +198,80 @@ begin
       using errcode = 'OU037', table = oubli.display_name(target);
   end if;
 end $$;
+
+-- An erased row that stays is not brought back (ERASURE.md A8): neither by a late upsert, nor by COPY, MERGE or another service,
+-- also in columns that are clear or truncated, and not by new rows about her. She is found by her link, which stays with
+-- her row; of whoever left with her row there is only a keyed reference, which PostgreSQL cannot compute.
+create index on oubli.subject_link (kind, subject_id) where erased_at is not null;
+
+create function oubli.refuse_revival(refused boolean, named text) returns void
+language plpgsql as $$
+begin
+  if refused and not exists (select from oubli.errand e where e.transaction = pg_catalog.pg_current_xact_id()) then
+    raise exception 'oubli: a row of % is about somebody who was erased', named using errcode = 'OU036', table = named;
+  end if;
+end $$;
+
+-- Whose data the columns of a declared table are: its own subject's, and each other person's (ERASURE.md G3).
+create function oubli.personal_columns(target regclass, out wanted jsonb, out columns name[]) returns setof record
+language sql stable
+begin atomic
+  select nullif(w.wanted, 'null'::jsonb), coalesce(array_agg(w.col order by w.col) filter (where w.col is not null), '{}') from (
+    select coalesce(a.spec -> 'subject', 'null'::jsonb) as wanted, a.column_name as col from oubli.annotation a
+    where a.rel = target and not a.spec ? 'notPersonal'
+    union all select 'null'::jsonb, null from oubli.personal_table p where p.rel = target) w
+  group by w.wanted;
+end;
+
+-- As types that have an equality, whatever the columns' own.
+create function oubli.compared(target regclass, columns name[], alias text) returns text
+language sql stable
+return (select string_agg(format('%s.%I::%s', alias, a.attname, case when e.protect = 'encrypt' then 'bytea' else 'text' end), ', ' order by a.attname)
+        from pg_catalog.pg_attribute a left join oubli.element e on e.domain = a.atttypid
+        where a.attrelid = target and a.attname = any(columns) and not a.attisdropped);
+
+-- Of an INSERT every row about her, of an UPDATE what changed in her columns or was led to her. Rows of several people are refused
+-- where something stands in the columns of hers.
+create function oubli.guard_of_erased(target regclass, event text) returns text
+language plpgsql stable as $$
+declare
+  party record;
+  parts text;
+  erased text;
+  named text := oubli.display_name(target);
+begin
+  for party in
+    select p.wanted, p.columns, s.owner, s.tables, way.kind, (s.tables[1]).onward as onward
+    from oubli.personal_columns(target) p, lateral oubli.path_to_subject(target, p.wanted) way,
+      lateral oubli.stations(target, way.col, way.hops) s
+    where way.kind is not null and exists (select from oubli.personal_table t where t.rel = target) order by p.wanted nulls first loop
+    erased := format('%s where exists (select from oubli.subject_link l where l.kind = %L and l.subject_id = (%s)::text and l.erased_at is not null)%s',
+      oubli.from_written(party.tables, 0, 'written'), party.kind, party.owner,
+      case when party.wanted is not null then format(' and num_nonnulls(%s) > 0', oubli.listed(party.columns, 't0')) end);
+    if event = 'insert' then
+      parts := concat(parts, format($sql$
+  if exists (select from %s) then
+    perform oubli.refuse_revival(true, %L);
+  end if;$sql$, erased, named));
+    else
+      parts := concat(parts, format($sql$
+  if exists (select from %s) then
+    perform oubli.refuse_revival(exists (select %s from %s except select %s from former f), %L);
+  end if;$sql$, erased, oubli.compared(target, oubli.sorted(party.columns || party.onward), 't0'), erased,
+        oubli.compared(target, oubli.sorted(party.columns || party.onward), 'f'), named));
+    end if;
+  end loop;
+  return parts;
+end $$;
+
+-- The guard does both, in one trigger.
+alter function oubli.guard_source(regclass, text) rename to guard_of_values;
+create function oubli.guard_source(target regclass, event text) returns text
+language plpgsql stable as $$
+declare
+  erased text := oubli.guard_of_erased(target, event);
+  values_of text := oubli.guard_of_values(target, event);
+begin
+  return case when erased <> '' then
+    format(E'\nbegin%s%s\n  return null;\nend ', erased, case when values_of <> '' then values_of || ';' end) else values_of end;
+end $$;

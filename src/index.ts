@@ -46,6 +46,7 @@ export type { ReceiptsOptions } from './registers/receipts';
 export type { ErasureRequest, RequestsOptions } from './registers/requests';
 export { replay } from './restore';
 export type { Manifest, ManifestFile } from './rights/export';
+export type { Ground, LiftOptions, RestrictOptions } from './rights/restrict';
 export { annotate } from './schema/annotate';
 export { type ArchiveOptions, installArchive } from './schema/archive-store';
 export type { BackfillReport } from './schema/backfill';

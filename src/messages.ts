@@ -1028,8 +1028,37 @@ export const texts = {
     fix: () => 'retry later',
   },
   HOLD_NO_BECAUSE: {
-    says: (n) => `${n.call}, …) needs a reason that can be read later`,
-    fix: (n) => `await ${n.call}, { because: 'judgment of 3 March' })`,
+    says: (n) => `${n.call} needs a reason that can be read later`,
+    fix: (n) => `{ because: 'judgment of 3 March' }  // ${n.call}`,
+  },
+
+  RESTRICTED: {
+    says: (n) => `the processing of somebody's data is restricted: ${value(n)} is stored, and not read`,
+    fix: (n) =>
+      `.whereRaw("not oubli.is_restricted('user', ${n.table ?? 'users'}.id::text)")  // or lift the restriction first`,
+  },
+  RESTRICTED_WRITE: {
+    says: (n) =>
+      `the processing of somebody's data is restricted: rows of ${n.table} about her are neither added nor changed`,
+    fix: () => "await subject('user', id).liftRestriction({ because: 'say why', inform: () => tell(her) })",
+  },
+  BAD_GROUND: {
+    says: (n) => `restrict(): there is no ground '${n.given}'${didYouMean(n)}`,
+    fix: () =>
+      "restrict({ because: 'says her address is wrong', ground: 'accuracy' })  // 'unlawful', 'claims', 'objection'",
+  },
+  RESTRICTED_ALREADY: {
+    says: (n) => `the processing of this ${n.kind} is restricted already`,
+    fix: (n) =>
+      `await subject('${n.kind}', id).liftRestriction({ because: 'another ground', inform: () => tell(her) })`,
+  },
+  NOT_RESTRICTED: {
+    says: (n) => `the processing of this ${n.kind} is not restricted`,
+    fix: () => 'nothing: it goes on as before',
+  },
+  NOT_INFORMED: {
+    says: () => 'before a restriction is lifted she is told (GDPR Art. 18(3)): liftRestriction() needs to know how',
+    fix: () => "liftRestriction({ because: 'her address was corrected', inform: () => tell(her) })",
   },
 
   // --- ledger, journal, restore -------------------------------------------------------------------------------------

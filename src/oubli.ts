@@ -13,6 +13,7 @@ import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clie
 import { type InsertManyOptions, insertMany, type Rows } from './knex/insert-many';
 import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
+import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
@@ -195,6 +196,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   };
   const { sweeps } = options;
   const redriving = new Redriving();
+  const redrive = (what: Redrive): Promise<void> => redriving.carryOut(what);
   const exporting = (): ExportParts => ({
     ...engine(),
     snapshot: (work) => database.snapshot(work),
@@ -202,7 +204,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
   });
   return {
     db: knex,
-    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, db: knex }, kind, id),
+    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, redrive, db: knex }, kind, id),
     backfill: (name, options) =>
       converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
@@ -213,7 +215,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
       const { catalogue } = await freshEngine();
       return database.snapshot((connection) => foresee(catalogue, connection, options));
     },
-    holds: holdsOf(freshEngine, (what) => redriving.carryOut(what)),
+    holds: holdsOf(freshEngine, redrive),
     startJobs: (boss, options) => redriving.through(startJobs(boss, caughtUp, { ...sweeps, ...options })),
     receipts: (options = {}) => database.transaction((connection) => readReceipts(connection, options)),
     requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),

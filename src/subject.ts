@@ -9,6 +9,7 @@ import { suggest } from './catalogue/suggest';
 import { ConfigurationError, SubjectUnknownError } from './errors';
 import { PinnedValue } from './knex/pinned-value';
 import { SubjectRow } from './knex/subject-row';
+import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
 import { clockOf, type PersonClock, type Say } from './lifecycle/person-clock';
 import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
@@ -18,6 +19,7 @@ import { quoteIdentifier } from './queryable';
 import type { Receipt } from './registers/receipt';
 import { erasePerson } from './rights/erase';
 import { type ExportParts, exportPerson } from './rights/export';
+import { type LiftOptions, liftRestriction, type RestrictOptions, restrictPerson } from './rights/restrict';
 
 /** What names a person in the application: the value of her table's subject column. */
 export type SubjectId = string | number | bigint;
@@ -30,6 +32,8 @@ export interface SubjectParts {
   freshEngine(): Promise<Engine>;
   engine(): Engine;
   exporting(): ExportParts;
+  /** Carries out what waited for a hold or a restriction, as far as this process can. */
+  redrive(what: Redrive): Promise<void>;
   readonly db: Knex;
 }
 
@@ -127,6 +131,30 @@ export class Subject {
     const { rows } = await this.parts.db.raw(named, [String(this.id)]);
     if (rows.length === 0) throw this.unknown();
     return exportPerson(this.parts.exporting(), this.kind, String(this.id));
+  }
+
+  /**
+   * From the commit on her data is only stored (GDPR Art. 18): nobody reads her sealed values, nobody adds or changes rows about
+   * her, in no process. Her export and her erasure stay possible; where she opposes the erasure (`unlawful`, `claims`) it waits.
+   *
+   * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError; ConfigurationError BAD_GROUND, RESTRICTED_ALREADY
+   * @example await subject('user', 42).restrict({ because: 'says her address is wrong', ground: 'accuracy' });
+   */
+  async restrict(options: RestrictOptions): Promise<void> {
+    await restrictPerson(await this.parts.freshEngine(), this.kind, String(this.id), options);
+  }
+
+  /**
+   * Her data is processed again, once she was told (Art. 18(3)); an erasure that waited is carried out.
+   *
+   * @param options.inform tells her; nothing is lifted when it fails
+   * @throws ConfigurationError NOT_RESTRICTED, NOT_INFORMED
+   * @example await subject('user', 42).liftRestriction({ because: 'corrected', inform: () => mail.send(notice) });
+   */
+  async liftRestriction(options: LiftOptions): Promise<void> {
+    await this.parts.redrive(
+      await liftRestriction(await this.parts.freshEngine(), this.kind, String(this.id), options),
+    );
   }
 
   /** A value of hers for raw SQL, which cannot say itself under whose key to seal. Prints nothing. */

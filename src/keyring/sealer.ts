@@ -23,7 +23,14 @@ import { pseudonym } from '../crypto/pseudonym';
 import { randomBytes } from '../crypto/random';
 import type { Place } from '../crypto/row-key';
 import { RowSealer } from '../crypto/seal';
-import { AnnotationError, InvalidValueError, type Names, TamperedError, UnsupportedQueryError } from '../errors';
+import {
+  AnnotationError,
+  InvalidValueError,
+  type Names,
+  RestrictedError,
+  TamperedError,
+  UnsupportedQueryError,
+} from '../errors';
 import { comparedValue, declaredValue } from './declared-value';
 import type { SubjectKey } from './key-cache';
 import type { KeyState } from './subject-keys';
@@ -135,7 +142,7 @@ export class Sealer {
   ): Uint8Array {
     const envelope = parseEnvelope(bytes);
     const key = isTombstone(envelope) ? undefined : stateOf(envelope.keyId);
-    if (key === undefined || key === 'shredded') return bytes;
+    if (key === undefined || key === 'shredded' || key === 'restricted') return bytes;
     const payload = opener.open(envelope, key.dek, element);
     const { padding, index, tokens } = envelope;
     try {
@@ -181,6 +188,7 @@ export class ResultOpener {
     const envelope = parseEnvelope(bytes, names);
     if (element !== undefined && envelope.element !== element) throw new TamperedError('SEALED_VALUE_TAMPERED', names);
     const key = this.keyOf(envelope);
+    if (key === 'restricted') throw new RestrictedError('RESTRICTED', names);
     if (key === 'shredded' || key === undefined) return null;
     return this.opener.read(envelope, key.dek, element, names, decode);
   }

@@ -33,10 +33,11 @@ linked as (
 made as (
   insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
   select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)
-select w.id, w.erased, k.key_id, k.epoch, k.wrapped
+select w.id, w.erased, k.key_id, k.epoch, k.wrapped,
+  exists (select from oubli.restriction r where r.key_id = k.key_id) as restricted
 from wanted w left join oubli.subject_key k on k.key_id = w.old_key_id where w.erased or not w.new
 union all
-select w.id, false, null, null, null from made join wanted w using (key_id)`;
+select w.id, false, null, null, null, false from made join wanted w using (key_id)`;
 
 const CREATE_UNLINKED = `
 insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
@@ -44,11 +45,12 @@ select key_id, $5::integer, wrapped, fingerprint, keep_until
 from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::date[]) w(key_id, wrapped, fingerprint, keep_until)`;
 
 const KEYS_BY_ID = `
-select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded
+select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded,
+  exists (select from oubli.restriction r where r.key_id = w.key_id) as restricted
 from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;
 
 /** What is known of a key that a sealed value names. */
-export type KeyState = SubjectKey | 'shredded';
+export type KeyState = SubjectKey | 'shredded' | 'restricted';
 
 /** A key that is in no table yet. */
 interface FreshKey {
@@ -85,13 +87,20 @@ export class SubjectKeys {
     return keys;
   }
 
-  /** The keys that sealed values name. Shredded ones are said so; an unknown one is an error, never a silent null (E10). */
+  /**
+   * The keys that sealed values name, for the life cycle and a person's own export: also of people whose data is only to be
+   * stored. Shredded ones are said so; an unknown one is an error, never a silent null (E10).
+   */
   byId(keyIds: Iterable<Uint8Array>): Promise<Map<string, KeyState>> {
-    return this.byName(new Map(Array.from(keyIds, (keyId) => [KeyCache.nameOf(keyId), keyId])));
+    return this.find(new Map(Array.from(keyIds, (keyId) => [KeyCache.nameOf(keyId), keyId])), true);
   }
 
-  /** The same of ids whose names are known already. */
-  async byName(keyIds: ReadonlyMap<string, Uint8Array>): Promise<Map<string, KeyState>> {
+  /** The same for readers, of ids whose names are known already; restricted ones are said so (GDPR Art. 18). */
+  byName(keyIds: ReadonlyMap<string, Uint8Array>): Promise<Map<string, KeyState>> {
+    return this.find(keyIds, false);
+  }
+
+  private async find(keyIds: ReadonlyMap<string, Uint8Array>, evenRestricted: boolean): Promise<Map<string, KeyState>> {
     const found = new Map<string, KeyState>();
     const missing: Uint8Array[] = [];
     for (const [name, keyId] of keyIds) {
@@ -101,7 +110,7 @@ export class SubjectKeys {
     }
     if (missing.length === 0) return found;
     const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
-    for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row));
+    for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row, evenRestricted));
     return found;
   }
 
@@ -149,7 +158,7 @@ export class SubjectKeys {
       for (const row of await this.askFor(kind, fresh)) {
         const id = row.id as string;
         const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
-        this.cache.link(kind, id, key);
+        if (!row.restricted) this.cache.link(kind, id, key); // who finds a key there may read with it
         keys.set(id, key);
       }
     } finally {
@@ -180,8 +189,9 @@ export class SubjectKeys {
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
 
-  private stateOf(row: Row): KeyState {
+  private stateOf(row: Row, evenRestricted: boolean): KeyState {
     if (row.wrapped !== null) {
+      if (row.restricted) return evenRestricted ? this.unwrap(row) : 'restricted';
       const key = this.unwrap(row);
       this.cache.add(key);
       return key;

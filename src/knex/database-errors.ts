@@ -3,7 +3,14 @@
  * in any other error: `detail` and `where` quote the row ("Failing row contains …", "Key (email)=(…) already exists").
  */
 import { type Catalogue, namesOfLabel } from '../catalogue/model';
-import { HoldError, NotSealedError, OubliError, SubjectErasedError, UnsupportedQueryError } from '../errors';
+import {
+  HoldError,
+  NotSealedError,
+  OubliError,
+  RestrictedError,
+  SubjectErasedError,
+  UnsupportedQueryError,
+} from '../errors';
 import { notes } from '../messages';
 import { type Connection, isInTransaction, type QueryResult } from './internals';
 import type { Seam } from './seam';
@@ -59,6 +66,10 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
       return new UnsupportedQueryError('COMPOUND_TOGETHER', { table, column: error.column });
     case 'OU021':
       return new UnsupportedQueryError('TOKENS_IN_RAW', namesOfLabel(error.dataType ?? ''));
+    case 'OU037':
+      return new RestrictedError('RESTRICTED_WRITE', { table: error.table });
+    case 'OU036':
+      return new SubjectErasedError('SUBJECT_ERASED', { table: error.table });
     case 'OU035':
       return new HoldError('ROW_HELD', { table: error.table, case: error.constraint });
     case UNDEFINED_TABLE:

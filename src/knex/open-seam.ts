@@ -89,7 +89,12 @@ function announcementsTo(
 ): Announcements {
   return {
     shredded: (keyIds) => {
-      for (const keyId of keyIds) keys()?.cache.evict(keyId);
+      const evict = (): void => {
+        for (const keyId of keyIds) keys()?.cache.evict(keyId);
+      };
+      evict();
+      // an answer that came on the same connection just before is still on its way into the cache
+      setImmediate(evict);
     },
     schemaChanged: () => catalogue.schemaChanged(),
     lost: () => {

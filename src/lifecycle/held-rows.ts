@@ -71,7 +71,7 @@ function keysOf(table: Table, wanted: HeldRows['rows']): string[][] {
   const tuples = new Map<string, string[]>();
   for (const each of wanted ?? []) {
     const tuple = table.primaryKey.map((name) => (typeof each === 'object' ? each?.[name] : each));
-    if (tuple.includes(undefined) || (typeof each !== 'object' && tuple.length > 1)) throw refuse();
+    if (tuple.some((part) => part === undefined) || (typeof each !== 'object' && tuple.length > 1)) throw refuse();
     tuples.set(JSON.stringify(tuple.map(String)), tuple.map(String));
   }
   if (tuples.size === 0) throw refuse();

@@ -149,10 +149,6 @@ async function holdPerson(
   who: HeldPerson,
 ): Promise<number> {
   const { kind } = who;
-  if (!engine.catalogue.subjectTable(kind)) {
-    const kinds = engine.catalogue.subjectKinds;
-    throw new ConfigurationError('UNKNOWN_KIND', { given: kind, suggestion: suggest(kind, kinds) ?? kinds[0] });
-  }
   return underTriggers(engine, graphTables(engine.catalogue, kind), holderOf.case(id), (demand) =>
     aboutPerson(engine, kind, String(who.id), demand, async (connection, person) => {
       await standingCase(connection, name);
@@ -166,7 +162,7 @@ async function holdPerson(
 }
 
 async function releaseCase(engine: Engine, name: string, because: string): Promise<Released> {
-  if (isBlank(because)) throw new ConfigurationError('HOLD_NO_BECAUSE', { call: `holds.release('${name}'` });
+  if (isBlank(because)) throw new ConfigurationError('HOLD_NO_BECAUSE', { call: 'holds.release()' });
   const released = await engine.database.transaction(async (connection) => {
     const [found] = (await connection.query(`${FIND} for update of c`, [name])).rows;
     if (!found) throw await unknownCase(connection, name);

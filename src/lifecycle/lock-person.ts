@@ -3,7 +3,14 @@
  * for one another. Her own row first, as an erasure has it.
  */
 import { joinChain } from '../catalogue/path-sql';
-import { AlreadyErasedError, SubjectErasedError, SubjectLockedError, SubjectUnknownError } from '../errors';
+import { suggest } from '../catalogue/suggest';
+import {
+  AlreadyErasedError,
+  ConfigurationError,
+  SubjectErasedError,
+  SubjectLockedError,
+  SubjectUnknownError,
+} from '../errors';
 import type { Queryable } from '../queryable';
 import { quoteIdentifier as q } from '../queryable';
 import { isLocked, isRace, retried } from './database';
@@ -51,7 +58,7 @@ export async function aboutPerson<T>(
   work: (connection: Queryable, person: LockedPerson) => Promise<T>,
 ): Promise<T> {
   const subjects = engine.catalogue.subjectTable(kind);
-  if (!subjects) throw new SubjectUnknownError('SUBJECT_UNKNOWN', { kind });
+  if (!subjects) throw unknownKind(kind, engine.catalogue.subjectKinds);
   const plan = planErasure(engine.catalogue, subjects);
   try {
     return await retried(() =>
@@ -65,6 +72,10 @@ export async function aboutPerson<T>(
     if (isLocked(error) || isRace(error)) throw new SubjectLockedError('SUBJECT_LOCKED', { kind });
     throw error;
   }
+}
+
+function unknownKind(given: string, kinds: readonly string[]): ConfigurationError {
+  return new ConfigurationError('UNKNOWN_KIND', { given, suggestion: suggest(given, kinds) ?? kinds[0] });
 }
 
 async function keyOf(engine: Engine, kind: string, name: string): Promise<Uint8Array> {

@@ -220,9 +220,14 @@ describe('A declaration in a migration', () => {
       await empty.psql.query('insert into users (name) select null where false'); // the guard names no lost column
     });
 
-    it('by dropColumns of every sealed one, and the guard goes with the last', async () => {
+    it('by dropColumns of every sealed one; what is left of the guard speaks of rows about the erased', async () => {
       await empty.knex.schema.alterTable('users', (t) => t.dropColumns('name', 'email', 'profile', 'income', 'crm_id'));
-      expect([await guards(), await guardFunctions()]).to.deep.equal([[], 0]);
+      expect([await guards(), await guardFunctions()]).to.deep.equal([
+        ['users: oubli_guard_insert', 'users: oubli_guard_update'],
+        2,
+      ]);
+      const { rows } = await empty.psql.query(`select prosrc from pg_proc where proname like 'guard %'`);
+      for (const { prosrc } of rows) expect(prosrc).to.contain('refuse_revival').and.not.to.contain('key_id');
       expect(await operators()).to.equal(6); // `=` and `<>` of the address that is left, with itself and with inet on either side
     });
 

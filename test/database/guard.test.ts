@@ -248,7 +248,7 @@ describe('The guard of the way from a row to its person', () => {
     await world.db('devices').insert({ id: 3, user_id: 3, serial: 'X1' });
     expect(await codeOf(() => world.plain('devices').insert({ id: 4, user_id: 4, serial }))).to.equal('OU002');
     await world.plain.raw(`update oubli.subject_link set key_id = null, erased_at = now() where subject_id = '3'`);
-    expect(await codeOf(() => world.plain('devices').insert({ id: 4, user_id: 3, serial }))).to.equal('OU002');
+    expect(await codeOf(() => world.plain('devices').insert({ id: 4, user_id: 3, serial }))).to.equal('OU036');
     expect(await codeOf(() => world.db('devices').where({ id: 3 }).update({ serial: 'late' }))).to.equal(
       'SUBJECT_ERASED',
     );
