@@ -70,6 +70,13 @@ create function oubli.referring_condition(conditions jsonb, alias text) returns 
 language sql immutable
 return (select string_agg(format('%s.%I = %L', alias, key, value), ' and ' order by key) from jsonb_each_text(conditions));
 
+-- The column by which a table's rows lead on, where a declaration says so: the asking one's of its own, or that of a table on the way,
+-- whose rows are its own subject's: a file is that of its message's sender, not of the recipient.
+create function oubli.via_of(target regclass, own jsonb) returns text
+language sql stable
+return coalesce(own ->> 'via', case when own is null then (
+  select p.spec #>> '{subject,via}' from oubli.personal_table p where p.rel = target) end);
+
 -- The one shortest way from a table's rows to a person, by what it refers to; NULL where there is none, or more than one. The
 -- same way as the client finds (ERASURE.md G1), which seals nothing where it leads through JSON. `of_column` is what a column says of
 -- its own subject, where it has one.
@@ -90,7 +97,7 @@ begin
     level := tables;
     select array_agg(k.parent), array_agg(concat_ws(',', nullif(f.way, ''), k.id)) into tables, ways
     from unnest(level, ways) f(at, way) join oubli.table_reference k on k.rel = f.at and k.path is null
-    where not f.at = any(seen) and (f.way <> '' or wanted ->> 'via' is null or wanted ->> 'via' = any(k.columns));
+    where not f.at = any(seen) and coalesce(oubli.via_of(f.at, case when f.way = '' then wanted end) = any(k.columns), true);
     select count(*), min(s.subject_kind), min(s.subject_column::text), min(f.way) into arrived, kind, col, way
     from unnest(tables, ways) f(at, way) join oubli.personal_table s on s.rel = f.at
     where s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind);

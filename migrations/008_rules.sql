@@ -94,7 +94,9 @@ declare
   declared record;
 begin
   select * into declared from oubli.ends_with_parent(tg_relid);
-  if tg_op = 'DELETE' then
+  if tg_op = 'TRUNCATE' then
+    delete from oubli.parent_deletion d where d.rel = declared.rel;
+  elsif tg_op = 'DELETE' then
     delete from oubli.parent_deletion d where d.rel = declared.rel and d.row_key = oubli.key_values(declared.rel, to_jsonb(old));
   else
     update oubli.parent_deletion d set row_key = oubli.key_values(declared.rel, to_jsonb(new))
@@ -111,6 +113,7 @@ begin
   execute format('drop trigger if exists oubli_parent_deleted on %s', target);
   execute format('drop trigger if exists oubli_row_deleted on %s', target);
   execute format('drop trigger if exists oubli_row_renamed on %s', target);
+  execute format('drop trigger if exists oubli_rows_emptied on %s', target);
   -- what is no column of the table, and a table without a key, is refused when the catalogue is verified
   if key_columns is null or not exists (
     select from pg_catalog.pg_attribute a where a.attrelid = target and a.attname = reference and not a.attisdropped) then
@@ -120,6 +123,8 @@ begin
     for each row when (old.%1$I is distinct from new.%1$I) execute function oubli.record_parent_deletion()', reference, target);
   execute format('create trigger oubli_row_deleted after delete on %s
     for each row execute function oubli.follow_row_key()', target);
+  execute format('create trigger oubli_rows_emptied after truncate on %s
+    for each statement execute function oubli.follow_row_key()', target);
   execute format('create trigger oubli_row_renamed after update of %s on %s
     for each row execute function oubli.follow_row_key()', (select string_agg(quote_ident(col), ', ') from unnest(key_columns) col), target);
 end $$;
@@ -157,11 +162,24 @@ begin
     perform oubli.watch_parent(new.rel, anchor ->> 'deletionOf');
   elsif jsonb_typeof(before) = 'object' and before ? 'deletionOf' then
     perform oubli.watch_parent(new.rel, null);
+    delete from oubli.parent_deletion d where d.rel = old.rel;
   end if;
   return null;
 end $$;
 create trigger anchored after insert or update on oubli.personal_table
   for each row execute function oubli.prepare_anchor();
+
+-- People of a kind that was declared anew, in another table, may have the numbers of those who were there before.
+create function oubli.forget_clocks() returns trigger
+language plpgsql as $$
+begin
+  delete from oubli.parent_deletion d where d.rel = old.rel;
+  delete from oubli.person_event e where e.kind = old.subject_kind;
+  delete from oubli.notice n where n.rule = 'subject:' || old.subject_kind;
+  return null;
+end $$;
+create trigger forgotten after delete on oubli.personal_table
+  for each row execute function oubli.forget_clocks();
 
 -- Notices of an end that comes: one row per person, start of her clock and notice, so that a new end has notices of its own.
 -- Claimed before the callback is called, sent when it has returned: only a crash between the two repeats it.

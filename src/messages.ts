@@ -1241,7 +1241,10 @@ export const texts = {
   },
   COLUMN_SUBJECT_AMBIGUOUS: {
     says: (n) => `${place(n)}: through ${n.via} several ways lead to people, of kind '${n.kinds}'`,
-    fix: (n) => `.personal({ …, subject: { via: '${n.via}', kind: '${`${n.kinds}`.split("'")[0]}' } })  // ${place(n)}`,
+    fix: (n) =>
+      `${n.kinds}`.includes("'")
+        ? `.personal({ …, subject: { via: '${n.via}', kind: '${`${n.kinds}`.split("'")[0]}' } })  // ${place(n)}`
+        : `t.integer('${n.kinds}_id').references('…')  // in ${n.table}, and subject: { via: '${n.kinds}_id' }`,
   },
   COLUMN_SUBJECT_OWN: {
     says: (n) => `${place(n)}: through ${n.via} the table's own subject is found, whose column it is anyway`,

@@ -123,11 +123,17 @@ function shortest(catalogue: Catalogue, starts: readonly ForeignKey[], kind: str
     const level = frontier.flatMap((hops) => last(catalogue, hops) ?? []);
     frontier = frontier.flatMap((hops) => {
       const at = last(catalogue, hops);
-      return !at || seen.has(at.oid) ? [] : catalogue.keysFrom(at).map((key) => [...hops, key]);
+      return !at || seen.has(at.oid) ? [] : keysOnward(catalogue, at).map((key) => [...hops, key]);
     });
     for (const at of level) seen.add(at.oid);
   }
   return [];
+}
+
+/** Whose the rows of a declared table are, its declaration says: a file is that of its message's sender, not of the recipient. */
+function keysOnward(catalogue: Catalogue, table: Table): ForeignKey[] {
+  const via = table.declaration?.is === 'data' ? table.declaration.spec.subject?.via : undefined;
+  return catalogue.keysFrom(table).filter((key) => via === undefined || key.columns.includes(via));
 }
 
 function arrival(catalogue: Catalogue, hops: readonly ForeignKey[]): Found[] {

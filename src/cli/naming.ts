@@ -31,7 +31,11 @@ export function named(tables: readonly TypedTable[], naming: Naming): TypedTable
   return tables.map(({ schema, name, columns }) => ({
     schema: schema === 'public' ? schema : naming.table(schema),
     name: naming.table(name),
-    columns: columns.map((column) => ({ ...column, name: naming.column(column.name) })),
+    columns: columns.map((column) => ({
+      ...column,
+      name: naming.column(column.name),
+      via: column.via && naming.column(column.via),
+    })),
   }));
 }
 

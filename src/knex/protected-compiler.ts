@@ -177,8 +177,8 @@ export function protectedCompiler(Base: Class<InternalCompiler>, catalogue: () =
     }
 
     private rowOfMerge(table: Table): RowOf {
-      const [row, another] = this.inserted?.rows ?? [];
-      return row && !another ? row : refuseTable('MERGE_MANY', table);
+      const [row, ...others] = this.inserted?.rows ?? [];
+      return row === undefined || others.length > 0 ? refuseTable('MERGE_MANY', table) : row;
     }
 
     /** Selects whose rows the update would touch, first; then the update is bound to them. */

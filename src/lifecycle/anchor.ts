@@ -123,12 +123,15 @@ function ofEvent(rule: Rule, alias: string, from: Anchor): AnchorSql {
 }
 
 function ofDeletion(rule: Rule, alias: string): AnchorSql {
-  const { table } = rule;
+  const { table, retention } = rule;
+  const reference = (retention.from as { readonly deletionOf: string }).deletionOf;
   const key = table.primaryKey.map((name, place) => {
     const type = rootType({ root: table, rootColumn: name });
     return `${alias}.${q(name)} = e.row_key[${place + 1}]::${type}`;
   });
-  const mine = [`e.rel = ${literal(table.sqlName)}::regclass`, ...key].join(' and ');
+  const mine = [`e.rel = ${literal(table.sqlName)}::regclass`, ...key, `${alias}.${q(reference)} is null`].join(
+    ' and ',
+  );
   return {
     join: `join oubli.parent_deletion e on ${mine}`,
     value: 'e.deleted_on',

@@ -11,6 +11,7 @@ import { literal } from './due';
 import { waysToPeople } from './hold-graph';
 import type { Plan } from './plan';
 import { fromName, rootType } from './root';
+import { holdsOfSharers } from './shared-holds';
 
 /** What stands at this moment: without anything, nothing more is asked. */
 export interface Standing {
@@ -41,7 +42,8 @@ export interface RootRow {
  * types, so that the planner may start from either side: from few holds, or from few rows.
  */
 export function holdsOn(catalogue: Catalogue, plan: Plan, found: Standing, row: RootRow): string[] {
-  return [...ofItsPerson(catalogue, plan, found, row), ...ofItsRows(catalogue, plan, found, row)];
+  const ofOthers = holdsOfSharers(catalogue, plan, found.kinds, row.id);
+  return [...ofItsPerson(catalogue, plan, found, row), ...ofItsRows(catalogue, plan, found, row), ...ofOthers];
 }
 
 /** SQL condition for the choice of what leaves; `undefined` while nothing that concerns the plan is held. */

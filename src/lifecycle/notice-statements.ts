@@ -15,7 +15,11 @@ const LEASE = "interval '15 minutes'";
 export class NoticeStatements {
   private readonly before: readonly Period[];
 
-  constructor(private readonly rule: Rule) {
+  /** @param free SQL condition: no case holds her; whoever is held does not leave, and is not told that she does */
+  constructor(
+    private readonly rule: Rule,
+    private readonly free: string = 'true',
+  ) {
     this.before = inOrder(rule.retention.notices as Notices);
   }
 
@@ -66,7 +70,7 @@ from her, claimed`;
   /** Everybody who is due already, or will be within the longest of the notices. */
   private near(): string {
     const { join, prefilter, exact } = dueCondition(this.rule, 't', { lead: this.before[0] as Period });
-    return `${this.rule.table.sqlName} t ${join} where ${prefilter} and ${exact} and ${isStillThere(this.rule)}`;
+    return `${this.rule.table.sqlName} t ${join} where ${prefilter} and ${exact} and ${isStillThere(this.rule)} and ${this.free}`;
   }
 
   private isMine(alias: string): string {

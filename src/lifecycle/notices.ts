@@ -6,10 +6,13 @@
 
 import { ConfigurationError, NoticeFailedError } from '../errors';
 import type { Period } from '../period';
-import type { Queryable } from '../queryable';
+import type { Row } from '../queryable';
 import type { Engine } from './engine';
+import { isFree, standing } from './held';
 import { NoticeStatements } from './notice-statements';
+import type { Plan } from './plan';
 import type { Rule } from './rule';
+import { planOf } from './rule-plan';
 
 /** What a person is told. */
 export interface Notice {
@@ -64,7 +67,7 @@ function noOnNotice({ name }: Rule, call: string): ConfigurationError {
 }
 
 class NoticeRun {
-  private readonly statements: NoticeStatements;
+  private readonly plan: Plan;
   /** Whom this run has no more to say to: it failed, or another process is about to. */
   private readonly apart = new Set<string>();
   private since: string | undefined;
@@ -79,12 +82,12 @@ class NoticeRun {
     private readonly onNotice: OnNotice,
     private readonly signal: AbortSignal,
   ) {
-    this.statements = new NoticeStatements(rule);
+    this.plan = planOf(engine, rule);
   }
 
   /** @returns whether there may be more */
   async page(): Promise<boolean> {
-    const rows = await this.run(this.statements.waiting(PAGE), [this.since ?? null, [...this.apart]]);
+    const rows = await this.run((notices) => notices.waiting(PAGE), [this.since ?? null, [...this.apart]]);
     for (const { id } of rows) {
       if (this.isOver) return false;
       await this.tell(String(id));
@@ -105,7 +108,7 @@ class NoticeRun {
 
   private async tell(id: string): Promise<void> {
     this.apart.add(id);
-    const [claimed] = await this.run(this.statements.claim(), [id]);
+    const [claimed] = await this.run((notices) => notices.claim(), [id]);
     if (!claimed) return;
     const mark = [id, claimed.started, claimed.notice];
     try {
@@ -120,21 +123,22 @@ class NoticeRun {
         purge: new Date(Number(claimed.purge)),
       });
     } catch (error) {
-      await this.run(this.statements.release(), mark);
+      await this.run((notices) => notices.release(), mark);
       this.failed += 1;
       this.inARow += 1;
       this.failure ||= nameOf(error);
       return;
     }
-    await this.run(this.statements.record(), mark);
+    await this.run((notices) => notices.record(), mark);
     this.sent += 1;
     this.inARow = 0;
   }
 
-  private run(sql: string, parameters: unknown[]): Promise<Awaited<ReturnType<Queryable['query']>>['rows']> {
+  private run(statement: (notices: NoticeStatements) => string, parameters: unknown[]): Promise<Row[]> {
     return this.engine.database.transaction(async (connection) => {
       await connection.query("select set_config('datestyle', 'ISO', true)");
-      return (await connection.query(sql, parameters)).rows;
+      const free = isFree(this.engine.catalogue, this.plan, await standing(connection), 't');
+      return (await connection.query(statement(new NoticeStatements(this.rule, free)), parameters)).rows;
     });
   }
 }

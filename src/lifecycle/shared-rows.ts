@@ -17,8 +17,9 @@ export function sharedStep(
 ): OwnStep | undefined {
   if (table.declaration?.is !== 'data') return undefined;
   const people = partiesOf(catalogue, table);
+  const above = new Set(catalogue.family(root).map(({ oid }) => oid));
   const shares = people.flatMap(({ path: { hops }, columns }, person): Share[] => {
-    const end = hops.findIndex((hop) => hop.to === root.oid);
+    const end = hops.findIndex((hop) => above.has(hop.to));
     return end === -1 ? [] : [{ way: hops.slice(0, end + 1), person, columns, detaches: [] }];
   });
   if (shares.length === 0) return undefined;
@@ -32,7 +33,8 @@ export function detachable(catalogue: Catalogue, table: Table, key: ForeignKey):
   const leadElsewhere = partiesOf(catalogue, table).flatMap(({ path }) =>
     path.hops[0] === key ? [] : anchorColumns(path),
   );
-  if (!isNullable(table, key)) return [];
+  // out of JSON more would go than the reference
+  if (key.declared?.path || !isNullable(table, key)) return [];
   return referringColumns(key).filter(
     (name) => table.columns.get(name)?.notNull === false && !leadElsewhere.includes(name),
   );
@@ -51,8 +53,9 @@ export function withDetached(
   further: readonly Way[],
 ): OwnStep {
   if (!step.shared || step.action === 'keep') return step;
+  const above = new Set(catalogue.family(root).map(({ oid }) => oid));
   const lets = ([key]: Way): string[] => {
-    const toHer = key?.to === root.oid && root.declaration?.is === 'subject';
+    const toHer = key !== undefined && above.has(key.to) && root.declaration?.is === 'subject';
     return key && (toHer || isDeleted(key.to)) ? detachable(catalogue, step.table, key) : [];
   };
   const shares = step.shared.shares.map((share) => ({ ...share, detaches: lets(share.way) }));

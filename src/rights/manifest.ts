@@ -1,5 +1,5 @@
 /** The manifest of an export: of each file what it holds, why it is held, how many rows, and its sha256. */
-import type { PortableTable } from './portable';
+import type { PortableColumn, PortableTable } from './portable';
 
 export interface ManifestFile {
   readonly path: string;
@@ -8,7 +8,12 @@ export interface ManifestFile {
   readonly rows: number;
   readonly sha256: string;
   readonly columns: readonly { name: string; category: string; origin: string; purpose: string; basis: string }[];
+  /** Set where the rows are also about others: these columns are null wherever they are not hers who asks. */
+  readonly redacted?: { readonly columns: readonly string[]; readonly because: string };
 }
+
+/** The right does not adversely affect the rights and freedoms of others (WP 242 rev. 01, section III). */
+const OTHERS = 'null where it is about another person (GDPR Art. 20(4))';
 
 export interface Manifest {
   readonly profile: 'portability';
@@ -39,5 +44,10 @@ export function manifestFile(
     purpose,
     basis,
   }));
-  return { path: pathOf(portable, format), table: portable.table.displayName, format, rows, sha256, columns };
+  const file = { path: pathOf(portable, format), table: portable.table.displayName, format, rows, sha256, columns };
+  return portable.shares ? { ...file, redacted: redacted(portable.columns) } : file;
+}
+
+function redacted(columns: readonly PortableColumn[]): NonNullable<ManifestFile['redacted']> {
+  return { columns: columns.map(({ column }) => column.name), because: OTHERS };
 }

@@ -9,7 +9,9 @@ import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener, type Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
+import { asText } from './as-text';
 import type { PortableTable } from './portable';
+import { sharedRowsStatement } from './shared-rows';
 
 /** What a sealed value is in an export: its text, or base64 of its bytes, or null when it can no longer be opened. */
 export type ExportedRow = Record<string, string | null>;
@@ -34,7 +36,9 @@ export async function* personalRows(
   await snapshot.query('close oubli_export');
 }
 
-function statement(catalogue: Catalogue, { table, ways, subjectColumn, subjectType, columns }: PortableTable): string {
+function statement(catalogue: Catalogue, portable: PortableTable): string {
+  if (portable.shares) return sharedRowsStatement(catalogue, portable, portable.shares);
+  const { table, ways, subjectColumn, subjectType, columns } = portable;
   const hers = ways.map((hops) => {
     const chain = joinChain(catalogue, 't', hops, subjectColumn);
     const where = [...chain.conditions, `${chain.root} = $1::${subjectType}`].join(' and ');
@@ -43,11 +47,6 @@ function statement(catalogue: Catalogue, { table, ways, subjectColumn, subjectTy
   const order =
     table.primaryKey.length > 0 ? ` order by ${table.primaryKey.map((name) => `t.${q(name)}`).join(', ')}` : '';
   return `select ${columns.map(({ column }) => asText(column.name)).join(', ')} from (${hers.join(' union all ')}) t${order}`;
-}
-
-/** A type's own output, which a cast to text is not: `192.0.2.0` would become `192.0.2.0/32`. */
-function asText(name: string): string {
-  return `case when t.${q(name)} is not null then format('%s', t.${q(name)}) end as ${q(name)}`;
 }
 
 async function openBatch(

@@ -13,6 +13,8 @@ export interface TypedColumn {
   /** An insert may leave it out. */
   readonly optional: boolean;
   readonly sealed: boolean;
+  /** The column of the table by which the person is found whom this one is about, where that is not the table's own subject. */
+  readonly via: string | null;
 }
 
 export interface TypedTable {
@@ -26,12 +28,13 @@ with recursive base(id, at) as (
   select t.oid, t.oid from pg_catalog.pg_type t
   union all select b.id, t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.at and t.typtype = 'd')
 select n.nspname as schema, c.relname as name, json_agg(json_build_object(
-    'name', a.attname, 'type', y.oid::int8, 'sealed', e.protect is not distinct from 'encrypt',
+    'name', a.attname, 'type', y.oid::int8, 'sealed', e.protect is not distinct from 'encrypt', 'via', s.spec #>> '{subject,via}',
     'labels', (select json_agg(l.enumlabel order by l.enumsortorder) from pg_catalog.pg_enum l where l.enumtypid = y.oid),
     'nullable', not a.attnotnull, 'optional', not a.attnotnull or a.atthasdef or a.attidentity <> '') order by a.attnum) as columns
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 left join oubli.element e on e.domain = a.atttypid
+left join oubli.annotation s on s.rel = a.attrelid and s.column_name = a.attname
 join base b on b.id = coalesce(to_regtype(e.declared_type)::oid, a.atttypid)
 join pg_catalog.pg_type y on y.oid = b.at and y.typtype <> 'd'
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition

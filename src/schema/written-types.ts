@@ -51,8 +51,13 @@ ${entries.join('\n')}
 }
 
 function rowInterface(name: string, { columns }: TypedTable): string {
-  const fields = columns.map((column) => `  ${key(column.name)}: ${typeOf(column)};\n`);
+  const fields = columns.map((column) => `${about(column)}  ${key(column.name)}: ${typeOf(column)};\n`);
   return `export interface ${name} {\n${fields.join('')}}\n`;
+}
+
+/** Whoever writes it gives the other column, too. */
+function about({ via }: TypedColumn): string {
+  return via === null ? '' : `  /** About whom \`${via.replaceAll('*/', '* /')}\` names. */\n`;
 }
 
 function entry(row: string, { columns }: TypedTable): string {

@@ -357,6 +357,14 @@ describe('D3: the clock of a rule starts', () => {
       expect(await clock(renamed)).to.equal(undefined);
     });
 
+    it('D3: anew, where keys are used again after the rows have left, by TRUNCATE too', async () => {
+      const mine = await review();
+      await world.plain('orders').where({ id: order }).delete();
+      expect(await clock(mine)).to.equal('2026-08-31');
+      await world.plain.raw('truncate reviews');
+      expect(await clock(mine)).to.equal(undefined);
+    });
+
     it('D3: not at all when the deletion is rolled back', async () => {
       const mine = await review();
       const trx = await world.plain.transaction();
@@ -538,10 +546,23 @@ describe('D3: a declaration that cannot start its clock', () => {
     await world.plain.raw(
       `alter table reviews rename order_id to bought_id; update oubli.personal_table set spec = spec where rel = 'reviews'::regclass`,
     );
-    expect(await triggers()).to.equal(3);
+    expect(await triggers()).to.equal(4);
     await world.plain.raw(
       `update oubli.personal_table set spec = spec #- '{retention}' where rel = 'reviews'::regclass`,
     );
     expect(await triggers()).to.equal(0);
+  });
+
+  it('D3: that is gone with its table takes what was recorded with it: another table may have the same numbers', async () => {
+    const copy = await createWorld({ migrate: migrateAnchors });
+    try {
+      await copy.db('accounts').insert({ id: crypto.randomUUID(), name: 'Bob' });
+      const [{ id }] = await copy.db('members').insert({ name: 'Ada' }).returning('id');
+      await copy.subject('member', id).active();
+      await copy.plain.raw('drop table reviews, letters, claims, bills, members; select oubli.sweep_catalogue()');
+      expect(await copy.plain('oubli.person_event')).to.deep.equal([]);
+    } finally {
+      await copy.end();
+    }
   });
 });

@@ -148,6 +148,20 @@ describe('D4: a rule that asks for notices', () => {
     expect(await users(), 'the notice of another end does not count').to.deep.equal([ada]);
   });
 
+  it('D4: does not tell whoever is held that she leaves, and gives her notice when nothing holds her any more', async () => {
+    const ada = await add('2026-08-31');
+    await stopClock(world.plain, '2027-01-01T00:00:00Z');
+    await world.holds.open({ name: 'case 7', ground: 'a claim' });
+    await world.holds.place('case 7', world.subject('user', ada));
+    expect(await toldAt('2027-02-27T12:00:00Z')).to.deep.equal([]);
+    await stopClock(world.plain, '2027-04-01T12:00:00Z');
+    await world.holds.release('case 7', { because: 'settled' });
+    expect(await toldAt('2027-04-01T12:00:00Z')).to.deep.equal([`${ada}: 1 day`]);
+    expect(told[0]).to.include({ purgeOn: '2027-04-08' });
+    await sweepAt('2027-04-08T12:00:00Z');
+    expect(await users()).to.deep.equal([]);
+  });
+
   it('A2: a return that is committed wins over a sweep that has begun', async () => {
     const ada = await add('2026-08-31');
     await sweepAt('2027-02-27T12:00:00Z');

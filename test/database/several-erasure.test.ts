@@ -1,10 +1,12 @@
 /** Erasing one person touches only her columns of a row, and the row stays while it holds another's (ERASURE.md G3). */
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import type { Receipt } from '../../src';
+import pg from 'pg';
+import { HoldError, type Receipt } from '../../src';
 import { assertNothingLeft, moveClock, resetClock } from '../../src/testing';
 import { addCorrespondents, migrateCorrespondence, ownersIn } from '../support/correspondence';
 import { failureOf, refusalOf } from '../support/refusals';
+import { statementsOf } from '../support/sent-statements';
 import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
@@ -229,6 +231,53 @@ describe('Erasing one of the people of a row', () => {
     expect(await world.plain('oubli.subject_key').whereNotNull('keep_until')).to.deep.equal([]);
   });
 
+  it('G3: what hangs on such a row is its own subject’s, and leaves with her', async () => {
+    const { db, subject } = await world.another();
+    await db.schema.createTable('files', (t) => {
+      t.increments('id');
+      t.integer('message_id').notNullable().references('messages.id').index();
+      t.text('content').personal({ category: 'activity.content', protect: 'encrypt' });
+      t.personalData({ purpose: 'provide the service', basis: 'contract' });
+    });
+    await add('messages', message(1, 1, 2), message(2, 2, 1));
+    await db('files').insert([
+      { message_id: 1, content: 'of Ada' },
+      { message_id: 2, content: 'of Bob' },
+    ]);
+    expect(await ownersIn(world.plain, 'files', ['content'])).to.deep.equal([['user 1'], ['user 2']]);
+    const moved = await failureOf(() =>
+      world.plain('messages').where({ id: 1 }).update({ sender_id: 2, body: null }).then(),
+    );
+    expect(moved.code, 'the guard knows the same way').to.equal('OU004');
+    const receipt = await subject('user', 1).erase({ because: 'a test' });
+    expect([...lines(receipt), ...lines(receipt, 'files')]).to.deep.equal(['anonymised 2', 'removed 1']);
+    expect(await ownersIn(world.plain, 'files', ['content'])).to.deep.equal([['user 2']]);
+    expect(await owners()).to.deep.equal([
+      ['null', 'user 2', 'null'],
+      ['user 2', 'null', 'null'],
+    ]);
+    expect(lines(await subject('user', 2).erase({ because: 'a test' }))).to.deep.equal(['removed 2']);
+  });
+
+  it('G3: a row that is held for one of its people is held against the other’s erasure too', async () => {
+    await add('messages', message(1, 1, 2), message(2, 3, 2, { clerk_id: 1, verdict: 'v' }));
+    const before = await stored();
+    await world.holds.open({ name: 'case 1', ground: 'a lawsuit' });
+    await world.holds.place('case 1', { kind: 'user', id: 1 });
+    const held = await refusalOf(() => erase(2));
+    expect(held).to.be.instanceOf(HoldError);
+    await world.db('users').where({ id: 2 }).update({ ended_on: '2020-01-01' });
+    await world.sweep();
+    expect(await stored()).to.deep.equal(before);
+    expect(lines(await erase(1, 'clerk')), 'who is in none of them').to.deep.equal(['anonymised 1']);
+    await world.holds.release('case 1', { because: 'settled' });
+    await world.sweep();
+    expect((await owners()).map((row) => row.slice(0, 2))).to.deep.equal([
+      ['user 1', 'null'],
+      ['user 3', 'null'],
+    ]);
+  });
+
   it('G3: the plan says what becomes of such rows', () => {
     const { steps, reviews } = world.subject('user', 1).plan();
     expect(reviews).to.deep.equal([]);
@@ -282,6 +331,28 @@ describe('Erasing one of the people of a row', () => {
     expect(lines(await erasing)).to.deep.equal(['anonymised 1']);
     expect(await owners()).to.deep.equal([['user 1', 'null', 'null']]);
     expect(await world.db('messages').pluck('body')).to.deep.equal(['written meanwhile']);
+  });
+
+  it('G3: finds the rows by the indexes of their links, whatever the size of the table', async () => {
+    await add('messages', message(1, 1, 2), message(2, 3, 1, { clerk_id: 1, verdict: 'v' }));
+    await world.plain.raw(`insert into users select i from generate_series(10, 5000) i;
+      insert into messages (id, sender_id, recipient_id) select i, 10 + i % 4990, 10 + i % 4989 from generate_series(10, 30000) i;
+      analyze users, messages`);
+    const sent = await statementsOf(() => erase(1));
+    const about = sent.filter(({ text }) => /^\s*with root as .*messages/s.test(text));
+    expect(
+      about.map(({ text }) => /for update of t/.test(text)),
+      'locked first, then written',
+    ).to.deep.equal([true, false]);
+    const client = new pg.Client({ connectionString: world.url });
+    await client.connect();
+    for (const { text, values } of about) {
+      const { rows } = await client.query(`explain ${text}`, values);
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan).to.contain('messages_sender_id_idx').and.to.contain('messages_recipient_id_idx');
+      expect(plan).not.to.match(/Seq Scan on messages/);
+    }
+    await client.end();
   });
 
   it('G3: an erasure that is cut leaves the row whole, with everybody’s values in it', async () => {

@@ -1,11 +1,12 @@
 /** Rows in which the data of several people stand: each value under the key of the person it is about (ERASURE.md G3). */
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import pg from 'pg';
 import { annotate, install, SCHEMA_VERSION } from '../../src';
 import { parseEnvelope } from '../../src/crypto/envelope';
 import { addCorrespondents, declareMessages, migrateCorrespondence, ownersIn, TABLES } from '../support/correspondence';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
+import { statementsOf } from '../support/sent-statements';
+import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 const SEALED = ['body', 'reply', 'verdict'];
@@ -179,27 +180,12 @@ describe('What is written in a row of several people', () => {
   it('G3: the keys of all people of a statement come in one query for each kind', async () => {
     const { db } = await world.another();
     await db('clerks').insert({ id: 2, name: 'Yves' });
-    const asked = await keyQueries(() => db('messages').insert([letter(1, 1, 2), letter(2, 2, 3), letter(3, 3, 1)]));
-    expect(asked).to.deep.equal([['user'], ['clerk']]);
+    const rows = [letter(1, 1, 2), letter(2, 2, 3), letter(3, 3, 1)];
+    const sent = await statementsOf(() => db('messages').insert(rows));
+    const asked = sent.filter(({ text }) => text.includes('oubli.subject_link')).map(({ values }) => values[0]);
+    expect(asked).to.deep.equal(['user', 'clerk']);
   });
 });
-
-/** The kinds of whose people keys are asked for while something runs, one list for each query. */
-async function keyQueries(run: () => PromiseLike<unknown>): Promise<unknown[][]> {
-  const asked: unknown[][] = [];
-  const { query } = pg.Client.prototype;
-  pg.Client.prototype.query = function (this: pg.Client, ...given: unknown[]) {
-    const { text, values } = given[0] as { text?: string; values?: unknown[] };
-    if (text?.includes('oubli.subject_link')) asked.push([values?.[0]]);
-    return Reflect.apply(query, this, given);
-  } as typeof query;
-  try {
-    await run();
-  } finally {
-    pg.Client.prototype.query = query;
-  }
-  return asked;
-}
 
 describe('The guard of a table whose rows are several people’s', () => {
   let world: World;
@@ -250,6 +236,25 @@ describe('The guard of a table whose rows are several people’s', () => {
     expect(await codeOf(() => stored(20).update({ recipient_id: 3 }).then())).to.equal('OU004');
     await stored(20).update({ recipient_id: 3, reply_pen: null });
     await stored(20).delete();
+  });
+
+  it('G3: locks the keys of all people of a row in one order, as erasures do', async () => {
+    const links = await world
+      .plain('oubli.subject_link')
+      .where({ kind: 'user' })
+      .whereIn('subject_id', ['1', '2', '3'])
+      .orderBy('key_id');
+    const [least, greatest] = [links[0], links[2]];
+    const held = await world.plain.transaction();
+    await held.raw('select from oubli.subject_key where key_id = ? for update', [least.key_id]);
+    // the table's own subject has the greatest key: one after the other, hers would be locked first
+    const row = { ...letter(30, Number(greatest.subject_id), Number(least.subject_id)), clerk_id: null, verdict: null };
+    const writing = world.db('messages').insert(row).then();
+    await untilSomebodyWaits(world.plain);
+    await world.plain.raw('select from oubli.subject_key where key_id = ? for update nowait', [greatest.key_id]);
+    await held.rollback();
+    await writing;
+    await stored(30).delete();
   });
 
   it('G3: lets everybody’s values be written again where they are, and rows be copied', async () => {

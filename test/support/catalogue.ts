@@ -4,7 +4,12 @@ import { Catalogue, type Column, type Declaration, type ForeignKey, type Table }
 import type { OnErase } from '../../src/catalogue/on-erase';
 
 /** What is said of a column. */
-export type Said = 'personal' | 'not personal' | 'nothing' | Reference;
+export type Said = 'personal' | 'not personal' | 'nothing' | About | Reference;
+
+/** A personal column of somebody whom another column leads to. */
+interface About {
+  readonly about: string;
+}
 
 interface Reference {
   readonly to: string;
@@ -59,7 +64,7 @@ export function catalogueOf(...made: TableMadeByHand[]): Catalogue {
   const tables = made.map(({ name, declaration, columns }): Table => {
     const oid = oids.get(name) as number;
     for (const [column, said] of Object.entries(columns)) {
-      if (typeof said === 'string') continue;
+      if (typeof said === 'string' || 'about' in said) continue;
       const { to: other, references, with: more, onDelete } = said;
       keys.push({
         id: 20_000 + keys.length,
@@ -93,10 +98,11 @@ export function catalogueOf(...made: TableMadeByHand[]): Catalogue {
 
 function columnOf(name: string, position: number, said: Said): Column {
   const common = { position, type: 'text', defaultSql: undefined, identityAlways: false, element: undefined, name };
-  const notNull = name === 'id' || (typeof said !== 'string' && !said.nullable);
-  if (said === 'personal') {
-    const spec = { category: 'identity.name', protect: 'clear', because: 'a test', origin: 'provided' } as never;
-    return { ...common, notNull, spec };
+  const about = typeof said !== 'string' && 'about' in said ? { subject: { via: said.about } } : undefined;
+  const notNull = name === 'id' || (typeof said !== 'string' && 'to' in said && !said.nullable);
+  if (said === 'personal' || about) {
+    const spec = { category: 'identity.name', protect: 'clear', because: 'a test', origin: 'provided', ...about };
+    return { ...common, notNull, spec: spec as never };
   }
   return { ...common, notNull, spec: said === 'not personal' ? { notPersonal: 'a test' } : undefined };
 }

@@ -47,6 +47,10 @@ export function createTable(knex: Knex): unknown {
     t.increments('id');
     t.text('name').notNullable().personal(name).comment('chains on');
     t.text('email').personal({ category: 'contact.email', protect: 'encrypt', search: 'email', unique: true });
+    t.text('reply').personal({ ...name, subject: { via: 'recipient_id' } });
+    t.text('verdict').personal({ ...name, subject: { via: 'clerk_id', kind: 'clerk' } });
+    // @ts-expect-error a kind alone does not say which key leads to her
+    t.text('reply').personal({ ...name, subject: { kind: 'user' } });
     t.text('mail').personal({ ...name, search: { as: 'email', group: 'contact' }, unique: true });
     t.text('phone').personal({ ...name, search: 'digits' });
     t.text('family').personal({ ...name, search: { as: 'unaccented', with: { birth_date: 'exact' } } });

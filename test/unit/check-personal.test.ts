@@ -53,6 +53,22 @@ describe('A personal column', () => {
     expect(check({ ...email, search: undefined })).to.deep.equal({ ...email, origin: 'provided', pad: '16' });
   });
 
+  it('G3: may name its own subject, by the key that leads to her', () => {
+    const said = { ...email, subject: { via: 'recipient_id', kind: 'user' } };
+    expect(check(said)).to.deep.equal({ ...said, origin: 'provided', pad: '16' });
+    const wrong: [unknown, string, unknown][] = [
+      [{ kind: 'user' }, 'MISSING_OPTION', { kind: 'user', via: 'recipient_id' }],
+      [{ via: '' }, 'MISSING_OPTION', { via: 'recipient_id' }],
+      ['recipient_id', 'BAD_SPEC', { via: 'recipient_id' }],
+      [{ via: 'recipient_id', kynd: 'user' }, 'UNKNOWN_OPTION', { via: 'recipient_id', kind: 'user' }],
+    ];
+    for (const [subject, code, corrected] of wrong) {
+      const error = refusal(() => check({ ...email, subject }));
+      expect(error.code).to.equal(code);
+      expect(pasted(error.fix)).to.deep.equal({ ...email, subject: corrected });
+    }
+  });
+
   it('may have a category of its own, mapped to both taxonomies', () => {
     const mapsTo = { fideslang: 'user.demographic.profile', dpv: 'pd:Profile' };
     const own = { category: 'own.loyalty_tier', mapsTo, protect: 'clear', because: 'printed on the card' };
