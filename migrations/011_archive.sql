@@ -15,10 +15,12 @@ create trigger announced after insert or update or delete on oubli.archive
 -- The keys of archived rows: destroyed when the last of their rows has reached its end. A key of a move that was rolled back has no
 -- line here, and a date that is long past in the key store: the next sweep but one destroys it.
 create table oubli.archive_key (
-  key_id bytea primary key references oubli.subject_key on delete cascade,
+  key_id  bytea primary key references oubli.subject_key on delete cascade,
   -- the ledger's entry of the move
-  entry  bigint not null,
-  until  timestamptz not null check (isfinite(until))
+  entry   bigint not null,
+  until   timestamptz not null check (isfinite(until)),
+  -- whose rows they are, as the fence would name her: a hold on her defers their end
+  subject bytea
 );
 create index on oubli.archive_key (until);
 create index on oubli.archive_key (entry);

@@ -14,3 +14,14 @@ create table oubli.sweep_state (
   alarm           text check (alarm in ('breaker', 'left')),
   alarmed_at      timestamptz
 );
+
+-- Partitions that are on their way out: written before one is detached and deleted with the commit that drops it, so that a process
+-- killed in between leaves nothing behind that nobody knows of. `bound` is how it is attached again, should it have to stay.
+create table oubli.ending_partition (
+  rel      regclass primary key,
+  rule     text not null,
+  parent   regclass not null,
+  bound    text not null,
+  began_at timestamptz not null default oubli.now()
+);
+create index on oubli.ending_partition (rule);

@@ -1078,6 +1078,16 @@ export const texts = {
     fix: (n) =>
       `await holds.release({ case: 'its name', because: 'released before the restore' }), then npx oubli replay --journal ${n.journal}`,
   },
+  NOT_AN_EXPORT: {
+    says: (n) => `${n.file} is no export of a ledger`,
+    fix: () => 'npx oubli ledger export --out ledger.ndjson',
+  },
+  LEDGER_EXPORT_WITHOUT: {
+    says: (n) =>
+      `'oubli ledger verify' takes --public-key with --export only, and it is 64 digits of hex, not '${n.given}'`,
+    fix: () =>
+      'npx oubli ledger verify --export ledger.ndjson --journal oubli.journal --public-key $(npx oubli ledger public-key)',
+  },
   JOURNAL_NOT_WRITTEN: {
     says: (n) =>
       `the journal ${n.journal} could not be written${n.why ? ` (${n.why})` : ''}; what was done in the database is done, do not repeat it`,
@@ -1090,7 +1100,7 @@ export const texts = {
   JOURNAL_LOST: {
     says: (n) =>
       `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
-    fix: (n) => `put the journal back; or, if it is lost for good: npx oubli ledger retell --journal ${n.journal}`,
+    fix: (n) => `put back the journal that belongs to this database at ${n.journal}, from its own backup`,
   },
   NO_JOURNAL: {
     says: (n) => `${n.call} needs the journal, which is kept outside the database`,
@@ -1181,6 +1191,34 @@ export const texts = {
     says: (n) =>
       `there is no rule '${n.given}'${didYouMean(n) || `; the rules are ${n.choices || 'none: nothing has a retention'}`}`,
     fix: (n) => `await sweep({ rule: '${n.suggestion ?? 'subject:user'}' })  // or npx oubli plan --rule …`,
+  },
+  PLAN_DRIFT: {
+    says: (n) => `the plan is not what would be done now, and nothing was touched: ${n.differences}`,
+    fix: () => 'npx oubli plan --out plan.json  // look at it, and apply that one',
+  },
+  BAD_PLAN_FILE: {
+    says: (n) => `this is no plan that this version can read (format '${n.given}')`,
+    fix: () => 'npx oubli plan --out plan.json && npx oubli apply plan.json',
+  },
+  PLAN_OF_NOBODY: {
+    says: (n) => `the plan is for one ${n.kind}, and nothing here leads to who that is`,
+    fix: (n) => `npx oubli apply plan.json --subject ${n.kind}:42 --because 'say why'  // as it was planned`,
+  },
+  TWO_TARGETS: {
+    says: () => 'a plan is for the rules, for one of them, or for one person',
+    fix: () => 'npx oubli plan --rule subject:user --out plan.json  // or --subject user:42',
+  },
+  BAD_SUBJECT_NAME: {
+    says: () => 'a person is named by her kind, a colon and the value of her subject column',
+    fix: (n) => `npx oubli ${n.verb} --subject user:42`,
+  },
+  BAD_WORKERS: {
+    says: (n) => `a rule has a whole number of workers, not '${n.given}'`,
+    fix: () => 'await startJobs(boss, { workers: 2 })  // and as many processes that call it',
+  },
+  NO_OPENTELEMETRY: {
+    says: () => 'observeMetrics() was given no meter, and there is no @opentelemetry/api to ask for one',
+    fix: () => 'npm install @opentelemetry/api  // or pass a meter: observeMetrics(meter)',
   },
   BAD_BREAKER: {
     says: (n) =>

@@ -18,10 +18,7 @@ import type { Engine } from './lifecycle/engine';
 import type { FakerLike } from './lifecycle/faker-like';
 import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
 import { type Holds, holdsOf } from './lifecycle/holds';
-import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { Redriving } from './lifecycle/redriving';
-import { sweepAll } from './lifecycle/sweep';
-import type { SweepOptions, SweepReport } from './lifecycle/sweep-report';
 import { archivesOf, ownDatabase } from './own-database';
 import { recordExport } from './registers/exports';
 import type { Journal } from './registers/journal';
@@ -34,6 +31,8 @@ import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
 import { Subject, type SubjectId } from './subject';
+import { type SweepDefaults, type Sweeping, sweeping } from './sweeping';
+
 export interface OubliOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
   readonly keys: KeyProvider;
@@ -49,7 +48,7 @@ export interface OubliOptions {
   /** Your `@faker-js/faker`, for columns whose anonymised rows hold a readable fake; the installed one unless given. */
   readonly faker?: FakerLike;
   /** How sweeps go where a call does not say otherwise: their breaker, their pace, who hears of alarms. */
-  readonly sweeps?: Pick<SweepOptions, 'breaker' | 'pace' | 'onAlarm'>;
+  readonly sweeps?: SweepDefaults;
   /**
    * What oubli keeps outside the database, `fileJournal` or a place of your own: with it a restored or rewritten database is noticed,
    * and whoever was erased is erased again (`npx oubli replay`).
@@ -57,7 +56,7 @@ export interface OubliOptions {
   readonly journal?: Journal;
 }
 
-export interface Oubli<K extends Knex = Knex> {
+export interface Oubli<K extends Knex = Knex> extends Sweeping {
   /** The same Knex instance, protected in place: same type, same pool. */
   readonly db: K;
   /** A person: her service ends, she takes her data along, she is forgotten. */
@@ -103,8 +102,6 @@ export interface Oubli<K extends Knex = Knex> {
   readonly holds: Holds;
   /** The intermediate archive: read with a reason, which is written down, and listed. */
   readonly archive: Archives;
-  /** Everything that is due under every rule leaves now; what the jobs do, without a queue. */
-  sweep(options?: SweepOptions): Promise<SweepReport[]>;
   /**
    * Who would leave before a day, rule by rule, or under a rule that is only proposed. Writes nothing.
    *
@@ -126,9 +123,9 @@ export interface Oubli<K extends Knex = Knex> {
    * @returns what is broken, nothing if it is whole; and what these means could not tell
    * @example const { broken } = await verifyLedger();
    */
-  verifyLedger(): Promise<LedgerReport>;
-  /** Schedules the sweeps in your pg-boss and works on them in this process. */
-  startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
+  verifyLedger(options?: { journal?: Journal | undefined }): Promise<LedgerReport>;
+  /** 32 bytes, no secret: by it others verify what this installation signed. Ed25519. */
+  readonly publicKey: Uint8Array;
   /** A handle on the same pool that reads ciphertext: the explicit way around. */
   unprotected(): Knex;
   /** Forgets the keys and closes the key store's connection. The instance refuses personal data from then on. */
@@ -194,7 +191,6 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     await database.catchUp();
     return freshEngine();
   };
-  const { sweeps } = options;
   const redriving = new Redriving();
   const redrive = (what: Redrive): Promise<void> => redriving.carryOut(what);
   const exporting = (): ExportParts => ({
@@ -210,17 +206,17 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     unprotect: (name, options) =>
       converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
-    sweep: async (options) => sweepAll(await caughtUp(), { ...sweeps, ...options }),
+    ...sweeping({ read: freshEngine, act: caughtUp }, options.sweeps, (jobs) => redriving.through(jobs)),
     due: async (options) => {
       const { catalogue } = await freshEngine();
       return database.snapshot((connection) => foresee(catalogue, connection, options));
     },
     holds: holdsOf(freshEngine, redrive),
-    startJobs: (boss, options) => redriving.through(startJobs(boss, caughtUp, { ...sweeps, ...options })),
     receipts: (options = {}) => database.transaction((connection) => readReceipts(connection, options)),
     requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),
-    verifyLedger: () =>
-      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys)),
+    publicKey: seam.ledgerKeys.publicKey,
+    verifyLedger: ({ journal = options.journal } = {}) =>
+      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys, journal)),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),

@@ -19,7 +19,13 @@ export interface OwnDatabase extends ArchiveDatabase {
 export function ownDatabase(knex: Knex, seam: Seam, journal: Journal | undefined): OwnDatabase {
   const own = new OwnTransactions(internalsOf(knex));
   const { transaction, catchUp } = journal ? journaledIn(seam, own, journal) : notJournaled(own);
-  return { transaction, catchUp, snapshot: (work) => own.snapshot(work), stream: (...asked) => own.stream(...asked) };
+  return {
+    transaction,
+    catchUp,
+    snapshot: (work) => own.snapshot(work),
+    outside: (...asked) => own.outside(...asked),
+    stream: (...asked) => own.stream(...asked),
+  };
 }
 
 /** The intermediate archive, beside the tables or in a database of its own. */

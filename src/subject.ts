@@ -13,8 +13,10 @@ import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
 import { clockOf, type PersonClock, type Say } from './lifecycle/person-clock';
 import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
+import type { PlanFile } from './lifecycle/plan-file';
 import type { Review } from './lifecycle/reviews';
 import { rootType } from './lifecycle/root';
+import { surveyPerson } from './lifecycle/survey';
 import { quoteIdentifier } from './queryable';
 import type { Receipt } from './registers/receipt';
 import { erasePerson } from './rights/erase';
@@ -100,6 +102,11 @@ export class Subject {
   /** What erasing her would do, table by table; nothing is touched. */
   plan(): { steps: PlannedStep[]; reviews: Review[] } {
     return describePlan(this.erasurePlan());
+  }
+
+  /** The same with the rows counted at this moment, in a READ ONLY transaction: what `apply()` takes. */
+  async dryRun(): Promise<PlanFile> {
+    return surveyPerson(await this.parts.freshEngine(), { kind: this.kind, id: String(this.id) });
   }
 
   /**

@@ -7,6 +7,8 @@ import { equal } from '../crypto/bytes';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable, Row } from '../queryable';
 import { type BrokenLink, type ChainLink, ChainWalk } from '../registers/chain-walk';
+import { isOurs, type Journal } from '../registers/journal';
+import { checkJournal, type JournalCheck, type JournalFindings } from './journal';
 
 export interface LedgerReport {
   /** How many entries were followed. */
@@ -27,14 +29,20 @@ where k.position > $1 order by k.position limit ${PAGE}`;
 const UNLINKED = `
 select l.entry from oubli.ledger l where not exists (select from oubli.ledger_link k where k.entry = l.entry)
 order by l.entry limit 100`;
+const LINKS_AT = `select position, encode(link, 'hex') as link from oubli.ledger_link where position = any($1::bigint[])`;
 const HEAD = 'select position, link from oubli.ledger_head';
 /** A ledger that was written before there was a chain, and nothing since. */
 const NO_CHAIN = 'the ledger has no chain yet: its entries are linked when the next one is written';
 const NO_JOURNAL =
   'whether entries at the end are gone together with their links: only a journal outside the database can tell';
 
-/** @param snapshot one view of the database for all statements */
-export async function verifyLedger(snapshot: Queryable, instance: Uint8Array, keys: LedgerKeys): Promise<LedgerReport> {
+/** @param snapshot one view of the database for all statements @param journal without one, a cut end cannot be told */
+export async function verifyLedger(
+  snapshot: Queryable,
+  instance: Uint8Array,
+  keys: LedgerKeys,
+  journal?: Journal,
+): Promise<LedgerReport> {
   const walk = new ChainWalk(instance, (link) => keys.mac(link));
   const broken: BrokenLink[] = [];
   for await (const link of linksIn(snapshot)) broken.push(...walk.follow(link));
@@ -42,11 +50,17 @@ export async function verifyLedger(snapshot: Queryable, instance: Uint8Array, ke
   broken.push(...truncatedAt(walk, head));
   const unlinked = (await snapshot.query(UNLINKED)).rows;
   if (walk.position > 0) broken.push(...unlinked.map(({ entry }) => unlinkedEntry(String(entry))));
+  const outside =
+    journal && (await checkJournal({ journal, isOurs: (line) => isOurs(keys, line), linksAt: linksAt(snapshot) }));
+  broken.push(...(outside?.broken ?? []));
   return {
     entries: walk.position,
     head: { position: walk.position, link: walk.link && Buffer.from(walk.link).toString('hex') },
     broken,
-    unchecked: [...(walk.position === 0 && unlinked.length > 0 ? [NO_CHAIN] : []), NO_JOURNAL],
+    unchecked: [
+      ...(walk.position === 0 && unlinked.length > 0 ? [NO_CHAIN] : []),
+      ...(outside ? tornIn(outside) : [NO_JOURNAL]),
+    ],
   };
 }
 
@@ -58,6 +72,17 @@ export async function* linksIn(snapshot: Queryable): AsyncGenerator<ChainLink> {
     if (rows.length < PAGE) return;
     after = Number(rows.at(-1)?.position);
   }
+}
+
+function linksAt(snapshot: Queryable): JournalCheck['linksAt'] {
+  return async (positions) => {
+    const { rows } = await snapshot.query(LINKS_AT, [positions]);
+    return new Map(rows.map(({ position, link }) => [Number(position), String(link)]));
+  };
+}
+
+function tornIn({ unreadable }: JournalFindings): string[] {
+  return unreadable === 0 ? [] : [`${unreadable} torn lines of the journal`];
 }
 
 function linkFrom(row: Row): ChainLink {

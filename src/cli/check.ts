@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { loadCatalogue } from '../catalogue/load';
+import { archiveStates, outboxState, sayArchive, sayOutbox } from '../checks/archives';
 import { sharedTables, unfoundSubjects } from '../checks/column-subjects';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
@@ -21,10 +22,11 @@ export function checkVerb(): Command {
 }
 
 async function check(options: DatabaseOptions): Promise<void> {
-  const { findings, leaks, shared } = await withConnection(await configOf(options, 'check'), read);
+  const { findings, leaks, shared, archives } = await withConnection(await configOf(options, 'check'), read);
   if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
   if (shared.length > 0)
     console.log(['rows of several people, each erased and exported alone:', ...shared].join('\n  '));
+  if (archives.length > 0) console.log(['the intermediate archive:', ...archives].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -32,12 +34,21 @@ async function check(options: DatabaseOptions): Promise<void> {
   if (findings.length > 0) process.exitCode = 1;
 }
 
-async function read(connection: Queryable): Promise<{ findings: Finding[]; leaks: string[]; shared: string[] }> {
+interface Read {
+  readonly findings: Finding[];
+  readonly leaks: string[];
+  readonly shared: string[];
+  readonly archives: string[];
+}
+
+async function read(connection: Queryable): Promise<Read> {
   await verifySchema(connection);
   const leaks = [...(await leaksOf(connection)).map(sayLeak), ...(await tokenLeaksOf(connection)).map(sayTokenLeak)];
+  const archives = (await archiveStates(connection)).map(sayArchive);
+  archives.push(...sayOutbox(await outboxState(connection)));
   const catalogue = await loadCatalogue(connection);
   const findings = [...undeclaredColumns(catalogue), ...unfoundSubjects(catalogue), ...undeclaredHistories(catalogue)];
-  return { findings, leaks, shared: sharedTables(catalogue) };
+  return { findings, leaks, shared: sharedTables(catalogue), archives };
 }
 
 function written({ says, fix }: Finding): string {

@@ -4,17 +4,36 @@
  */
 import { Command } from 'commander';
 import { OubliError } from '../errors';
+import { applyVerb } from './apply';
 import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { checkVerb } from './check';
 import { dueVerb } from './due';
 import { holdVerb } from './hold';
 import { keysVerb } from './keys';
+import { ledgerVerb } from './ledger';
+import { planVerb } from './plan';
+import { replayVerb } from './replay';
+import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
 
 /** Every verb, in the order of an installation's life. */
-const VERBS = [keysVerb, checkVerb, typesVerb, backfillVerb, unprotectVerb, dueVerb, holdVerb, archiveVerb];
+const VERBS = [
+  keysVerb,
+  checkVerb,
+  typesVerb,
+  backfillVerb,
+  unprotectVerb,
+  dueVerb,
+  planVerb,
+  applyVerb,
+  sweepVerb,
+  holdVerb,
+  archiveVerb,
+  ledgerVerb,
+  replayVerb,
+];
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('oubli').description('Personal data that knows when to leave.');

@@ -27,6 +27,22 @@ export class OwnTransactions {
     );
   }
 
+  /** Without a transaction, for statements that allow none. @param patience `lock_timeout`; the session's own is put back */
+  async outside<T>(patience: string, work: (connection: Queryable) => Promise<T>): Promise<T> {
+    const connection = await this.client.acquireConnection();
+    const own = withOwnTypes(connection);
+    const set = "select set_config('lock_timeout', $1, false)";
+    try {
+      const { rows } = await own.query("select current_setting('lock_timeout') as before");
+      await own.query(set, [patience]);
+      return await work(own).finally(() => own.query(set, [rows[0]?.before]));
+    } catch (error) {
+      throw error instanceof Error ? withoutValues(error) : error;
+    } finally {
+      await this.client.releaseConnection(connection);
+    }
+  }
+
   /** The same for rows that are handed out one after the other; it ends when whoever takes them stops. */
   async *stream<T>(work: (snapshot: Queryable) => AsyncIterable<T>): AsyncGenerator<T> {
     const connection = await this.client.acquireConnection();

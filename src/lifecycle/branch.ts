@@ -10,7 +10,7 @@ import { detachingAssignments } from './detach';
 import { dueCondition } from './due';
 import { belongsTo, type Root } from './root';
 import { rulesOf } from './rule';
-import { sharedBranches } from './shared-branch';
+import { sharedBranches, sharedLooking } from './shared-branch';
 import type { Step, Way } from './step';
 
 /** What the step's rows are, as SQL between `from` and `returning`. */
@@ -26,10 +26,23 @@ interface Found {
 export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
   const { shared } = step;
   if (shared) return sharedBranches(catalogue, of, { ...step, shared }, name, until(catalogue, step.table));
-  const found = step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
+  const found = foundFor(catalogue, of, step, name);
   const before = found.gathered === undefined ? [] : [found.gathered];
   const doing = body(catalogue, step, found);
   return [...before, ...(step.action === 'archive' ? deletedAndSealed(name, doing) : [`${name} as (${doing})`])];
+}
+
+/** The same rows, looked at and left as they are: for a dry run. */
+export function looking(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
+  const { shared } = step;
+  if (shared) return sharedLooking(catalogue, of, { ...step, shared }, name);
+  const { gathered: before, from, where, tag } = foundFor(catalogue, of, step, name);
+  const look = `${name} as (select ${tag} as tag from ${step.table.sqlName} t, ${from} where ${where})`;
+  return before === undefined ? [look] : [before, look];
+}
+
+function foundFor(catalogue: Catalogue, of: Root, step: Step, name: string): Found {
+  return step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
 }
 
 function body(catalogue: Catalogue, step: Step, { gathered, from, where, tag }: Found): string {

@@ -74,7 +74,7 @@ export class DueRows {
   /** How many are due at this moment and held by no case, whoever has locked them. @param atMost counts no further */
   async count(connection: Queryable, atMost: number): Promise<number> {
     const { rows } = await connection.query(
-      `select count(*) as n from (select from ${this.source()}${await this.unheld(connection)} limit ${atMost}) d`,
+      `select count(*) as n from (select from ${await this.leaving(connection)} limit ${atMost}) d`,
     );
     return Number(rows[0]?.n);
   }
@@ -83,6 +83,11 @@ export class DueRows {
   source(): string {
     const { join, where } = dueSource(this.rule, this.due);
     return this.atMoment(`${this.rule.table.sqlName} t ${join} where ${where}`);
+  }
+
+  /** The same of what no case holds. */
+  async leaving(connection: Queryable): Promise<string> {
+    return `${this.source()}${await this.unheld(connection)}`;
   }
 
   /** What is due and stays because a case holds it: by which, and how many. */

@@ -4,12 +4,10 @@
  * it wrong): what is due is computed when the job runs. Payloads name a rule and nothing else.
  */
 import { ConfigurationError } from '../errors';
-import { afterSweeps } from './after-sweep';
 import type { Engine } from './engine';
+import { runJob, type SweepJob } from './job';
 import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
-import { sweep } from './sweep';
-import { SweepFailure, SweepInterrupted } from './sweep-failure';
 import type { SweepOptions, SweepReport } from './sweep-report';
 
 /** The part of a pg-boss 12 instance used here: the user's own, so that no type of pg-boss enters our declarations. */
@@ -21,23 +19,27 @@ export interface BossLike {
   send(name: string, data: object, options?: object): Promise<string | null>;
 }
 
-interface SweepJob {
-  readonly data: { readonly rule: string };
-  readonly signal?: AbortSignal;
-}
-
 export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
   /** When sweeps run: every night at three unless said otherwise. Minute resolution. */
   readonly cron?: string;
   /** Whose clock the cron expression means: `'UTC'` unless said otherwise. */
   readonly timeZone?: string;
-  /** Told of each finished sweep: for metrics and alarms. */
+  /** How long one job may work: an hour unless said otherwise. What is left then goes on with the job's next attempt. */
+  readonly seconds?: number;
+  /**
+   * How many jobs a rule has at a time: 1 unless said otherwise. Each is taken by another worker, and they share the rule's people
+   * among them with SKIP LOCKED.
+   */
+  readonly workers?: number;
+  /** Told of each sweep that ended: for metrics and alarms. */
   readonly onSweep?: (report: SweepReport) => void;
 }
 
 export interface Jobs {
   /** The queue's name, for dashboards. */
   readonly queue: string;
+  /** Where jobs end whose attempts have all failed. */
+  readonly deadLetters: string;
   /** Runs the sweep of every rule now, or of some, through the queue. */
   sweepNow(only?: readonly string[]): Promise<void>;
   /** Stops working here, after the chunk under way; what is left is another process's. Schedules stay. */
@@ -45,39 +47,46 @@ export interface Jobs {
 }
 
 const QUEUE = 'oubli.sweep';
+const DEAD_LETTERS = 'oubli.sweep.dead';
 /** A sweep beats while it runs; without a beat for this long another process takes over. */
 const HEARTBEAT_SECONDS = 60;
-const EXPIRE_SECONDS = 3600;
+const BUDGET_SECONDS = 3600;
+/** From the end of the budget until pg-boss gives the job to somebody else: the longest chunk, of one person, and some more. */
+const MARGIN_SECONDS = 20 * 60;
+/** Half a minute, one, two, … at most an hour between attempts: some five hours, so that a locked row is had on its own day. */
+const RETRIES = { retryLimit: 10, retryDelay: 30, retryBackoff: true, retryDelayMax: 3600 };
+const DEAD_LETTER_DAYS = 90;
 
-/** @throws ConfigurationError NO_BOSS */
+/** @throws ConfigurationError NO_BOSS, BAD_WORKERS */
 export async function startJobs(
   boss: BossLike,
   engine: () => Promise<Engine>,
-  options: JobOptions = {},
+  { cron = '0 3 * * *', timeZone = 'UTC', workers = 1, onSweep, ...sweeps }: JobOptions = {},
 ): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
-  refuseWithoutNotices(rulesOf((await engine()).catalogue), options.onNotice);
-  // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
-  await boss.createQueue(QUEUE, {
-    policy: 'exclusive',
-    retryLimit: 3,
-    retryBackoff: true,
-    heartbeatSeconds: HEARTBEAT_SECONDS,
-    expireInSeconds: EXPIRE_SECONDS,
-  });
+  if (!Number.isInteger(workers) || workers < 1)
+    throw new ConfigurationError('BAD_WORKERS', { given: String(workers) });
+  const seconds = sweeps.seconds ?? BUDGET_SECONDS;
   const rules = rulesOf((await engine()).catalogue);
-  for (const { name } of rules) {
-    const when = { tz: options.timeZone ?? 'UTC', key: keyOf(name), singletonKey: name };
-    await boss.schedule(QUEUE, options.cron ?? '0 3 * * *', { rule: name }, when);
+  refuseWithoutNotices(rules, sweeps.onNotice);
+  await createQueues(boss, seconds);
+  const slots = rules.flatMap(({ name }) => slotsOf(name, workers));
+  for (const { rule, key } of slots) {
+    // once: a night that passed while no process ran is made up for when one starts
+    await boss.schedule(QUEUE, cron, { rule }, { tz: timeZone, key: keyOf(key), singletonKey: key, missed: 'once' });
   }
   const stopping = new AbortController();
   const worker = await boss.work(QUEUE, { batchSize: 1, pollingIntervalSeconds: 2 }, async ([job]) =>
-    job ? runJob(job, await engine(), stopping.signal, options) : undefined,
+    job
+      ? runJob(job, await engine(), stopping.signal, { ...sweeps, seconds, ...(onSweep ? { onSweep } : {}) })
+      : undefined,
   );
   return {
     queue: QUEUE,
-    sweepNow: async (only = rules.map(({ name }) => name)) => {
-      for (const name of only) await boss.send(QUEUE, { rule: name }, { singletonKey: name });
+    deadLetters: DEAD_LETTERS,
+    sweepNow: async (only) => {
+      const wanted = slots.filter(({ rule }) => only === undefined || only.includes(rule));
+      for (const { rule, key } of wanted) await boss.send(QUEUE, { rule }, { singletonKey: key });
     },
     stop: async () => {
       stopping.abort();
@@ -86,37 +95,29 @@ export async function startJobs(
   };
 }
 
-/** pg-boss takes ASCII letters, digits and a few signs for the key of a schedule; a table may be called anything. */
-function keyOf(rule: string): string {
-  return rule.replace(':', '/').replace(/[^\w./-]/gu, (sign) => `-${sign.codePointAt(0)?.toString(16)}-`);
-}
-
-/** @returns the report, which pg-boss keeps as the job's output: names of rules and numbers, and nothing else */
-async function runJob(
-  { data, signal }: SweepJob,
-  engine: Engine,
-  stopping: AbortSignal,
-  { cron: _, timeZone: __, onSweep, ...options }: JobOptions,
-): Promise<SweepReport | undefined> {
-  const rule = rulesOf(engine.catalogue).find((each) => each.name === data.rule);
-  // A rule may be gone since its schedule was made: a later migration's decision, not a failure.
-  if (!rule) return undefined;
-  const report = await sweepAndDestroy(engine, rule, {
-    ...options,
-    signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
+async function createQueues(boss: BossLike, seconds: number): Promise<void> {
+  await boss.createQueue(DEAD_LETTERS, { retentionSeconds: DEAD_LETTER_DAYS * 24 * 3600 });
+  // exclusive: one sweep of a rule waits or runs, however many processes and however often the schedule fires
+  await boss.createQueue(QUEUE, {
+    policy: 'exclusive',
+    ...RETRIES,
+    heartbeatSeconds: HEARTBEAT_SECONDS,
+    expireInSeconds: seconds + MARGIN_SECONDS,
+    deadLetter: DEAD_LETTERS,
   });
-  onSweep?.(report);
-  // pg-boss gives an interrupted sweep to another process, now and not on the next day.
-  if (!report.finished) throw new SweepInterrupted(rule.name);
-  return report;
 }
 
-async function sweepAndDestroy(engine: Engine, rule: Parameters<typeof sweep>[1], options: SweepOptions) {
-  try {
-    const report = await sweep(engine, rule, options);
-    await afterSweeps(engine, options.signal);
-    return report;
-  } catch (error) {
-    throw SweepFailure.from(rule.name, error);
-  }
+interface Slot {
+  readonly rule: string;
+  /** What makes it one, however often it is asked for. */
+  readonly key: string;
+}
+
+function slotsOf(rule: string, workers: number): Slot[] {
+  return Array.from({ length: workers }, (_, place) => ({ rule, key: place === 0 ? rule : `${rule} ${place + 1}` }));
+}
+
+/** pg-boss takes ASCII letters, digits and a few signs for the key of a schedule; a table may be called anything. */
+function keyOf(key: string): string {
+  return key.replace(':', '/').replace(/[^\w./-]/gu, (sign) => `-${sign.codePointAt(0)?.toString(16)}-`);
 }

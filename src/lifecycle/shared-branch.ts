@@ -22,6 +22,7 @@ export function sharedBranches(
   step: SharedStep,
   name: string,
   until: string,
+  write = written,
 ): string[] {
   const { table, shared } = step;
   const rows = `h${table.oid}`;
@@ -31,7 +32,7 @@ export function sharedBranches(
     case 'anonymise':
       return [
         ...gathered(catalogue, of, table, shared, rows),
-        ...written(catalogue, table, shared, rows),
+        ...write(catalogue, table, shared, rows),
         `${name} as (select g.tag from ${rows}_tags g join ${rows}_stay w using (part, at) where g.hers)`,
       ];
     case 'delete':
@@ -41,6 +42,17 @@ export function sharedBranches(
     case 'archive':
       throw new TypeError(`${table.name} holds rows of several people, whose archive its declaration was to refuse`);
   }
+}
+
+/** The same rows, looked at and left as they are: for a dry run. */
+export function sharedLooking(catalogue: Catalogue, of: Root, step: SharedStep, name: string): string[] {
+  return sharedBranches(catalogue, of, step, name, 'null::date', seen);
+}
+
+function seen(catalogue: Catalogue, table: Table, shared: SharedRows, rows: string): string[] {
+  const found = `select f.part, f.at from ${table.sqlName} t, ${rows}_rows f where t.tableoid = f.part and t.ctid = f.at`;
+  const leaves = shared.mayLeave ? leaving(catalogue, shared) : 'false';
+  return [`${rows}_stay as (${found} and not (${leaves}))`, `${rows}_gone as (${found} and (${leaves}))`];
 }
 
 /** Whoever erases the other person of a row waits here; afterwards a row's place holds until the statement has run. */

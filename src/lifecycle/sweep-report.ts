@@ -30,6 +30,7 @@ export interface SweepReport {
   readonly rule: string;
   /** People, or rows, that left. */
   readonly gone: number;
+  /** Transactions in which they did; a partition that was dropped as a whole is one. */
   readonly chunks: number;
   /** Due, but locked by others at this moment, or not to be taken: the next sweep tries them again. Counted up to 100,000. */
   readonly stillDue: number;

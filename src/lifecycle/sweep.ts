@@ -14,6 +14,7 @@ import { refreshTriggers } from './held-tables';
 import { sendNotices } from './notices';
 import { settledPace } from './pace';
 import { Pacer } from './pacer';
+import { type EndedRows, endPartitions } from './partition-end';
 import { type Plan, refuseBlocked } from './plan';
 import { type Rule, rulesNamed } from './rule';
 import { becauseOf, planOf } from './rule-plan';
@@ -46,6 +47,7 @@ export async function sweep(
     const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
     if (!passed) await run.refuseTooMany();
     await run.carryOutDeferred();
+    await run.endPartitions();
     const finished = await run.throughAll();
     const report = {
       ...(await run.report(finished)),
@@ -77,12 +79,13 @@ class Run {
   private readonly pacer: Pacer;
   private readonly stopping: AbortSignal;
   private locked = 0;
+  private ended: EndedRows = { partitions: 0, rows: 0, waiting: 0 };
 
   constructor(
     private readonly engine: Engine,
     private readonly rule: Rule,
     private readonly options: SweepOptions,
-    passed: Passed | undefined,
+    private readonly passed: Passed | undefined,
   ) {
     const plan = planOf(engine, rule);
     refuseBlocked(plan);
@@ -110,6 +113,12 @@ class Run {
     this.chunks.gone += await carryOutDeferred(this.engine, this.plan);
   }
 
+  /** Whole partitions first: what goes with them need not be deleted row by row. */
+  async endPartitions(): Promise<void> {
+    if (this.stopping.aborted) return;
+    this.ended = await endPartitions(this.engine, this.rule, this.plan, this.stopping, this.passed?.asOf);
+  }
+
   /** @returns false when it was stopped before its end */
   async throughAll(): Promise<boolean> {
     for (let pass = 0; await this.throughOnce(); pass++) {
@@ -122,9 +131,16 @@ class Run {
   }
 
   async report(finished: boolean): Promise<SweepReport> {
-    const { gone, done: chunks } = this.chunks;
-    const held = await this.heldBack();
-    return { rule: this.rule.name, gone, chunks, stillDue: await this.count(), locked: this.locked, held, finished };
+    const { partitions, rows, waiting } = this.ended;
+    return {
+      rule: this.rule.name,
+      gone: this.chunks.gone + rows,
+      chunks: this.chunks.done + partitions,
+      stillDue: (await this.count()) + waiting,
+      locked: this.locked + waiting,
+      held: await this.heldBack(),
+      finished,
+    };
   }
 
   /** What kept somebody from leaving, when everybody else has left. */

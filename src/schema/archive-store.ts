@@ -108,7 +108,7 @@ ${createStore(s, keeper)}
     where c.oid = to_regclass('oubli.ledger') and a.privilege_type = 'INSERT' loop
     execute 'grant usage on schema ${quoted(s)} to ' || mover;
     execute 'grant insert on ${quoted(s)}.archived_row to ' || mover;
-    execute 'grant execute on function ${quoted(s)}.destroy_ended(integer), ${quoted(s)}.holds(text), ${quoted(s)}.holdings() to ' || mover;
+    execute 'grant execute on function ${quoted(s)}.destroy_ended(integer, bytea[]), ${quoted(s)}.holds(text), ${quoted(s)}.holdings() to ' || mover;
   end loop;
 ${readers.map((role) => `  grant usage on schema ${s} to ${q(role)}; grant select on ${s}.archived_row to ${q(role)};`).join('\n')}
   if granted then
@@ -142,10 +142,11 @@ function createStore(s: string, keeper: string): string {
     create index archived_row_subject on ${s}.archived_row (subject) where subject is not null;
     execute 'create function ${quoted(s)}.now() returns timestamptz language sql stable set search_path = pg_catalog return '
       || case when here then 'oubli.now()' else 'pg_catalog.now()' end;
-    create function ${s}.destroy_ended(most integer) returns table (source text, entry bigint, rows bigint)
+    create function ${s}.destroy_ended(most integer, held bytea[]) returns table (source text, entry bigint, rows bigint)
     language sql security definer set search_path = pg_catalog, pg_temp as $sql$
       with ended as materialized (
-        select r.source, r.id from ${s}.archived_row r where r.until <= ${s}.now() order by r.until limit most for update skip locked),
+        select r.source, r.id from ${s}.archived_row r where r.until <= ${s}.now()
+          and (r.subject is null or r.subject <> all(held)) order by r.until limit most for update skip locked),
       gone as (
         delete from ${s}.archived_row r using ended e where r.source = e.source and r.id = e.id returning r.source, r.entry)
       select g.source, g.entry, count(*) from gone g group by g.source, g.entry
@@ -158,12 +159,12 @@ function createStore(s: string, keeper: string): string {
     language sql stable security definer set search_path = pg_catalog, pg_temp as $sql$
       select exists (select from ${s}.archived_row r where r.source = wanted)
     $sql$;
-    revoke all on function ${s}.now(), ${s}.destroy_ended(integer), ${s}.holds(text), ${s}.holdings() from public;
+    revoke all on function ${s}.now(), ${s}.destroy_ended(integer, bytea[]), ${s}.holds(text), ${s}.holdings() from public;
     alter schema ${s} owner to ${keeper};
     alter domain ${s}.sealed_row owner to ${keeper};
     alter table ${s}.archived_row owner to ${keeper};
     alter function ${s}.now() owner to ${keeper};
-    alter function ${s}.destroy_ended(integer) owner to ${keeper};
+    alter function ${s}.destroy_ended(integer, bytea[]) owner to ${keeper};
     alter function ${s}.holds(text) owner to ${keeper};
     alter function ${s}.holdings() owner to ${keeper};`;
 }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
 import { type ArchivedRow, installArchive, type Oubli } from '../../src';
 import { addCustomer, type Customer, migrateArchive } from '../support/archive';
+import { runOubli } from '../support/cli';
 import { failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
@@ -98,7 +99,9 @@ describe('The role of the application', () => {
   });
 
   it('R1: can have nothing destroyed before its end', async () => {
-    expect((await bare.raw('select * from oubli_archive.destroy_ended(1000)')).rows).to.deep.equal([]);
+    expect((await bare.raw('select * from oubli_archive.destroy_ended(1000, array[]::bytea[])')).rows).to.deep.equal(
+      [],
+    );
     expect(await world.plain('oubli_archive.archived_row')).to.have.length(2);
   });
 
@@ -132,13 +135,47 @@ describe('The role of the application', () => {
     expect(await world.plain('oubli.ledger').where({ act: 'archive_read' })).to.deep.equal([]);
   });
 
+  it('R1: is told by oubli check whether it can read the archive', async () => {
+    const asShopSees = await runOubli(['check'], { env: { DATABASE_URL: asShop(world.url) } });
+    expect(asShopSees.stdout).to.include('oubli_archive: belongs to oubli_archive; shop may not read it');
+    const asSuperuserSees = await runOubli(['check', '--url', world.url]);
+    expect(asSuperuserSees.stdout).to.include('may read it: the application must be another role');
+  });
+
+  it('R1: lists and reads on the command line, with a reason, as a role that may', async () => {
+    const env = { DATABASE_URL: world.url };
+    const keys = ['--keys', world.keyFile];
+    const list = await runOubli(['archive', 'list', ...keys], { env });
+    expect(list.stdout).to.equal(
+      'invoices: 2 rows in oubli_archive; the first end on 2034-01-31, the last on 2035-06-30\n',
+    );
+    const read = await runOubli(
+      ['archive', 'read', 'invoices', '--because', 'tax audit 2031', '--as', 'auditor', ...keys],
+      {
+        env,
+      },
+    );
+    const rows = read.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(rows.map(({ columns }) => columns.billed_to)).to.deep.equal([ada.street, ada.street]);
+    const unreasoned = await runOubli(['archive', 'read', 'invoices', ...keys], { env });
+    expect(unreasoned.code).to.equal(1);
+    expect(unreasoned.stderr).to.include('--because');
+    const entries = await world.plain('oubli.ledger').where({ act: 'archive_read' });
+    expect(entries.map(({ because, details }) => [because, details.role])).to.deep.equal([
+      ['tax audit 2031', 'auditor'],
+    ]);
+  });
+
   it('R1: reads as the role that it was given, for one transaction', async () => {
     await world.plain
       .raw('grant auditor to shop with inherit false, set true')
       .catch(() => world.plain.raw('grant auditor to shop'));
     const reader = await world.another({ config: { connection: asShop(world.url) }, archive: { role: 'auditor' } });
     expect((await all(reader)).map(({ columns }) => columns?.billed_to)).to.deep.equal([ada.street, ada.street]);
-    const [entry] = await world.plain('oubli.ledger').where({ act: 'archive_read' });
+    const entry = await world.plain('oubli.ledger').where({ act: 'archive_read' }).orderBy('entry', 'desc').first();
     expect(entry.details).to.deep.equal({
       archive: 'oubli_archive',
       role: 'auditor',

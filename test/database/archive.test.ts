@@ -3,6 +3,7 @@ import type { ArchivedRow, Receipt } from '../../src';
 import { assertNothingLeft, stopClock } from '../../src/testing';
 import { addCustomer, type Customer, migrateArchive } from '../support/archive';
 import { failureOf, refusalOf } from '../support/refusals';
+import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 async function read(world: Pick<World, 'archive'>, reading: object): Promise<ArchivedRow[]> {
@@ -192,6 +193,39 @@ describe('The end of an archive', () => {
       where until <= oubli_archive.now() order by until limit 500 for update skip locked`);
     const plan = rows.map((row: Record<string, string>) => row['QUERY PLAN']).join('\n');
     expect(plan).to.include('Index Scan using archived_row_until').and.not.to.include('Seq Scan');
+  });
+});
+
+describe('A hold on somebody whose rows are archived', () => {
+  let world: World;
+  let ada: Customer;
+
+  beforeEach(async () => {
+    world = await createWorld({ migrate: migrateArchive });
+    ada = await addCustomer(world.db, 'Adalgisa');
+    await addCustomer(world.db, 'Bertrand');
+    await stopClock(world.plain, '2025-05-04T00:00:00Z');
+    await world.sweep();
+    await world.holds.open({ name: 'case 7', ground: 'GDPR Art. 17(3)(e): lawsuit' });
+    await stopClock(world.plain, '2032-05-04T00:00:00Z');
+  });
+  afterEach(() => world.end());
+
+  /** Of the orders of both that were archived in 2025 and end in 2032, hers. */
+  const archived = async (): Promise<number> => {
+    const where = { endsBy: '2032-05-04' };
+    return (await read(world, { table: 'orders', where, subject: { kind: 'user', id: ada.id } })).length;
+  };
+
+  it('H1: wins when it is committed while the end waits for it', async () => {
+    const [stands] = await world.plain('oubli.hold_case');
+    const placing = await world.plain.transaction();
+    await placing.raw('insert into oubli.held_person values (?, ?, ?)', ['user', String(ada.id), stands.id]);
+    const sweep = world.sweep({ rule: 'rows:public.orders' });
+    await untilSomebodyWaits(world.plain);
+    await placing.commit();
+    await sweep;
+    expect(await archived()).to.equal(1);
   });
 });
 

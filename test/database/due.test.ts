@@ -254,7 +254,8 @@ describe('What is due', () => {
       const plan = planErasure(known, known.subjectTable('user')!);
       const ids = Array.from({ length: 20 }, (_, i) => String(i * 1000 + 1));
       const tags = ids.map((id) => Buffer.from(id.padStart(16, '0')));
-      const parameters = [ids, tags, tags, 'erased', 'a test', 'salt', ids.map(() => null)];
+      const none = ids.map(() => null);
+      const parameters = [ids, tags, tags, 'erased', 'a test', 'salt', none, none];
       const text = await explained(erasureStatement(known, plan, []), parameters);
       for (const table of ['users', 'contracts', 'notes', 'visits', 'invoices']) {
         expect(text, text).to.match(new RegExp(`(Index Scan using|Bitmap Heap Scan on) .*${table}`));

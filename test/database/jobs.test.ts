@@ -69,7 +69,15 @@ describe('Sweeps as pg-boss jobs', () => {
     const stored = await storedJobs();
     expect(stored.map(({ data }) => data)).to.deep.equal(RULES.map((rule) => ({ rule })));
     for (const { output } of stored) {
-      expect(Object.keys(output ?? {})).to.have.members(['rule', 'gone', 'chunks', 'stillDue', 'locked', 'finished']);
+      expect(Object.keys(output ?? {})).to.have.members([
+        'rule',
+        'gone',
+        'chunks',
+        'stillDue',
+        'locked',
+        'held',
+        'finished',
+      ]);
     }
     const text = JSON.stringify(stored);
     for (const { name, email } of people) expect(text).not.to.contain(name).and.not.to.contain(email);

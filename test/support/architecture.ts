@@ -8,13 +8,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'oubli.ts', 'restore.ts'],
+  ['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts', 'restore.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
 const SIDEWAYS = new Set([
   'knex → schema',
   'oubli.ts → subject.ts',
+  'oubli.ts → sweeping.ts',
   'oubli.ts → archive.ts',
   'oubli.ts → own-database.ts',
   'oubli.ts → converting.ts',
@@ -29,6 +30,7 @@ const DOORS = LAYERS.at(-1) as readonly string[];
 /** Who alone may import a package, by the beginning of its name; files or folders below `src`. */
 const PACKAGES: readonly (readonly [package_: RegExp, allowed: readonly string[], why: string])[] = [
   [/^@faker-js\//, ['lifecycle/fakes.ts'], 'faker is an optional peer'],
+  [/^@opentelemetry\//, ['lifecycle/telemetry.ts'], 'OpenTelemetry is an optional peer'],
   [/^pg-boss/, ['lifecycle/jobs.ts'], 'pg-boss is an optional peer'],
   [/^knex\/(?!types)/, ['knex'], "Knex's internals change without notice"],
   [/^(@noble\/|libsodium)/, ['crypto'], 'one folder does the cryptography'],

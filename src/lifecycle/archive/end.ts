@@ -6,13 +6,15 @@
 import type { Queryable, Row } from '../../queryable';
 import type { Ledger } from '../../registers/ledger';
 import type { Engine } from '../engine';
+import { heldSubjects } from './held';
 import { asArchiveError, inStore, type Store, storesOf } from './places';
 
 const AT_ONCE = 500;
 
 const ENDED_IN_OUTBOX = `
 with ended as materialized (
-  select id from oubli.archive_outbox where until <= oubli.now() order by until limit $1 for update skip locked),
+  select id from oubli.archive_outbox where until <= oubli.now() and (subject is null or subject <> all($2::bytea[]))
+  order by until limit $1 for update skip locked),
 gone as (delete from oubli.archive_outbox o using ended e where o.id = e.id returning o.source, o.entry)
 select source, entry::text as entry, count(*)::text as rows from gone group by source, entry`;
 
@@ -27,7 +29,8 @@ returning entry`;
 /** A key ends with the last of its rows. */
 const SHRED = `
 with ended as materialized (
-  select key_id from oubli.archive_key where until <= oubli.now() order by until limit $1 for update skip locked),
+  select key_id from oubli.archive_key where until <= oubli.now() and (subject is null or subject <> all($2::bytea[]))
+  order by until limit $1 for update skip locked),
 destroyed as (
   delete from oubli.subject_key k using ended e where k.key_id = e.key_id returning k.key_id, k.fingerprint),
 fenced as (
@@ -65,24 +68,28 @@ async function untilNone(batch: () => Promise<number>, signal: AbortSignal | und
   return destroyed;
 }
 
-function endInOutbox({ database, ledger }: Engine): Promise<number> {
+function endInOutbox({ database, ledger, keys }: Engine): Promise<number> {
   return database.transaction(async (connection) => {
-    const { rows } = await connection.query(ENDED_IN_OUTBOX, [AT_ONCE]);
+    const { rows } = await connection.query(ENDED_IN_OUTBOX, [AT_ONCE, await heldSubjects(keys, connection)]);
     return recorded(ledger, connection, 'oubli.archive_outbox', rows);
   });
 }
 
-/** In the other database the rows go last: what the ledger says was destroyed may be destroyed again, never the other way round. */
-function endIn({ database, ledger }: Engine, store: Store): Promise<number> {
-  const call = `select source, entry::text as entry, rows::text as rows from ${inStore(store, 'destroy_ended($1)')}`;
+/**
+ * In the other database the rows go last: what the ledger says was destroyed may be destroyed again, never the other way round.
+ * Nobody can be held meanwhile: a hold that was committed before is seen, and one that comes later finds the rows gone.
+ */
+function endIn({ database, ...engine }: Engine, store: Store): Promise<number> {
+  const call = `select source, entry::text as entry, rows::text as rows from ${inStore(store, 'destroy_ended($1, $2)')}`;
+  const destroy = async (here: Queryable, there: Queryable): Promise<number> => {
+    const { rows } = await there.query(call, [AT_ONCE, await heldSubjects(engine.keys, here)]);
+    return recorded(engine.ledger, here, store.schema, rows);
+  };
+  if (!store.elsewhere) return database.transaction((here) => destroy(here, here));
   return store.database
-    .transaction(async (connection) => {
-      const { rows } = await connection.query(call, [AT_ONCE]);
-      if (!store.elsewhere) return recorded(ledger, connection, store.schema, rows);
-      return database.transaction((here) => recorded(ledger, here, store.schema, rows));
-    })
+    .transaction((there) => database.transaction((here) => destroy(here, there)))
     .catch((error: unknown) => {
-      throw store.elsewhere ? asArchiveError(error, store.schema) : error;
+      throw asArchiveError(error, store.schema);
     });
 }
 
@@ -96,7 +103,7 @@ async function recorded(ledger: Ledger, connection: Queryable, archive: string, 
 
 async function shredSome({ database, keys, ledger }: Engine): Promise<number> {
   const rows = await database.transaction(async (connection) => {
-    const shredded = await connection.query(SHRED, [AT_ONCE]);
+    const shredded = await connection.query(SHRED, [AT_ONCE, await heldSubjects(keys, connection)]);
     await chained(ledger, connection, shredded.rows);
     return shredded.rows;
   });

@@ -5,13 +5,14 @@
 import { byteaArray } from '../../bytea-array';
 import type { Catalogue, Column } from '../../catalogue/model';
 import { joinChain } from '../../catalogue/path-sql';
-import { pathToSubject } from '../../catalogue/subject-path';
+import { pathsToSubject } from '../../catalogue/subject-path';
 import { isEnvelope, keyIdOf } from '../../crypto/envelope';
 import { NotSealedError } from '../../errors';
 import { KeyCache } from '../../keyring/key-cache';
 import { ResultOpener } from '../../keyring/sealer';
 import type { SubjectKey } from '../../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../../queryable';
+import { literal } from '../due';
 import type { Engine } from '../engine';
 import type { Plan } from '../plan';
 import { belongsTo, fromName } from '../root';
@@ -49,7 +50,7 @@ export async function sealMoved(
   const fresh = await freshKeys(engine, leaving);
   const opener = new ResultOpener(engine.sealer.place, (keyId) => states.get(KeyCache.nameOf(keyId)));
   try {
-    return leaving.flatMap((each) => sealRows(engine, plan, each, opener, fresh));
+    return leaving.flatMap((each) => sealRows(engine, each, opener, fresh));
   } finally {
     opener.wipe();
     for (const { dek } of fresh.values()) dek.fill(0);
@@ -84,7 +85,7 @@ function leavingRows(
   const chain = joinChain(catalogue, 't', way, plan.rootColumn);
   const { join, end } = endOfArchive(rule, 't');
   const values = columns.map((column, i) => `${valueIn(column)} as c${i}`);
-  const person = plan.kind === undefined ? personOf(catalogue, rule) : 'r.name';
+  const person = plan.kind === undefined ? personOf(catalogue, rule) : named(plan.kind, 'r.name');
   const from = [`${rule.table.sqlName} t ${join}`, ...chain.tables, 'root r'].join(', ');
   return `
 with root as materialized (select w.name, ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
@@ -101,12 +102,23 @@ function valueIn({ name, element }: Column): string {
     : `case when ${value} is not null then format('%s', ${value}) end`;
 }
 
-/** Whose a row is that has reached its own date: asked for each row, because the person lives and may have several. */
+/**
+ * Whose a row is that has reached its own date, as kind and id: asked for each row, because the person lives and may have several.
+ * Where another column says of which kind she is, one of the ways leads to somebody.
+ */
 function personOf(catalogue: Catalogue, { table }: ArchiveRule): string {
-  const { hops, subjectColumn } = pathToSubject(catalogue, table);
-  const chain = joinChain(catalogue, 't', hops, subjectColumn);
-  if (chain.tables.length === 0) return `${chain.root}::text`;
-  return `(select ${chain.root}::text from ${chain.tables.join(', ')} where ${chain.conditions.join(' and ')})`;
+  const ways = pathsToSubject(catalogue, table).map(({ kind, hops, subjectColumn }) => {
+    const chain = joinChain(catalogue, 't', hops, subjectColumn);
+    const from = chain.tables.length > 0 ? ` from ${chain.tables.join(', ')}` : '';
+    const where = chain.conditions.length > 0 ? ` where ${chain.conditions.join(' and ')}` : '';
+    return `(select ${named(kind, chain.root)}${from}${where})`;
+  });
+  return `coalesce(${ways.join(', ')})`;
+}
+
+/** A kind is one word. */
+function named(kind: string, id: string): string {
+  return `${literal(`${kind} `)} || ${id}::text`;
 }
 
 function keyIdsOf(leaving: readonly Leaving[]): Uint8Array[] {
@@ -134,26 +146,25 @@ async function freshKeys({ keys }: Engine, leaving: readonly Leaving[]): Promise
   return new Map(people.map((person, place) => [person, fresh[place] as SubjectKey]));
 }
 
-/** No id of a person is empty. */
+/** Her kind and her id; nothing where a row leads to nobody. */
 function personIn({ person }: Row): string {
   return person === null ? '' : String(person);
 }
 
 function sealRows(
-  { keys, sealer, catalogue }: Engine,
-  plan: Plan,
+  { keys, sealer }: Engine,
   { rule, columns, rows }: Leaving,
   opener: ResultOpener,
   fresh: ReadonlyMap<string, SubjectKey>,
 ): unknown[] {
   const arrays: unknown[][] = [[], [], [], [], [], [], []];
-  const kind = plan.kind ?? pathToSubject(catalogue, rule.table).kind;
   for (const row of rows) {
     const person = personIn(row);
     const key = fresh.get(person) as SubjectKey;
     const name = { source: rule.table.displayName, id: archivedId() };
     const sealed = sealArchived(sealer, key, name, opened(opener, rule, columns, row));
-    const subject = person === '' ? null : keys.referenceOf(kind, person);
+    const [kind = '', id] = person.split(/ (.*)/s);
+    const subject = id === undefined ? null : keys.referenceOf(kind, id);
     const values = [row.part, row.at, name.id, key.keyId, subject, row.until, sealed];
     for (const [i, value] of values.entries()) arrays[i]?.push(value);
   }

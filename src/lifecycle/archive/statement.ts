@@ -44,11 +44,12 @@ export function archiveBranches(plan: Plan): string[] {
   const steps = archivingSteps(plan);
   if (steps.length === 0) return [];
   const ofEntry = plan.kind === undefined ? 'true' : 'e.key_id = s.tag';
-  const moved = steps.map(({ name }) => `select key_id, until, tag from ${name}`).join(' union all ');
+  const moved = steps.map(({ name }) => `select key_id, until, subject, tag from ${name}`).join(' union all ');
   return [
     ...steps.map(({ name, rule }) => insertion(name, rule, ofEntry)),
-    `archive_keys as (insert into oubli.archive_key (key_id, entry, until)
-  select s.key_id, e.entry, max(s.until) from (${moved}) s join entry e on ${ofEntry} group by s.key_id, e.entry
+    `archive_keys as (insert into oubli.archive_key (key_id, entry, until, subject)
+  select s.key_id, e.entry, max(s.until), s.subject from (${moved}) s join entry e on ${ofEntry}
+  group by s.key_id, e.entry, s.subject
   returning key_id)`,
     `archive_keys_stay as (update oubli.subject_key k set keep_until = null from archive_keys a where k.key_id = a.key_id)`,
   ];

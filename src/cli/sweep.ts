@@ -1,0 +1,32 @@
+/** `oubli sweep`: everything that is due leaves now, for who runs it by cron and not under pg-boss. */
+import { Command } from 'commander';
+import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { sayPlan, sayReport } from './planned';
+
+interface Options extends InstanceOptions {
+  readonly rule?: string;
+  readonly dryRun?: true;
+  readonly seconds?: number;
+}
+
+export function sweepVerb(): Command {
+  return withDatabaseOptions(new Command('sweep'))
+    .description('erase what is due, a few at a time; interrupted, run it again')
+    .option('--rule <name>', 'under one rule: subject:user, rows:public.visits; under all of them unless said')
+    .option('--dry-run', 'only show what would be done')
+    .option('--seconds <n>', 'stop after so long; what is left is still due', Number)
+    .addOption(keysOption())
+    .action(sweep);
+}
+
+async function sweep({ dryRun, rule, seconds, ...options }: Options): Promise<void> {
+  const config = await configOf(options, 'sweep');
+  const only = rule ? { rule } : {};
+  await withInstance(config, options.keys, async (instance) => {
+    if (dryRun) return console.log(sayPlan(await instance.plan(only)));
+    const stop = new AbortController();
+    process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
+    const given = { ...only, ...(seconds === undefined ? {} : { seconds }), signal: stop.signal };
+    for (const report of await instance.sweep(given)) console.log(sayReport(report));
+  });
+}

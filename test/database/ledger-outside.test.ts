@@ -1,0 +1,106 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import { fileJournal } from '../../src';
+import { tamper } from '../support/attacks';
+import { runOubli } from '../support/cli';
+import { addPeople } from '../support/people';
+import { createWorld, type World } from '../support/world';
+
+describe('L1: the ledger, with its journal outside', function () {
+  this.timeout(180_000);
+  let folder: string;
+  let world: World;
+  const file = (name: string): string => path.join(folder, name);
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'oubli-ledger-'));
+    world = await createWorld({ oubli: { journal: fileJournal({ file: file('journal') }) } });
+    const people = await addPeople(world.db, 3, '2099-01-01');
+    for (const { id } of people) await world.subject('user', id).erase({ because: 'request' });
+  });
+  afterEach(async () => {
+    await world.end();
+    await rm(folder, { recursive: true });
+  });
+
+  it('L1: finds that the end of both tables was cut, at the exact entries, which nothing in the database tells', async () => {
+    expect((await world.verifyLedger()).broken).to.deep.equal([]);
+    await tamper(
+      world.plain,
+      'delete from oubli.ledger where entry > 4',
+      'delete from oubli.ledger_link where position > 4',
+      'update oubli.ledger_head set position = 4, link = (select link from oubli.ledger_link where position = 4)',
+    );
+    const { broken } = await world.verifyLedger();
+    expect(broken.map(({ what, position, entry }) => ({ what, position, entry }))).to.deep.equal([
+      { what: 'contradicted', position: 5, entry: '5' },
+      { what: 'contradicted', position: 6, entry: '6' },
+    ]);
+    expect(broken[0]!.says).to.contain('is gone');
+  });
+
+  it('L1: finds that both tables were emptied', async () => {
+    await tamper(
+      world.plain,
+      'truncate oubli.ledger, oubli.ledger_link',
+      'update oubli.ledger_head set position = 0, link = null',
+    );
+    const { broken } = await world.verifyLedger();
+    expect(broken.map(({ position }) => position)).to.include.members([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('L1: is verified offline, without database and without secrets, and says what could not be checked', async () => {
+    const exported = await runOubli(['ledger', 'export', '--url', world.url, '--out', file('ledger.ndjson')]);
+    expect(exported).to.include({ code: 0 });
+    const key = await runOubli(['ledger', 'public-key', '--url', world.url, '--keys', world.keyFile]);
+    expect(key.stdout.trim()).to.equal(Buffer.from(world.publicKey).toString('hex'));
+    const verify = (...more: string[]) => runOubli(['ledger', 'verify', '--export', file('ledger.ndjson'), ...more]);
+    const outside = ['--journal', file('journal'), '--public-key', key.stdout.trim()];
+
+    const whole = await verify(...outside);
+    expect(whole).to.include({ code: 0, stderr: '' });
+    expect(whole.stdout).to.contain('the chain is whole: 6 entries');
+    expect(whole.stdout).to.contain('not checked: entries behind position 1, which no checkpoint signs');
+    expect((await verify()).stdout).to.contain('only the journal can tell');
+
+    const text = await readFile(file('ledger.ndjson'), 'utf8');
+    await writeFile(file('ledger.ndjson'), text.replace('\\"request\\"', '\\"something else\\"'));
+    expect(await verify(...outside)).to.include({ code: 1 });
+    await writeFile(file('ledger.ndjson'), text.split('\n').slice(0, -2).join('\n'));
+    const cut = await verify(...outside);
+    expect(cut).to.include({ code: 1 });
+    expect(cut.stdout).to.contain('position 6, entry 6, as the journal was told is gone');
+    await writeFile(file('ledger.ndjson'), text);
+    const forged = await verify('--journal', file('journal'), '--public-key', '00'.repeat(32));
+    expect(forged.stdout).to.contain('was not written by this installation');
+    expect((await verify('--public-key', 'abc')).stderr).to.contain('64 digits of hex');
+  });
+
+  it('L1: is verified in the database by the command, with an exit code', async () => {
+    const verify = () =>
+      runOubli(['ledger', 'verify', '--url', world.url, '--keys', world.keyFile, '--journal', file('journal')]);
+    expect(await verify()).to.include({ code: 0, stderr: '' });
+    await tamper(world.plain, `update oubli.ledger set because = 'another' where entry = 2`);
+    const found = await verify();
+    expect(found).to.include({ code: 1 });
+    expect(found.stdout).to.contain('entry 2 is not what was written');
+  });
+
+  it('L1: has checkpoints at most every five minutes, and whenever there is something new after them', async () => {
+    const checkpoints = async (): Promise<number[]> =>
+      (await readFile(file('journal'), 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .flatMap(({ checkpoint }) => (checkpoint ? [checkpoint.position] : []));
+    expect(await checkpoints()).to.deep.equal([1]);
+    await world.plain.raw(
+      `create or replace function oubli.now() returns timestamptz language sql stable return pg_catalog.now() + interval '5 minutes'`,
+    );
+    await world.sweep();
+    expect(await checkpoints()).to.deep.equal([1, 6]);
+    await world.sweep();
+    expect(await checkpoints()).to.deep.equal([1, 6]);
+  });
+});
