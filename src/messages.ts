@@ -882,6 +882,12 @@ export const texts = {
     fix: (n) =>
       `declare it: t.personalData({ …, onErase: 'delete' }) or .personal()/.notPersonal()  // ${n.tables ?? n.table}`,
   },
+  TRIGGER_WROTE: {
+    says: (n) =>
+      `the erasure of a ${n.kind} is blocked: a trigger wrote to ${n.table} while her rows left, and nobody declared whose rows it holds`,
+    fix: (n) =>
+      `await annotate(knex, '${n.table}', { data: { …, references: [{ columns: ['…'], to: '${n.root}' }] }, columns: { … } })  // or every column notPersonal`,
+  },
   INDEX_MISSING: {
     says: (n) =>
       `the erasure of a ${n.kind} would read whole tables for each row that leaves: no index finds the rows of ${n.references}`,

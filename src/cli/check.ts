@@ -8,6 +8,7 @@ import { archiveStates, outboxState, sayArchive, sayOutbox } from '../checks/arc
 import { sharedTables, unfoundSubjects } from '../checks/column-subjects';
 import { undeclaredColumns } from '../checks/declarations';
 import type { Finding } from '../checks/finding';
+import { undeclaredHistories } from '../checks/history';
 import { leaksOf, sayLeak } from '../checks/leakage';
 import { sayTokenLeak, tokenLeaksOf } from '../checks/token-leakage';
 import type { Queryable } from '../queryable';
@@ -46,7 +47,7 @@ async function read(connection: Queryable): Promise<Read> {
   const archives = (await archiveStates(connection)).map(sayArchive);
   archives.push(...sayOutbox(await outboxState(connection)));
   const catalogue = await loadCatalogue(connection);
-  const findings = [...undeclaredColumns(catalogue), ...unfoundSubjects(catalogue)];
+  const findings = [...undeclaredColumns(catalogue), ...unfoundSubjects(catalogue), ...undeclaredHistories(catalogue)];
   return { findings, leaks, shared: sharedTables(catalogue), archives };
 }
 

@@ -20,6 +20,7 @@ import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
 import { lockShared } from './shared-branch';
 import { APPLICATION_NAME } from './strain';
+import { WrittenAgain } from './written-again';
 
 /** Chooses and locks what leaves: names as text. Runs first in the transaction. */
 export type Choose = (connection: Queryable) => Promise<string[]>;
@@ -124,9 +125,11 @@ async function erase(
   const own = [names, tags, references, act, because, salt, resealed.retained, fakes];
   const parameters = [...own, ...resealed.parameters, ...moved];
   await beginErrand(connection);
+  const triggers = await WrittenAgain.watch(engine.catalogue, plan, connection, names);
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
+  await triggers?.takeBack(connection);
   await endErrand(connection);
   if (plan.kind !== undefined) await announce(connection, tags);
   return rows;

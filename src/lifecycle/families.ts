@@ -11,7 +11,12 @@ export function keysToRowsOf(catalogue: Catalogue, table: Table): ForeignKey[] {
 
 /** The table whose rows hold a reference: for a partition that is what it is a partition of. */
 export function holderOf(catalogue: Catalogue, key: ForeignKey): Table | undefined {
-  let table = catalogue.table(key.from);
+  return holderOfRows(catalogue, key.from);
+}
+
+/** The table that is declared, or not, for rows that stand in this one. */
+export function holderOfRows(catalogue: Catalogue, oid: number): Table | undefined {
+  let table = catalogue.table(oid);
   while (table?.isPartition) table = catalogue.table(table.parents[0] ?? 0);
   return table;
 }

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import pg from 'pg';
-import { HoldError, type Receipt } from '../../src';
+import { annotate, HoldError, type Receipt } from '../../src';
 import { assertNothingLeft, moveClock, resetClock } from '../../src/testing';
 import { addCorrespondents, migrateCorrespondence, ownersIn } from '../support/correspondence';
 import { failureOf, refusalOf } from '../support/refusals';
@@ -150,6 +150,9 @@ describe('Erasing one of the people of a row', () => {
       create function note_write() returns trigger language plpgsql as $$ begin
         insert into public.writes values (coalesce(new.id, old.id), tg_op); return null; end $$;
       create trigger noted after update or delete on messages for each row execute function note_write()`);
+    await annotate(world.plain, 'writes', {
+      columns: { id: { notPersonal: 'the number of a letter' }, op: { notPersonal: 'a verb' } },
+    });
     await world.sweep();
     expect(await world.plain('writes').orderBy('id').select()).to.deep.equal([
       { id: 1, op: 'DELETE' },
