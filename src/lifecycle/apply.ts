@@ -14,6 +14,7 @@ import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
 import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
+import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
@@ -117,6 +118,7 @@ async function erase(
   { act, because }: Errand,
 ): Promise<Row[]> {
   await lockShared(engine.catalogue, plan, connection, names);
+  await lockGathered(engine.catalogue, plan, connection, names);
   const resealed = await resealKept(engine, plan, connection, names);
   const moved = await sealMoved(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);
