@@ -5,11 +5,11 @@
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
+import { beginErrand, endErrand } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
-import { beginErrand, endErrand } from './errand';
 import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
 import { heldAmong } from './held';
