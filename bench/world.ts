@@ -26,7 +26,7 @@ export interface BenchWorld {
 
 /** A server of the benches' own. */
 export function startQuietServer(): Promise<PostgresServer> {
-  return startPostgres({ fresh: true, settings: QUIET });
+  return startPostgres({ fresh: true, settings: QUIET, onDisk: true });
 }
 
 export async function createBenchWorld(server: string, count: number): Promise<BenchWorld> {

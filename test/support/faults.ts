@@ -14,10 +14,14 @@ export interface Ordeal {
 }
 
 const MOST = 500;
+/** Every request with `OUBLI_LONG_TESTS=1`; else every other one unsent, and those between unanswered. */
+const STEP = process.env.OUBLI_LONG_TESTS === '1' ? 1 : 2;
+const FIRST = { unsent: 1, unanswered: STEP } as const;
 
 /** @returns at how many points it was cut */
 export async function cutEverywhere(wire: FaultyWire, cut: Cut, ordeal: Ordeal): Promise<number> {
-  for (let n = 1; n < MOST; n++) {
+  let points = 0;
+  for (let n: number = FIRST[cut]; n < MOST; n += STEP) {
     wire.disarm();
     await ordeal.prepare();
     wire.arm(n, cut);
@@ -28,7 +32,8 @@ export async function cutEverywhere(wire: FaultyWire, cut: Cut, ordeal: Ordeal):
     const { hasStruck } = wire;
     wire.disarm();
     await ordeal.check(error);
-    if (!hasStruck) return n - 1;
+    if (!hasStruck) return points;
+    points += 1;
   }
   throw new Error(`a work of more than ${MOST} requests`);
 }

@@ -3,7 +3,8 @@
  *
  *   DATABASE_URL  >  a container, when a Docker engine answers  >  the embedded server from npm
  *
- * `fresh: true` always starts an embedded server of its own, whose files and log the caller may read.
+ * `fresh: true` always starts an embedded server of its own, whose files and log the caller may read; with `onDisk: true` they do
+ * not stand in memory, where there is plenty of it, but on a disk.
  *
  * @example
  * const server = await startPostgres();
@@ -22,11 +23,15 @@ export type { PostgresServer, Settings } from './postgres/server';
 /** A server whose files stand on this machine and belong to the caller alone. */
 export type FreshServer = PostgresServer & Required<Pick<PostgresServer, 'dataDirectory' | 'logFile' | 'crash'>>;
 
-export async function startPostgres(options: { fresh: true; settings?: Settings }): Promise<FreshServer>;
+export async function startPostgres(options: {
+  fresh: true;
+  settings?: Settings;
+  onDisk?: boolean;
+}): Promise<FreshServer>;
 export async function startPostgres(options?: { fresh?: boolean; settings?: Settings }): Promise<PostgresServer>;
-export async function startPostgres({ fresh = false, settings = {} } = {}): Promise<PostgresServer> {
+export async function startPostgres({ fresh = false, settings = {}, onDisk = false } = {}): Promise<PostgresServer> {
   const url = process.env.DATABASE_URL;
-  if (fresh) return startEmbedded(settings);
+  if (fresh) return startEmbedded(settings, onDisk);
   if (url) return given(url, settings);
   if (await dockerAnswers()) return startContainer(settings);
   return startEmbedded(settings);

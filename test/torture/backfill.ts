@@ -16,7 +16,7 @@ import { createDatabase, startPostgres } from '../support/postgres';
 const MOST_MEGABYTES = 300;
 
 async function run(people: number, main: string): Promise<void> {
-  const server = await startPostgres();
+  const server = await startPostgres({ fresh: true, onDisk: true });
   const database = await createDatabase(server.url);
   const folder = mkdtempSync(path.join(tmpdir(), 'oubli-torture-'));
   const file = path.join(folder, 'oubli.keys');

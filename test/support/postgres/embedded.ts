@@ -17,9 +17,9 @@ import { asFlags, type PostgresServer, quickSettings, type Settings } from './se
 
 const attempts = 5;
 
-export async function startEmbedded(settings: Settings): Promise<Required<PostgresServer>> {
+export async function startEmbedded(settings: Settings, onDisk = false): Promise<Required<PostgresServer>> {
   const account = serverAccount();
-  const cache = openCache();
+  const cache = openCache(onDisk);
   await reapOrphans(cache);
   const binaries = await findBinaries(cache, account);
   const folder = cache.newRunFolder(account);

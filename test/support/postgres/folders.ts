@@ -1,5 +1,5 @@
 /**
- * The folder under the system's temporary directory where embedded servers live:
+ * The folder where embedded servers live, in memory where there is plenty, or under the system's temporary directory:
  *
  *   run-<pid>-<started>-<random>/   one server: data/ and server.log; the name says which process it belongs to
  *   template-<version>-<day>/       a cluster fresh from initdb, to be copied; a copy takes a fifth of the time
@@ -9,9 +9,9 @@
  * that clean their temporary directory take away single old files; a template of yesterday is not trusted.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync, statSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { freemem, tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Account, giveTo } from './account';
 import { unless } from './failures';
@@ -24,8 +24,9 @@ export interface Cache {
   keep(name: string, account: Account, build: (runFolder: string) => Promise<string>): Promise<string>;
 }
 
-export function openCache(): Cache {
-  const root = path.join(tmpdir(), `oubli-postgres-${process.getuid?.() ?? 'user'}`);
+/** @param onDisk for what is measured, and for more data than belongs into memory */
+export function openCache(onDisk = false): Cache {
+  const root = path.join(onDisk ? tmpdir() : quickPlace(), `oubli-postgres-${process.getuid?.() ?? 'user'}`);
   mkdirSync(root, { recursive: true, mode: 0o755 });
   if (statSync(root).uid !== (process.getuid?.() ?? 0)) throw new Error(`${root} belongs to somebody else`);
   return {
@@ -33,6 +34,17 @@ export function openCache(): Cache {
     newRunFolder: (account) => newRunFolder(root, account),
     keep: (name, account, build) => keep(root, `${name}-${today()}`, account, build),
   };
+}
+
+const IN_MEMORY = '/dev/shm';
+/** A run takes a few hundred megabytes; far more must be free, or others would miss it. */
+const PLENTY = 6 * 2 ** 30;
+
+/** Each test file clones a database, of some 300 files: in Linux' shared memory that takes a fifth of the time. */
+function quickPlace(): string {
+  if (process.env.TMPDIR || !existsSync(IN_MEMORY) || freemem() < PLENTY) return tmpdir();
+  const { bavail, bsize } = statfsSync(IN_MEMORY);
+  return bavail * bsize < PLENTY ? tmpdir() : IN_MEMORY;
 }
 
 /** The process a run folder belongs to; `undefined` for any other name. */
