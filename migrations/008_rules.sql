@@ -86,6 +86,8 @@ begin
   end loop;
   return null;
 end $$;
+-- whoever may call it could make it run, with its owner's rights, over a table of his own
+revoke all on function oubli.record_parent_deletion() from public;
 
 -- A key that is used again is another row's; a row whose key changes keeps its clock.
 create function oubli.follow_row_key() returns trigger
@@ -104,6 +106,8 @@ begin
   end if;
   return null;
 end $$;
+-- whoever may call it could make it run, with its owner's rights, over a table of his own
+revoke all on function oubli.follow_row_key() from public;
 
 create function oubli.watch_parent(target regclass, reference name) returns void
 language plpgsql as $$

@@ -5,15 +5,16 @@
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row } from '../queryable';
+import { beginErrand, endErrand } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
 import { erasureStatement } from './erasure-statement';
-import { beginErrand, endErrand } from './errand';
 import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
 import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
+import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
@@ -117,6 +118,7 @@ async function erase(
   { act, because }: Errand,
 ): Promise<Row[]> {
   await lockShared(engine.catalogue, plan, connection, names);
+  await lockGathered(engine.catalogue, plan, connection, names);
   const resealed = await resealKept(engine, plan, connection, names);
   const moved = await sealMoved(engine, plan, connection, names);
   const statement = erasureStatement(engine.catalogue, plan, resealed.tables);

@@ -5,6 +5,7 @@
 
 import type { ResidueHit } from '../registers/examined';
 import { type Applied, applyPlan, type Choose, type Errand } from './apply';
+import type { Burden } from './burden';
 import { isLocked, isRace, isTooLong, retried } from './database';
 import type { DueRows } from './due-rows';
 import type { Engine } from './engine';
@@ -33,12 +34,13 @@ export class Chunks {
     private readonly plan: Plan,
     private readonly due: DueRows,
     private readonly because: string,
+    private readonly burden: Burden | undefined,
     private readonly probe?: Probe,
   ) {}
 
   /** @returns how many were tried; 0 when there is nobody left in this pass */
   async next(size: number): Promise<number> {
-    const limit = this.alone > 0 ? 1 : size;
+    const limit = this.alone > 0 ? 1 : Math.min(size, this.burden?.most ?? size);
     let chosen: string[] = [];
     const choose: Choose = async (connection) => {
       chosen = await this.due.choose(connection, limit);
@@ -72,6 +74,7 @@ export class Chunks {
   private countIn({ entries }: Applied): number {
     const left = this.plan.kind ? entries.length : rowsIn(entries);
     this.gone += left;
+    this.burden?.learn(entries, left);
     if (left > 0) this.done += 1;
     return left;
   }

@@ -6,7 +6,7 @@
 
 import { ConfigurationError, NoticeFailedError } from '../errors';
 import type { Period } from '../period';
-import type { Row } from '../queryable';
+import type { Queryable, Row } from '../queryable';
 import type { Engine } from './engine';
 import { isFree, standing } from './held';
 import { NoticeStatements } from './notice-statements';
@@ -54,6 +54,15 @@ export async function sendNotices(
   const run = new NoticeRun(engine, rule, onNotice, signal);
   while (await run.page());
   return run.result();
+}
+
+/** How many wait for a notice, for the breaker: a script that sets all dates would have everybody told. @param atMost counts no further */
+export async function countWaiting(engine: Engine, rule: Rule, connection: Queryable, atMost: number): Promise<number> {
+  if (!rule.retention.notices) return 0;
+  const free = isFree(engine.catalogue, planOf(engine, rule), await standing(connection), 't');
+  const waiting = new NoticeStatements(rule, free).waiting(atMost);
+  const { rows } = await connection.query(`select count(*) as n from (${waiting}) w`, [null, []]);
+  return Number(rows[0]?.n);
 }
 
 /** Jobs that could not send what their rules ask for do not start. @throws ConfigurationError NO_ON_NOTICE */

@@ -9,8 +9,9 @@ import { joinChain } from '../catalogue/path-sql';
 import { type Queryable, quoteIdentifier as q } from '../queryable';
 import { replacementIn, stillPersonal } from './anonymise';
 import { literal } from './due';
+import { lockFound } from './lock-found';
 import type { Plan } from './plan';
-import { belongsTo, fromName, type Root } from './root';
+import { belongsTo, type Root } from './root';
 import type { SharedRows, Step, Way } from './step';
 
 type SharedStep = Step & { readonly shared: SharedRows };
@@ -64,26 +65,9 @@ export async function lockShared(
 ): Promise<void> {
   for (const { table, shared, action } of plan.steps) {
     if (!shared || (action !== 'anonymise' && action !== 'keep')) continue;
-    for (let all = false; !all; ) {
-      const { rows } = await connection.query(lockStatement(catalogue, plan, table, shared), [names]);
-      // a row that somebody wrote meanwhile stands elsewhere now: it is looked for again
-      all = rows[0]?.all === true;
-    }
+    const ways = shared.shares.map(({ way }) => way);
+    await lockFound(catalogue, plan, connection, names, table, ways);
   }
-}
-
-/** In one order for everybody, or two people who wrote to each other could not be erased at once. */
-function lockStatement(catalogue: Catalogue, plan: Plan, table: Table, { shares }: SharedRows): string {
-  const found = shares.map(({ way }) => {
-    const { from, where } = chained(catalogue, plan, table, way);
-    return `select t.tableoid as part, t.ctid as at from ${from} where ${where}`;
-  });
-  return `
-with root as materialized (select ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name)),
-found as materialized (${found.join(' union ')}),
-locked as materialized (
-  select from ${table.sqlName} t join found f on t.tableoid = f.part and t.ctid = f.at order by f.part, f.at for update of t)
-select (select count(*) from found) = (select count(*) from locked) as all`;
 }
 
 function gathered(catalogue: Catalogue, of: Root, table: Table, { shares }: SharedRows, rows: string): string[] {

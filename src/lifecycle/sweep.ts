@@ -4,6 +4,7 @@
  */
 import { afterSweeps } from './after-sweep';
 import { allowedOf, limitOf, refuseTooMany } from './breaker';
+import { Burden } from './burden';
 import { totalOf } from './census';
 import { Chunks } from './chunk';
 import { type HeldBack, noteDeferred } from './deferred';
@@ -11,7 +12,7 @@ import { carryOutDeferred } from './deferred-requests';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
 import { refreshTriggers } from './held-tables';
-import { sendNotices } from './notices';
+import { countWaiting, sendNotices } from './notices';
 import { settledPace } from './pace';
 import { Pacer } from './pacer';
 import { type EndedRows, endPartitions } from './partition-end';
@@ -45,9 +46,9 @@ export async function sweep(
   passed?: Passed,
 ): Promise<SweepReport> {
   return recorded(engine, rule, options.onAlarm, async () => {
-    const run = new Run(engine, rule, options, passed);
-    const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
+    const run = await Run.of(engine, rule, options, passed);
     if (!passed) await run.refuseTooMany();
+    const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
     await run.carryOutDeferred();
     await run.endPartitions();
     const finished = await run.throughAll();
@@ -83,20 +84,36 @@ class Run {
   private locked = 0;
   private ended: EndedRows = { partitions: 0, rows: 0, waiting: 0 };
 
-  constructor(
+  private constructor(
     private readonly engine: Engine,
     private readonly rule: Rule,
     private readonly options: SweepOptions,
     private readonly passed: Passed | undefined,
+    plan: Plan,
+    burden: Burden | undefined,
   ) {
-    const plan = planOf(engine, rule);
-    refuseBlocked(plan);
     this.plan = plan;
     this.due = new DueRows(rule, plan, engine.catalogue, passed?.asOf);
-    this.chunks = new Chunks(engine, plan, this.due, becauseOf(rule), options.probe === 'each' ? PROBE : undefined);
+    this.chunks = new Chunks(
+      engine,
+      plan,
+      this.due,
+      becauseOf(rule),
+      burden,
+      options.probe === 'each' ? PROBE : undefined,
+    );
     this.stopping = stoppingOf(options);
     const pace = settledPace(options.pace);
     this.pacer = new Pacer(engine.database, pace, this.stopping, plan.kind !== undefined, options.chunk);
+  }
+
+  /** @throws PlanBlockedError */
+  static async of(engine: Engine, rule: Rule, options: SweepOptions, passed: Passed | undefined): Promise<Run> {
+    const plan = planOf(engine, rule);
+    refuseBlocked(plan);
+    const isFixed = options.chunk !== undefined;
+    const burden = isFixed ? undefined : await engine.database.transaction((connection) => Burden.of(connection, plan));
+    return new Run(engine, rule, options, passed, plan, burden);
   }
 
   /** @throws BreakerError */
@@ -105,7 +122,9 @@ class Run {
     if (limit.share === 1) return;
     await this.engine.database.transaction(async (connection) => {
       const total = await totalOf(connection, this.rule);
-      refuseTooMany(this.rule, limit, total, await this.due.count(connection, allowedOf(limit, total) + 1));
+      const tooMany = allowedOf(limit, total) + 1;
+      refuseTooMany(this.rule, limit, total, await this.due.count(connection, tooMany));
+      refuseTooMany(this.rule, limit, total, await countWaiting(this.engine, this.rule, connection, tooMany));
     });
   }
 

@@ -7,6 +7,7 @@ import { AnnotationError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
+import { beginErrand, endErrand } from '../registers/errand';
 import type { SealingParts } from './backfill-chunk';
 import type { TableFile } from './table-passes';
 
@@ -24,10 +25,12 @@ export class ReleaseChunk {
     const { rows } = await connection.query(this.select(file), [`(${from},0)`, `(${to},0)`]);
     if (rows.length === 0) return 0;
     const opened = await this.openRows(rows);
+    await beginErrand(connection);
     await connection.query(this.update(file), [
       rows.map((row) => row.at),
       ...this.columns.map((_, i) => byteaArray(opened.map((row) => row[i] ?? null))),
     ]);
+    await endErrand(connection);
     return rows.length;
   }
 

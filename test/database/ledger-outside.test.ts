@@ -24,18 +24,21 @@ describe('L1: the ledger, with its journal outside', function () {
     await rm(folder, { recursive: true });
   });
 
+  /** Asked for, erased, examined: three entries a person. */
+  const ENTRIES = 9;
+
   it('L1: finds that the end of both tables was cut, at the exact entries, which nothing in the database tells', async () => {
     expect((await world.verifyLedger()).broken).to.deep.equal([]);
     await tamper(
       world.plain,
-      'delete from oubli.ledger where entry > 4',
-      'delete from oubli.ledger_link where position > 4',
-      'update oubli.ledger_head set position = 4, link = (select link from oubli.ledger_link where position = 4)',
+      'delete from oubli.ledger where entry > 7',
+      'delete from oubli.ledger_link where position > 7',
+      'update oubli.ledger_head set position = 7, link = (select link from oubli.ledger_link where position = 7)',
     );
     const { broken } = await world.verifyLedger();
     expect(broken.map(({ what, position, entry }) => ({ what, position, entry }))).to.deep.equal([
-      { what: 'contradicted', position: 5, entry: '5' },
-      { what: 'contradicted', position: 6, entry: '6' },
+      { what: 'contradicted', position: 8, entry: '8' },
+      { what: 'contradicted', position: 9, entry: '9' },
     ]);
     expect(broken[0]!.says).to.contain('is gone');
   });
@@ -60,7 +63,7 @@ describe('L1: the ledger, with its journal outside', function () {
 
     const whole = await verify(...outside);
     expect(whole).to.include({ code: 0, stderr: '' });
-    expect(whole.stdout).to.contain('the chain is whole: 6 entries');
+    expect(whole.stdout).to.contain(`the chain is whole: ${ENTRIES} entries`);
     expect(whole.stdout).to.contain('not checked: entries behind position 1, which no checkpoint signs');
     expect((await verify()).stdout).to.contain('only the journal can tell');
 
@@ -70,7 +73,7 @@ describe('L1: the ledger, with its journal outside', function () {
     await writeFile(file('ledger.ndjson'), text.split('\n').slice(0, -2).join('\n'));
     const cut = await verify(...outside);
     expect(cut).to.include({ code: 1 });
-    expect(cut.stdout).to.contain('position 6, entry 6, as the journal was told is gone');
+    expect(cut.stdout).to.contain(`position ${ENTRIES}, entry ${ENTRIES}, as the journal was told is gone`);
     await writeFile(file('ledger.ndjson'), text);
     const forged = await verify('--journal', file('journal'), '--public-key', '00'.repeat(32));
     expect(forged.stdout).to.contain('was not written by this installation');
@@ -99,8 +102,8 @@ describe('L1: the ledger, with its journal outside', function () {
       `create or replace function oubli.now() returns timestamptz language sql stable return pg_catalog.now() + interval '5 minutes'`,
     );
     await world.sweep();
-    expect(await checkpoints()).to.deep.equal([1, 6]);
+    expect(await checkpoints()).to.deep.equal([1, ENTRIES]);
     await world.sweep();
-    expect(await checkpoints()).to.deep.equal([1, 6]);
+    expect(await checkpoints()).to.deep.equal([1, ENTRIES]);
   });
 });

@@ -79,6 +79,16 @@ describe('D4: a rule that asks for notices', () => {
       .pluck('id')
       .then((ids) => ids.map(String));
 
+  it('A4: tells nobody when a script has everybody near her end: the breaker is for notices, too', async () => {
+    for (let n = 0; n < 12; n++) await add('2026-01-01');
+    await stopClock(world.plain, '2026-06-15T12:00:00Z'); // nobody is due, everybody would hear of it
+    const error = await refusalOf(() => world.sweep({ onNotice, breaker: { people: 0.05, floor: 10 } }));
+    expect(error).to.have.property('code', 'BREAKER');
+    expect(told).to.deep.equal([]);
+    await world.sweep({ onNotice, breaker: { people: 0.05, floor: 12 } });
+    expect(told).to.have.length(12);
+  });
+
   it('D4: tells each notice once, on its day, with the exact dates, and purges a minimum after the last', async () => {
     const ada = await add('2026-08-31'); // due on 28 February 2027, at midnight in Paris
     expect(await toldAt('2027-01-28T22:59:59Z')).to.deep.equal([]);

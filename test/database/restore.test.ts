@@ -114,11 +114,8 @@ describe('S1: a database that was restored', function () {
     await backup.restore();
     await replayed();
     const acts = await world.plain('oubli.ledger').orderBy('entry').select('act', 'details');
-    expect(acts.map(({ act }) => act)).to.deep.equal(
-      ['requested', 'erased', 'restored', 'erased', 'erased', 'replayed'].filter((act) =>
-        acts.some((each) => each.act === act),
-      ),
-    );
+    const before = ['requested', 'erased', 'examined'];
+    expect(acts.map(({ act }) => act)).to.deep.equal([...before, 'restored', 'erased', 'erased', 'replayed']);
     const restored = acts.find(({ act }) => act === 'restored');
     expect(restored.details).to.deep.include({
       branch: 1,

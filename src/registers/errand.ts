@@ -1,5 +1,5 @@
 /**
- * What the life cycle itself writes about restricted and erased people is its work, and the triggers that refuse such writes to
+ * What the library itself writes about restricted and erased people is its work, and the triggers that refuse such writes to
  * everybody else let it pass: a row names the transaction while the statement runs, and nobody else ever sees it.
  */
 import type { Queryable } from '../queryable';
