@@ -109,7 +109,8 @@ class Replay {
       const { entries, held } = await retried(() => applyPlan(this.engine, plan, choose, errand));
       this.erased += entries.length;
       for (const row of people)
-        if (row.kind === kind && held.has(String(row.subject_id))) this.held.add((row.key_id as Buffer).toString('hex'));
+        if (row.kind === kind && held.has(String(row.subject_id)))
+          this.held.add((row.key_id as Buffer).toString('hex'));
     }
   }
 

@@ -9,7 +9,7 @@ import { runOubli } from '../support/cli';
 import { toolsFor } from '../support/dump-tools';
 import { addPeople, type Person } from '../support/people';
 import { createDatabase, type TestDatabase, testServerUrl } from '../support/postgres';
-import { expectFix, failureOf } from '../support/refusals';
+import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { templateCopier } from '../support/template-copier';
 import { createWorld, type World } from '../support/world';
 
@@ -176,7 +176,7 @@ describe('S2: a restore drill', function () {
   });
 
   it('S2: refuses programs that are missing, or older than the server, before anything is copied', async () => {
-    const missing = await failureOf(() => drilled(dumpTools({ pgDump: path.join(folder, 'pg_dump') })));
+    const missing = await refusalOf(() => drilled(dumpTools({ pgDump: path.join(folder, 'pg_dump') })));
     expect(missing).to.include({ name: 'ConfigurationError', code: 'DUMP_TOOL_MISSING' });
     expect(missing.message).to.contain('ENOENT');
     expectFix(missing, /--pg-dump \/usr\/lib\/postgresql\/\d+\/bin\/pg_dump/);
@@ -186,7 +186,7 @@ describe('S2: a restore drill', function () {
     expect(await failureOf(() => drilled(dumpTools({ pgDump: old })))).to.include({ code: 'DUMP_TOOL_OLD' });
     const newer = await fakeTool(folder, 'pg_dump', 'echo "pg_dump (PostgreSQL) 99.1"');
     const older = await fakeTool(folder, 'pg_restore', 'echo "pg_restore (PostgreSQL) 98.0"');
-    const behind = await failureOf(() => drilled(dumpTools({ pgDump: newer, pgRestore: older })));
+    const behind = await refusalOf(() => drilled(dumpTools({ pgDump: newer, pgRestore: older })));
     expect(behind).to.include({ code: 'DUMP_TOOL_OLD' });
     expectFix(behind, /--pg-restore/);
     expect(await world.plain('oubli.ledger').where({ act: 'drilled' })).to.deep.equal([]);

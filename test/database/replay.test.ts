@@ -10,7 +10,7 @@ import { addCustomer, migrateArchive } from '../support/archive';
 import { type Backup, backUp } from '../support/backup';
 import { runOubli } from '../support/cli';
 import { addPeople, type Person } from '../support/people';
-import { expectFix, failureOf } from '../support/refusals';
+import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('S1: a replay', function () {
@@ -145,9 +145,9 @@ describe('S1: a replay', function () {
     }
 
     async function isRefusedUntilReleased(keyId: Buffer): Promise<void> {
-      const refused = await failureOf(replayed);
+      const refused = await refusalOf(replayed);
       expect(refused).to.include({ name: 'RestoreReplayRequiredError', code: 'REPLAY_INCOMPLETE' });
-      expectFix(refused as never, /npx oubli hold release 'its name' .* npx oubli replay --journal/);
+      expectFix(refused, /npx oubli hold release 'its name' .* npx oubli replay --journal/);
       expect(await keysThatLive(keyId)).to.deep.equal([keyId]);
       expect(
         await connect()('notes').join('contracts', 'contracts.id', 'contract_id').where({ user_id: people[0]!.id }),
@@ -249,9 +249,9 @@ describe('S1: a replay', function () {
       backup = await backUp(world.url);
       await erase(people[1]!.id);
       await backup.restore();
-      const error = await failureOf(begun);
+      const error = await refusalOf(begun);
       expect(error).to.include({ name: 'JournalError', code: 'JOURNAL_KNOWS_MORE' });
-      expectFix(error as never, /npx oubli replay --journal/);
+      expectFix(error, /npx oubli replay --journal/);
       expect(await world.plain('oubli.ledger').where({ act: 'journal begun' })).to.deep.equal([]);
     });
 
