@@ -67,6 +67,8 @@ export class PlanDriftError extends OubliError {}
 export class RestoreReplayRequiredError extends OubliError {}
 /** Mend the journal or where it goes; what was written to the ledger stands. */
 export class JournalError extends OubliError {}
+/** Mend how the database is dumped or restored: the drill did not come to its end. The live database is what it was. */
+export class DrillError extends OubliError {}
 /** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */
 export class NoticeFailedError extends OubliError {}
 /** Wait for the case, or release it: what was asked for is written down, and carried out then. Nothing was touched. */

@@ -6,7 +6,9 @@ addAnnotationMethods();
 
 export type { Archives } from './archive';
 export type { AnnotateSpec, PersonalSpec, SubjectSpec, TableSpec } from './catalogue/spec';
+export { type Copier, type DumpTools, dumpTools } from './checks/dump-tools';
 export type { LedgerReport } from './checks/ledger';
+export { type DrillCheck, type DrillOptions, type DrillReport, type DrillStep, drill } from './drill';
 export * from './errors';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
@@ -53,7 +55,7 @@ export type { ReceiptsOptions } from './registers/receipts';
 export type { ErasureRequest, RequestsOptions } from './registers/requests';
 export type { Trace } from './registers/trace';
 export { verifyCertificate } from './registers/verify-certificate';
-export { replay } from './restore';
+export { newJournal, replay } from './restore';
 export type { ProbeOptions } from './rights/erase';
 export type { Manifest, ManifestFile } from './rights/export';
 export type { AppliedPlan, ApplyOptions, PlanOf } from './rights/plans';

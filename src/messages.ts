@@ -36,6 +36,10 @@ const released = (n: Names): string =>
     : `await holds.release('${n.case}', { because: 'say why' })`;
 const rowNamed = (n: Names): string => (`${n.key}`.includes(', ') ? `{ ${n.key} }` : `${n.key}`);
 
+/** Where Debian and its kin put it. */
+const toolOf = (n: Names): string =>
+  `/usr/lib/postgresql/${n.needed}/bin/${n.option === '--pg-dump' ? 'pg_dump' : 'pg_restore'}`;
+
 /** The reader's call with a table's name in it. */
 const called = (n: Names, table: Names[string]): string => {
   if (n.call === 'annotate') return `await annotate(knex, '${table}', { … })`;
@@ -1076,7 +1080,7 @@ export const texts = {
     says: (n) =>
       `${n.count} people whom the journal names as erased live after the replay: a hold keeps them in this database, or somebody writes to it`,
     fix: (n) =>
-      `await holds.release({ case: 'its name', because: 'released before the restore' }), then npx oubli replay --journal ${n.journal}`,
+      `npx oubli hold release 'its name' --because 'released before the restore' && npx oubli replay --journal ${n.journal}`,
   },
   NOT_AN_EXPORT: {
     says: (n) => `${n.file} is no export of a ledger`,
@@ -1100,11 +1104,53 @@ export const texts = {
   JOURNAL_LOST: {
     says: (n) =>
       `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
-    fix: (n) => `put back the journal that belongs to this database at ${n.journal}, from its own backup`,
+    fix: (n) =>
+      `put back the journal that belongs to this database at ${n.journal}, from its own backup; only if it is lost for good: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
+  },
+  JOURNAL_KNOWS_MORE: {
+    says: (n) =>
+      `the journal ${n.journal} knows ${n.count} entries that this database does not: it was restored, and a new journal would forget whom to erase again`,
+    fix: (n) => `npx oubli replay --journal ${n.journal}`,
+  },
+  JOURNAL_COMPLETE: {
+    says: (n) => `the journal ${n.journal} has all that it was told: none is to be begun`,
+    fix: (n) => `npx oubli ledger verify --journal ${n.journal}`,
+  },
+  JOURNAL_WITHOUT_BECAUSE: {
+    says: () => 'a journal that is begun anew forgets what only the old one knew: the ledger needs to know why',
+    fix: () =>
+      "newJournal(knex, { keys, journal }, { because: 'the disk of the old one is broken, it had no backup' })",
   },
   NO_JOURNAL: {
     says: (n) => `${n.call} needs the journal, which is kept outside the database`,
-    fix: () => `npx oubli replay --journal /var/lib/app/oubli.journal`,
+    fix: (n) => `npx oubli ${n.verb ?? 'replay'} --journal /var/lib/app/oubli.journal`,
+  },
+
+  // --- restore drill ------------------------------------------------------------------------------------------------
+  DUMP_TOOL_MISSING: {
+    says: (n) =>
+      `${n.tool} cannot be run${n.why ? ` (${n.why})` : ', or is none of PostgreSQL'}; a drill needs it in version ${n.needed} or newer`,
+    fix: (n) => `npx oubli drill … ${n.option} ${toolOf(n)}`,
+  },
+  DUMP_TOOL_OLD: {
+    says: (n) => `${n.tool} is of version ${n.major}, and version ${n.needed} is needed here`,
+    fix: (n) => `npx oubli drill … ${n.option} ${toolOf(n)}`,
+  },
+  SCRATCH_NOT_EMPTY: {
+    says: (n) =>
+      `the database ${n.database} is not empty (${n.count} objects): a drill restores into one that nobody uses, and drops all that is in it afterwards`,
+    fix: () => 'createdb --template=template0 oubli_drill  # and name that one: --into postgres://…/oubli_drill',
+  },
+  SCRATCH_NOT_CLEARED: {
+    says: (n) =>
+      `${n.count} objects of the drill are still in the database ${n.database}, which holds a copy of everybody`,
+    fix: (n) => `dropdb --force '${n.database}'`,
+  },
+  COPY_FAILED: {
+    says: (n) =>
+      `${n.tool} failed (${n.why})${n.place ? ` at ${n.place}` : ''}; what it said is not repeated here, it may quote rows`,
+    fix: () =>
+      'pg_dump --format=custom "$DATABASE_URL" | pg_restore --exit-on-error --no-owner --dbname="$SCRATCH_URL"',
   },
 
   // --- archive ------------------------------------------------------------------------------------------------------

@@ -1,14 +1,17 @@
 /**
  * Assembly for a database that came back from a backup (ERASURE.md S1): the one place that works on it before it is served again.
+ * And for a journal that was lost.
  */
 import type { Knex } from 'knex';
 import { ConfigurationError } from './errors';
 import { refuseUnsuitable } from './knex/clients';
 import { openSeam } from './knex/open-seam';
 import type { Engine } from './lifecycle/engine';
+import { divergence } from './lifecycle/fork';
 import { type ReplayReport, replayJournal } from './lifecycle/replay';
 import type { OubliOptions } from './oubli';
 import { archivesOf, ownDatabase } from './own-database';
+import { forgetTold } from './registers/new-journal';
 
 /**
  * Everybody whom the journal names as erased is erased again in a restored database, which `oubli()` refuses until then. Idempotent;
@@ -33,6 +36,41 @@ export async function replay(knex: Knex, options: OubliOptions): Promise<ReplayR
     const report = await replayJournal(engine, journal, options.sweeps);
     await database.catchUp();
     return report;
+  } finally {
+    await seam.close();
+  }
+}
+
+/**
+ * A journal that was lost for good, with its backups, is begun anew from the ledger of the database: deliberately, and written down in it.
+ * What only the old one knew is forgotten: a database that was restored meanwhile would not be noticed, so put back a backup of the
+ * journal if there is any.
+ *
+ * @param options those of `oubli()`; the journal names where the new one goes, or what is left of the old one
+ * @param because the human reason
+ * @returns how many entries it was told
+ * @throws JournalError JOURNAL_COMPLETE where nothing is lost; JOURNAL_KNOWS_MORE where the database is behind it: replay it instead
+ * @throws ConfigurationError NO_JOURNAL, JOURNAL_WITHOUT_BECAUSE
+ * @example await newJournal(knex, { keys, journal }, { because: 'the disk of the old one is broken, it had no backup' });
+ */
+export async function newJournal(
+  knex: Knex,
+  options: OubliOptions,
+  { because }: { because: string },
+): Promise<{ entries: number }> {
+  const { journal } = options;
+  if (!journal) throw new ConfigurationError('NO_JOURNAL', { call: 'newJournal()', verb: 'ledger new-journal' });
+  if (!because?.trim()) throw new ConfigurationError('JOURNAL_WITHOUT_BECAUSE');
+  refuseUnsuitable(knex);
+  const seam = await openSeam(knex, { ...options, replaying: true }, () => undefined);
+  try {
+    const { ledger, ledgerKeys: keys, catalogue } = seam;
+    const database = ownDatabase(knex, seam, journal);
+    const { lost } = await database.snapshot((snapshot) => divergence(snapshot, journal, keys, catalogue.instance));
+    const told = { journal, keys, instance: catalogue.instance, ledger };
+    await database.transaction((connection) => forgetTold(connection, told, lost.length, because));
+    const { rows } = await database.snapshot((snapshot) => snapshot.query('select position from oubli.ledger_told'));
+    return { entries: Number(rows[0]?.position) };
   } finally {
     await seam.close();
   }

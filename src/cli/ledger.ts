@@ -20,6 +20,7 @@ import {
   withDatabaseOptions,
   withInstance,
 } from './database';
+import { newJournalVerb } from './new-journal';
 
 interface VerifyOptions extends InstanceOptions {
   readonly export?: string;
@@ -44,6 +45,7 @@ export function ledgerVerb(): Command {
     .description('print the key by which others verify what this installation signed')
     .addOption(keysOption())
     .action(printKey);
+  ledger.addCommand(newJournalVerb());
   return ledger;
 }
 

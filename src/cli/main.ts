@@ -9,6 +9,7 @@ import { archiveVerb } from './archive';
 import { backfillVerb } from './backfill';
 import { certificateVerb } from './certificate';
 import { checkVerb } from './check';
+import { drillVerb } from './drill';
 import { dueVerb } from './due';
 import { holdVerb } from './hold';
 import { keysVerb } from './keys';
@@ -37,6 +38,7 @@ const VERBS = [
   vacuumVerb,
   ledgerVerb,
   replayVerb,
+  drillVerb,
 ];
 
 async function main(args: readonly string[]): Promise<void> {

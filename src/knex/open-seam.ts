@@ -28,7 +28,7 @@ export interface SeamOptions {
   readonly keys: KeyProvider;
   readonly engine?: 'libsodium' | 'noble';
   readonly journal?: Journal;
-  /** Said by a replay alone: it works on a database that everybody else must not. */
+  /** Said by a replay, and where a journal is begun anew: they work on a database that everybody else must not. */
   readonly replaying?: true;
 }
 

@@ -34,11 +34,13 @@ const PATIENCE = '5min';
 const BECAUSE = 'erased before the database was restored, as the journal says';
 const STATES = `
 select w.key_id, k.key_id is not null as lives, f.key_id is not null as fenced, l.kind, l.subject_id,
-  l.kind is not null and oubli.is_held(l.kind, l.subject_id) as held
+  l.kind is not null and oubli.is_held(l.kind, l.subject_id)
+    or r.kind is not null and oubli.is_held(r.kind, r.subject_id) as held
 from unnest($1::bytea[]) w(key_id)
 left join oubli.subject_key k on k.key_id = w.key_id
 left join oubli.fence f on f.key_id = w.key_id
-left join oubli.subject_link l on l.key_id = w.key_id`;
+left join oubli.subject_link l on l.key_id = w.key_id
+left join oubli.subject_link r on r.retained_key_id = w.key_id`;
 const SHRED = `
 with gone as (select * from unnest($1::bytea[], $2::bytea[]) w(key_id, reference)),
 destroyed as (delete from oubli.subject_key k using gone where k.key_id = gone.key_id returning k.key_id, k.fingerprint)
@@ -59,6 +61,8 @@ class Replay {
   private shredded = 0;
   private requested = 0;
   private readonly unknown = new Set<string>();
+  /** Keys of people of whom something is held: a hold wins, and the replay is not done then. */
+  private readonly held = new Set<string>();
 
   constructor(
     private readonly engine: Engine,
@@ -101,8 +105,12 @@ class Replay {
       const plan = planErasure(this.engine.catalogue, subjects);
       const theirs = people.filter((row) => row.kind === kind).map((row) => row.key_id as Buffer);
       const errand = { act: 'erased', because: BECAUSE, patience: PATIENCE, time: PATIENCE };
-      const { entries } = await retried(() => applyPlan(this.engine, plan, chooseByKey(plan, kind, theirs), errand));
+      const choose = chooseByKey(plan, kind, theirs);
+      const { entries, held } = await retried(() => applyPlan(this.engine, plan, choose, errand));
       this.erased += entries.length;
+      for (const row of people)
+        if (row.kind === kind && held.has(String(row.subject_id)))
+          this.held.add((row.key_id as Buffer).toString('hex'));
     }
   }
 
@@ -112,7 +120,7 @@ class Replay {
     const states = await this.statesOf(keyIds);
     for (const { key_id, lives, fenced } of states)
       if (!lives && !fenced) this.unknown.add((key_id as Buffer).toString('hex'));
-    const living = states.filter(({ lives, held }) => lives && !held); // a hold wins, and the replay is not done then
+    const living = states.filter(({ key_id, lives, held }) => lives && !held && !this.isHeld(key_id as Buffer));
     if (living.length === 0) return;
     const references = living.map(({ kind, subject_id }) =>
       kind === null ? null : keys.referenceOf(String(kind), String(subject_id)),
@@ -165,6 +173,10 @@ class Replay {
     });
     const instance = Buffer.from(catalogue.instance).toString('hex');
     await this.journal.append([forkLine(ledgerKeys, { instance, branch, after, lost, at })]);
+  }
+
+  private isHeld(keyId: Buffer): boolean {
+    return this.held.has(keyId.toString('hex'));
   }
 
   private statesOf(keyIds: readonly Buffer[]): Promise<Row[]> {

@@ -1,6 +1,5 @@
 /** The policy is the column's type: it goes where the column goes, into copies, views, and another database. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +8,7 @@ import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
 import { AnnotatingClient, install, localKeys, oubli, SCHEMA_VERSION } from '../../src';
 import { loadCatalogue } from '../../src/catalogue/load';
+import { toolsFor } from '../support/dump-tools';
 import { createDatabase, testServerUrl } from '../support/postgres';
 import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
@@ -177,19 +177,3 @@ describe('A dump, restored into another database', function () {
     }
   }
 });
-
-/** The client tools of the server's own version; or why there are none. */
-async function toolsFor(url: string): Promise<{ dump: string; restore: string } | string> {
-  const knex = knexPackage({ client: 'pg', connection: url });
-  const { rows } = await knex.raw('show server_version_num').finally(() => knex.destroy());
-  const major = Math.floor(Number(rows[0].server_version_num) / 10_000);
-  for (const folder of ['', `/usr/lib/postgresql/${major}/bin/`, `/opt/homebrew/opt/postgresql@${major}/bin/`]) {
-    const dump = `${folder}pg_dump`;
-    if (folder !== '' && !existsSync(dump)) continue;
-    const said = await run(dump, ['--version']).catch((error: { code?: string }) => error.code ?? 'failed');
-    if (typeof said === 'object' && Number(/\d+/.exec(said.stdout)?.[0]) >= major) {
-      return { dump, restore: `${folder}pg_restore` };
-    }
-  }
-  return `no pg_dump of version ${major} or newer on this machine`;
-}

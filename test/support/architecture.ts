@@ -8,7 +8,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts', 'restore.ts'],
+  ['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts', 'restore.ts', 'drill.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
@@ -21,6 +21,9 @@ const SIDEWAYS = new Set([
   'oubli.ts → converting.ts',
   'restore.ts → oubli.ts',
   'restore.ts → own-database.ts',
+  'drill.ts → restore.ts',
+  'drill.ts → oubli.ts',
+  'drill.ts → own-database.ts',
   'registers → keyring',
   'own-types.ts → queryable.ts',
 ]);
