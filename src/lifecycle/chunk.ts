@@ -6,7 +6,7 @@
 import type { ResidueHit } from '../registers/examined';
 import { type Applied, applyPlan, type Choose, type Errand } from './apply';
 import type { Burden } from './burden';
-import { isLocked, isRace, isTooLong, retried } from './database';
+import { isLocked, isRace, isTooLong, mayBeOnes, retried } from './database';
 import type { DueRows } from './due-rows';
 import type { Engine } from './engine';
 import type { Probe } from './examination';
@@ -19,6 +19,8 @@ const PATIENCE = '1s';
 const TIME_OF_CHUNK = '30s';
 const TIME_OF_ONE = '15min';
 
+const MOST_FAILURES = 100;
+
 export class Chunks {
   gone = 0;
   done = 0;
@@ -26,6 +28,7 @@ export class Chunks {
   readonly residue: ResidueHit[] = [];
   /** Why somebody who is due could not leave: what the run ends with, after everybody else has left. */
   failure: unknown;
+  private failed = 0;
   /** Chunks of one until whoever makes a chunk fail is found. */
   private alone = 0;
 
@@ -54,7 +57,7 @@ export class Chunks {
       // A trigger of the team's may keep rows that were to go: they must not be chosen again and again.
       this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
     } catch (error) {
-      if (!isRace(error) && !isLocked(error) && !isTooLong(error) && !isHeldByTrigger(error)) throw error;
+      if (!isRace(error) && !isLocked(error) && !isTooLong(error) && !mayBeOnes(error)) throw error;
       this.takeApart(error, chosen);
     }
     this.alone = Math.max(0, this.alone - 1);
@@ -88,7 +91,12 @@ export class Chunks {
       this.due.leave(chosen);
       return;
     }
-    if (!isHeldByTrigger(error)) this.failure ??= blockedBy(error, this.plan);
+    if (!isHeldByTrigger(error)) {
+      this.failure ??= blockedBy(error, this.plan);
+      this.failed += 1;
+      // what fails so often is not one person's: a constraint, a trigger for all
+      if (this.failed === MOST_FAILURES) throw this.failure;
+    }
     this.due.goOn(chosen);
   }
 }

@@ -1,5 +1,6 @@
 /** How the life cycle reaches the database: transactions of its own, on connections that no query rewriter touches. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { NotSealedError, TamperedError } from '../errors';
 import type { Queryable } from '../queryable';
 
 export interface Database {
@@ -34,6 +35,14 @@ export function isTooLong(error: unknown): boolean {
 
 export function isRace(error: unknown): boolean {
   return RACES.has(sqlState(error));
+}
+
+/**
+ * What one row or one person may be the reason of, and not the database or the schema: a trigger of the team's that raises, a
+ * constraint, a value that is none (classes P0, 23 and 22), a refusal of ours (OU), a sealed value that was changed.
+ */
+export function mayBeOnes(error: unknown): boolean {
+  return error instanceof TamperedError || error instanceof NotSealedError || /^(?:P0|22|23|OU)/.test(sqlState(error));
 }
 
 /** Another attempt, with a little patience, where a race was lost. */

@@ -5,12 +5,12 @@
 import type { Queryable } from '../queryable';
 import { quoteIdentifier as q } from '../queryable';
 import { applyPlan, type Choose } from './apply';
-import { isLocked, isRace, retried } from './database';
+import { isLocked, isRace, isTooLong, mayBeOnes, retried } from './database';
 import type { Engine } from './engine';
 import { isHeldByTrigger } from './held-by-trigger';
 import { writeEntry } from './hold-ledger';
 import { aboutPerson } from './lock-person';
-import type { Plan } from './plan';
+import { blockedBy, type Plan } from './plan';
 import { nameOf, rootType } from './root';
 
 /** Who is locked now is tried by the next sweep. */
@@ -44,11 +44,18 @@ select subject_id, because from oubli.deferred_request
 where kind = $1 and subject_id <> all($2::text[]) and not oubli.is_held(kind, subject_id)
 order by deferred_at limit 1 for update skip locked`;
 
-/** Carries out the requests about people of the plan's kind that nothing holds any more. @returns how many */
-export async function carryOutDeferred(engine: Engine, plan: Plan): Promise<number> {
-  if (plan.kind === undefined) return 0;
+export interface CarriedOut {
+  readonly done: number;
+  /** Why one of them could not be: it waits, and the others go on. */
+  readonly failure: unknown;
+}
+
+/** Carries out the requests about people of the plan's kind that nothing holds any more. */
+export async function carryOutDeferred(engine: Engine, plan: Plan): Promise<CarriedOut> {
+  if (plan.kind === undefined) return { done: 0, failure: undefined };
   const tried: string[] = [];
   let done = 0;
+  let failure: unknown;
   for (;;) {
     const errand = { act: 'erased', because: '', patience: PATIENCE, time: TIME };
     let asked: { subject_id: string; because: string } | undefined;
@@ -61,9 +68,10 @@ export async function carryOutDeferred(engine: Engine, plan: Plan): Promise<numb
     try {
       done += (await retried(() => applyPlan(engine, plan, choose, errand))).entries.length;
     } catch (error) {
-      if (!isLocked(error) && !isRace(error) && !isHeldByTrigger(error)) throw error;
+      if (!isLocked(error) && !isTooLong(error) && !mayBeOnes(error) && !isRace(error)) throw error;
+      if (!isLocked(error) && !isHeldByTrigger(error)) failure ??= blockedBy(error, plan);
     }
-    if (!asked) return done;
+    if (!asked) return { done, failure };
     tried.push(asked.subject_id);
   }
 }

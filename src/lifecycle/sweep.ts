@@ -47,9 +47,10 @@ export async function sweep(
 ): Promise<SweepReport> {
   return recorded(engine, rule, options.onAlarm, async () => {
     const run = await Run.of(engine, rule, options, passed);
+    // what somebody asked for waits neither for the breaker nor for notices
+    await run.carryOutDeferred();
     if (!passed) await run.refuseTooMany();
     const noticed = passed ? undefined : await sendNotices(engine, rule, options.onNotice, stoppingOf(options));
-    await run.carryOutDeferred();
     await run.endPartitions();
     const finished = await run.throughAll();
     const report = {
@@ -82,6 +83,7 @@ class Run {
   private readonly pacer: Pacer;
   private readonly stopping: AbortSignal;
   private locked = 0;
+  private budget: { left(): number; exceeded(): void } | undefined;
   private ended: EndedRows = { partitions: 0, rows: 0, waiting: 0 };
 
   private constructor(
@@ -122,7 +124,13 @@ class Run {
     if (limit.share === 1) return;
     await this.engine.database.transaction(async (connection) => {
       const total = await totalOf(connection, this.rule);
-      const tooMany = allowedOf(limit, total) + 1;
+      const allowed = allowedOf(limit, total);
+      const tooMany = allowed + 1;
+      const before = this.gone;
+      this.budget = {
+        left: () => allowed - (this.gone - before),
+        exceeded: () => refuseTooMany(this.rule, limit, total, tooMany),
+      };
       refuseTooMany(this.rule, limit, total, await this.due.count(connection, tooMany));
       refuseTooMany(this.rule, limit, total, await countWaiting(this.engine, this.rule, connection, tooMany));
     });
@@ -131,7 +139,9 @@ class Run {
   /** Requests that waited for a hold, and that nothing holds any more. */
   async carryOutDeferred(): Promise<void> {
     await refreshTriggers(this.engine);
-    this.chunks.gone += await carryOutDeferred(this.engine, this.plan);
+    const { done, failure } = await carryOutDeferred(this.engine, this.plan);
+    this.chunks.gone += done;
+    this.chunks.failure ??= failure;
   }
 
   /** Whole partitions first: what goes with them need not be deleted row by row. */
@@ -153,10 +163,10 @@ class Run {
 
   async report(finished: boolean): Promise<SweepReport> {
     const looked = this.options.probe === 'each' ? { residue: this.chunks.residue } : {};
-    const { partitions, rows, waiting } = this.ended;
+    const { partitions, waiting } = this.ended;
     return {
       rule: this.rule.name,
-      gone: this.chunks.gone + rows,
+      gone: this.gone,
       chunks: this.chunks.done + partitions,
       stillDue: (await this.count()) + waiting,
       locked: this.locked + waiting,
@@ -174,11 +184,25 @@ class Run {
   private async throughOnce(): Promise<boolean> {
     while (!this.stopping.aborted) {
       const started = performance.now();
-      const taken = await this.chunks.next(this.pacer.size);
+      const taken = await this.chunks.next(Math.min(this.pacer.size, await this.room()));
       if (taken === 0) return true;
       await this.pacer.after(taken, performance.now() - started);
     }
     return false;
+  }
+
+  /**
+   * What became due since the breaker looked may be what it is for: the run takes no more than was allowed at its start.
+   * @throws BreakerError
+   */
+  private async room(): Promise<number> {
+    const left = this.budget?.left() ?? Number.POSITIVE_INFINITY;
+    if (left <= 0 && (await this.count()) > this.due.refused) this.budget?.exceeded();
+    return Math.max(1, left);
+  }
+
+  private get gone(): number {
+    return this.chunks.gone + this.ended.rows;
   }
 
   private heldBack(): Promise<HeldBack[]> {
