@@ -514,6 +514,11 @@ export const texts = {
     says: (n) => `install(): there is no schema version ${n.version}; this library knows 1 to ${n.newest}`,
     fix: (n) => `await install(knex, { version: ${n.newest} })`,
   },
+  OWN_SCHEMA_FIRST: {
+    says: () =>
+      `the search path of this role begins with the schema 'oubli': its tables would be made there, among the library's own, and nothing in them protected`,
+    fix: (n) => `alter role "${n.role}" set search_path = public  -- or connect as a role of another name than 'oubli'`,
+  },
   NOT_INSTALLED: {
     says: () => 'the schema oubli is not installed in this database',
     fix: (n) => `export const up = (knex) => install(knex, { version: ${n.version} })  // in a migration`,
@@ -1154,6 +1159,10 @@ export const texts = {
   },
 
   // --- archive ------------------------------------------------------------------------------------------------------
+  ARCHIVE_HALF_PERSON: {
+    says: (n) => `oubli archive read: '${n.given}' alone names nobody, and everybody's rows would be read`,
+    fix: (n) => `npx oubli archive read ${n.table} --kind user --id 42 --because '…'`,
+  },
   ARCHIVE_OF_PEOPLE: {
     says: (n) =>
       `${place(n)}: an archive holds rows that the law has kept, and no people; declare it on the table of those rows`,

@@ -1,6 +1,7 @@
 /** `oubli archive list|read`: what the law has kept, counted without a reason, and read with one that is written down first. */
 import { Command } from 'commander';
 import knexPackage, { type Knex } from 'knex';
+import { ConfigurationError } from '../errors';
 import type { ArchiveReading } from '../lifecycle/archive/read';
 import type { Oubli } from '../oubli';
 import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
@@ -69,6 +70,10 @@ function readingOf(table: string, { because, kind, id, entry, keyId, endsBy }: R
     ...(keyId === undefined ? {} : { keyId }),
     ...(endsBy === undefined ? {} : { endsBy }),
   };
+  if ((kind === undefined) !== (id === undefined)) {
+    // half a person is nobody: without the other half everybody's rows would be read
+    throw new ConfigurationError('ARCHIVE_HALF_PERSON', { table, given: kind === undefined ? '--id' : '--kind' });
+  }
   const subject = kind === undefined || id === undefined ? {} : { subject: { kind, id } };
   return { table, because, where, ...subject };
 }

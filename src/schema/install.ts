@@ -31,6 +31,7 @@ export async function install(knex: Knex, options: { version: number }): Promise
   await knex.raw('create schema if not exists oubli');
   await knex.raw(`create table if not exists oubli.migration (
     version integer primary key, name text not null, installed_at timestamptz not null default pg_catalog.now())`);
+  await refuseOwnSchemaFirst({ query: (sql) => knex.raw(sql) });
   const installed = await installedVersion(knex);
   if (installed > SCHEMA_VERSION) throw tooNew(installed);
   for (const file of migrationFiles().filter((each) => each.version > installed && each.version <= version)) {
@@ -98,14 +99,24 @@ begin
   end loop;
 end $oubli$`;
 
-/** @throws ConfigurationError NOT_INSTALLED; SchemaVersionError when either side is older than the other needs */
+/** @throws ConfigurationError NOT_INSTALLED, OWN_SCHEMA_FIRST; SchemaVersionError when either side is older than the other needs */
 export async function verifySchema(connection: Queryable): Promise<void> {
+  await refuseOwnSchemaFirst(connection);
   const [exists] = (await connection.query(`select to_regclass('oubli.migration') is not null as there`)).rows;
   if (!exists?.there) throw new ConfigurationError('NOT_INSTALLED', { version: SCHEMA_VERSION });
   const [found] = (await connection.query('select max(version) as version from oubli.migration')).rows;
   const version = Number(found?.version ?? 0);
   if (version > SCHEMA_VERSION) throw tooNew(version);
   if (version < SCHEMA_VERSION) throw new SchemaVersionError('SCHEMA_TOO_OLD', { version, needed: SCHEMA_VERSION });
+}
+
+/**
+ * `"$user"` in a search path is the schema of the role's name (PostgreSQL manual 5.10.3): to a role called `oubli` ours.
+ * @throws ConfigurationError OWN_SCHEMA_FIRST
+ */
+async function refuseOwnSchemaFirst(connection: Queryable): Promise<void> {
+  const [path] = (await connection.query(`select current_schema() = 'oubli' as ours, current_user as role`)).rows;
+  if (path?.ours) throw new ConfigurationError('OWN_SCHEMA_FIRST', { role: String(path.role) });
 }
 
 async function installedVersion(knex: Knex): Promise<number> {

@@ -163,6 +163,14 @@ describe('The role of the application', () => {
     const unreasoned = await runOubli(['archive', 'read', 'invoices', ...keys], { env });
     expect(unreasoned.code).to.equal(1);
     expect(unreasoned.stderr).to.include('--because');
+    for (const half of [
+      ['--kind', 'user'],
+      ['--id', '1'],
+    ]) {
+      const everybody = await runOubli(['archive', 'read', 'invoices', '--because', 'x', ...half, ...keys], { env });
+      expect(everybody).to.include({ code: 1, stdout: '' });
+      expect(everybody.stderr).to.include('alone names nobody');
+    }
     const entries = await world.plain('oubli.ledger').where({ act: 'archive_read' });
     expect(entries.map(({ because, details }) => [because, details.role])).to.deep.equal([
       ['tax audit 2031', 'auditor'],

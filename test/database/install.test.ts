@@ -3,7 +3,8 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { install, SCHEMA_VERSION, uninstall } from '../../src';
+import { install, oubli, SCHEMA_VERSION, uninstall } from '../../src';
+import { newKeyDocument, parseKeyDocument } from '../../src/keyring/key-document';
 import { createEmpty, type EmptyDatabase } from '../support/empty';
 import { expectFix, refusalOf } from '../support/refusals';
 
@@ -24,6 +25,29 @@ describe('Installing the schema', () => {
       union all select 'operator' from pg_operator o join pg_namespace n on n.oid = o.oprnamespace where n.nspname = 'public'
       union all select 'trigger' from pg_trigger where tgname like 'oubli%'
       union all select 'comment' from pg_description where description like '%[oubli]%'`);
+
+  it('refuses a role of its own name, whose tables would be made among its own and not be protected', async () => {
+    const url = new URL(empty.url);
+    await empty.psql.query(
+      `do $$ begin create role oubli superuser login; exception when duplicate_object then null; end $$`,
+    );
+    await empty.psql.query(`alter role oubli password 'oubli'`);
+    url.username = 'oubli';
+    url.password = 'oubli';
+    const asOubli = empty.connect({ connection: url.toString() });
+    const refused = await refusalOf(() => install(asOubli, { version }));
+    expect(refused).to.have.property('code', 'OWN_SCHEMA_FIRST');
+    expectFix(refused, /^alter role "oubli" set search_path = public/);
+    await install(empty.knex, { version });
+    expect(
+      await refusalOf(() =>
+        oubli(asOubli, { keys: { name: 'x', load: async () => parseKeyDocument(newKeyDocument(), 'x') } }),
+      ),
+    ).to.have.property('code', 'OWN_SCHEMA_FIRST');
+    await empty.psql.query('alter role oubli set search_path = public');
+    const set = empty.connect({ connection: url.toString() });
+    await install(set, { version });
+  });
 
   it('knows as many versions as there are files, numbered without a gap', () => {
     const numbers = readdirSync(path.join(__dirname, '../../migrations')).map((name) => Number(name.slice(0, 3)));
