@@ -1242,6 +1242,11 @@ export const texts = {
   },
 
   // --- plans and sweeps ---------------------------------------------------------------------------------------------
+  ROW_SECURITY: {
+    says: (n) =>
+      `row security may hide rows of ${n.table ?? 'a table'} from this role: what is hidden would neither leave nor be counted`,
+    fix: () => 'alter role purge bypassrls  -- the role that runs sweeps, erasures and exports',
+  },
   UNKNOWN_RULE: {
     says: (n) =>
       `there is no rule '${n.given}'${didYouMean(n) || `; the rules are ${n.choices || 'none: nothing has a retention'}`}`,

@@ -2,6 +2,7 @@
  * Transactions of oubli's own, on connections of the application's pool but past Knex and the seam: for erasures, exports and
  * backfills, which read and write ciphertext on purpose.
  */
+import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 import { withoutValues } from './database-errors';
@@ -12,6 +13,9 @@ import type { Connection, InternalClient } from './internals';
  * the keys that were made meanwhile.
  */
 const BEGIN = 'begin isolation level read committed read write';
+const SNAPSHOT = 'begin isolation level repeatable read read only';
+/** Row security would hide rows without a word, and a receipt say that they are gone: with this PostgreSQL refuses (manual 5.9). */
+const SEE_ALL = 'set local row_security = off';
 
 export class OwnTransactions {
   constructor(private readonly client: InternalClient) {}
@@ -22,9 +26,7 @@ export class OwnTransactions {
 
   /** One view of the database for all that is read in it. */
   snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T> {
-    return this.within('begin isolation level repeatable read read only', (connection) =>
-      work(withOwnTypes(connection)),
-    );
+    return this.within(SNAPSHOT, (connection) => work(withOwnTypes(connection)));
   }
 
   /** Without a transaction, for statements that allow none. @param patience `lock_timeout`; the session's own is put back */
@@ -37,7 +39,7 @@ export class OwnTransactions {
       await own.query(set, [patience]);
       return await work(own).finally(() => own.query(set, [rows[0]?.before]));
     } catch (error) {
-      throw error instanceof Error ? withoutValues(error) : error;
+      throw said(error);
     } finally {
       await this.client.releaseConnection(connection);
     }
@@ -47,10 +49,10 @@ export class OwnTransactions {
   async *stream<T>(work: (snapshot: Queryable) => AsyncIterable<T>): AsyncGenerator<T> {
     const connection = await this.client.acquireConnection();
     try {
-      await connection.query('begin isolation level repeatable read read only');
+      await connection.query(`${SNAPSHOT}; ${SEE_ALL}`);
       yield* work(withOwnTypes(connection));
     } catch (error) {
-      throw error instanceof Error ? withoutValues(error) : error;
+      throw said(error);
     } finally {
       await rollback(connection);
       await this.client.releaseConnection(connection);
@@ -63,7 +65,7 @@ export class OwnTransactions {
     try {
       return await work(withOwnTypes(connection));
     } catch (error) {
-      throw error instanceof Error ? withoutValues(error) : error;
+      throw said(error);
     } finally {
       await this.client.releaseConnection(connection);
     }
@@ -72,17 +74,24 @@ export class OwnTransactions {
   private async within<T>(begin: string, work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
     try {
-      await connection.query(begin);
+      await connection.query(`${begin}; ${SEE_ALL}`);
       const result = await work(connection);
       await connection.query('commit');
       return result;
     } catch (error) {
       await rollback(connection);
-      throw error instanceof Error ? withoutValues(error) : error;
+      throw said(error);
     } finally {
       await this.client.releaseConnection(connection);
     }
   }
+}
+
+function said(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { routine, message } = error as { routine?: string } & Error;
+  if (routine !== 'check_enable_rls') return withoutValues(error);
+  return new ConfigurationError('ROW_SECURITY', { table: /"(.+)"$/.exec(message)?.[1] });
 }
 
 /** A connection that cannot even roll back is broken: the pool must not hand it out again. */
