@@ -1078,12 +1078,20 @@ export const texts = {
 
   RESTORE_REPLAY_REQUIRED: {
     says: (n) =>
-      `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
+      n.begun
+        ? `this database was restored, and the replay that was begun at position ${n.position} of its ledger has not come to its end; nothing is read or written before whoever was erased since is erased again`
+        : `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
     fix: (n) => `npx oubli replay --journal ${n.journal}`,
+  },
+  REPLAY_HOLDS_LOST: {
+    says: (n) =>
+      `${n.holds} holds and ${n.restrictions} restrictions were placed after the backup and stand still: this database does not know them, and whom they protect could leave. They concern ${n.keys || 'single rows'} (key ids)`,
+    fix: (n) =>
+      `npx oubli hold open 'its name' --ground 'as it was' && npx oubli hold place 'its name' --subject user:42 && npx oubli replay --journal ${n.journal}  // select kind, subject_id from oubli.subject_link where key_id = '\\x…' tells who; to give them up: npx oubli replay --journal ${n.journal} --without-holds 'say why'`,
   },
   REPLAY_INCOMPLETE: {
     says: (n) =>
-      `${n.count} people whom the journal names as erased live after the replay: a hold keeps them in this database, or somebody writes to it`,
+      `${n.count} keys or people that the journal names as erased live after the replay: ${n.heldBy ? `'${n.heldBy}' holds them in this database` : 'somebody writes to it'}`,
     fix: (n) =>
       `npx oubli hold release 'its name' --because 'released before the restore' && npx oubli replay --journal ${n.journal}`,
   },
@@ -1105,6 +1113,14 @@ export const texts = {
   JOURNAL_FOREIGN: {
     says: (n) => `the journal ${n.journal} holds a line that this installation did not write`,
     fix: (n) => `npx oubli ledger verify --journal ${n.journal}  // or name the journal that belongs to these keys`,
+  },
+  JOURNAL_DAMAGED: {
+    says: (n) =>
+      n.position === undefined
+        ? `the journal ${n.journal} holds a line that was damaged: whom it named is not known`
+        : `the journal ${n.journal} lacks position ${n.position} of the ledger: a line was damaged or taken away, and whom it named is not known`,
+    fix: (n) =>
+      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where that is lost for good, and no database is to be restored: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
   },
   JOURNAL_LOST: {
     says: (n) =>
