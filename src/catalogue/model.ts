@@ -69,6 +69,12 @@ export type Declaration =
   | { readonly is: 'subject'; readonly kind: string; readonly column: string; readonly spec: SettledSubjectSpec }
   | { readonly is: 'data'; readonly spec: SettledTableSpec };
 
+export interface TeamTrigger {
+  readonly name: string;
+  readonly onDelete: boolean;
+  readonly onUpdate: boolean;
+}
+
 export interface Table {
   readonly oid: number;
   readonly schema: string;
@@ -89,8 +95,10 @@ export interface Table {
   readonly parents: readonly number[];
   /** Whether it is a partition, and so has no columns of its own. */
   readonly isPartition: boolean;
-  /** Whether a trigger of the team's may write elsewhere when rows of it are deleted or updated. */
-  readonly writesElsewhere: boolean;
+  /** Triggers of the team's that fire when rows of it are deleted or updated: they may keep them, and write elsewhere. */
+  readonly triggers: readonly TeamTrigger[];
+  /** Names of the team's rules by which PostgreSQL does something else than the DELETE or UPDATE it was told, or something more. */
+  readonly rules: readonly string[];
   readonly declaration: Declaration | undefined;
 }
 
