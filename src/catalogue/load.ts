@@ -16,9 +16,9 @@ import {
   type ForeignKey,
   INCOMPARABLE,
   type Table,
-  type TeamTrigger,
   type UniqueKey,
 } from './model';
+import type { TeamTrigger } from './team-trigger';
 
 const INSTANCE = `select replace(id::text, '-', '') as id from oubli.instance`;
 

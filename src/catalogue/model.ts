@@ -6,6 +6,7 @@ import type { SettledPersonalSpec } from './check-personal';
 import type { SettledSubjectSpec, SettledTableSpec } from './check-table';
 import type { DeclaredLimits } from './declared-limits';
 import type { NotPersonalSpec } from './spec';
+import type { TeamTrigger } from './team-trigger';
 
 export type ColumnSpec = SettledPersonalSpec | NotPersonalSpec;
 
@@ -68,12 +69,6 @@ export interface Column {
 export type Declaration =
   | { readonly is: 'subject'; readonly kind: string; readonly column: string; readonly spec: SettledSubjectSpec }
   | { readonly is: 'data'; readonly spec: SettledTableSpec };
-
-export interface TeamTrigger {
-  readonly name: string;
-  readonly onDelete: boolean;
-  readonly onUpdate: boolean;
-}
 
 export interface Table {
   readonly oid: number;

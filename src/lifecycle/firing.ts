@@ -2,7 +2,8 @@
  * Triggers of the team's that fire while a plan is carried out: whatever they do to the rows, or write elsewhere, is looked at before
  * the commit. Without any, nothing more is asked.
  */
-import type { Catalogue, Table, TeamTrigger } from '../catalogue/model';
+import type { Catalogue, Table } from '../catalogue/model';
+import type { TeamTrigger } from '../catalogue/team-trigger';
 import { holderOfRows } from './families';
 import { removesRows, type Step } from './step';
 
