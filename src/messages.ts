@@ -897,6 +897,17 @@ export const texts = {
     fix: (n) =>
       `await annotate(knex, '${n.table}', { data: { …, references: [{ columns: ['…'], to: '${n.root}' }] }, columns: { … } })  // or every column notPersonal`,
   },
+  TRIGGER_KEPT: {
+    says: (n) =>
+      `the erasure of a ${n.kind} is blocked: a trigger keeps in ${n.table} ${n.what}, and the receipt would say that it is gone`,
+    fix: (n) =>
+      `if current_setting('application_name') = 'oubli sweep' then return coalesce(new, old); end if;  -- first in the function of ${n.triggers}`,
+  },
+  TRACK_COUNTS_OFF: {
+    says: () =>
+      'a trigger may write to other tables while rows leave, and with track_counts off PostgreSQL does not say to which: nothing was touched',
+    fix: () => 'alter system set track_counts = on; select pg_reload_conf();  -- autovacuum needs it, too',
+  },
   INDEX_MISSING: {
     says: (n) =>
       `the erasure of a ${n.kind} would read whole tables for each row that leaves: no index finds the rows of ${n.references}`,
