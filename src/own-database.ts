@@ -23,6 +23,7 @@ export function ownDatabase(knex: Knex, seam: Seam, journal: Journal | undefined
     transaction,
     catchUp,
     snapshot: (work) => own.snapshot(work),
+    alone: (work) => own.alone(work),
     outside: (...asked) => own.outside(...asked),
     stream: (...asked) => own.stream(...asked),
   };

@@ -59,6 +59,18 @@ export class OwnTransactions {
     }
   }
 
+  /** Outside of any transaction, for what PostgreSQL refuses inside of one: VACUUM. */
+  async alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
+    const connection = await this.client.acquireConnection();
+    try {
+      return await work(withOwnTypes(connection));
+    } catch (error) {
+      throw said(error);
+    } finally {
+      await this.client.releaseConnection(connection);
+    }
+  }
+
   private async within<T>(begin: string, work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
     try {

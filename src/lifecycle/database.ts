@@ -8,6 +8,8 @@ export interface Database {
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** One view of the database for all that is read in it; nothing can be written. */
   snapshot<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** Outside of any transaction: each statement by itself. */
+  alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** A connection without a transaction, for statements that allow none. @param patience PostgreSQL's `lock_timeout` */
   outside<T>(patience: string, work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
