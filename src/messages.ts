@@ -1012,6 +1012,10 @@ export const texts = {
     says: (n) => `this ${n.kind} is held by the ${heldBy(n)}: nothing was touched, and the request is written down`,
     fix: (n) => `${released(n)}  // the request is carried out then`,
   },
+  REQUEST_WAITS: {
+    says: (n) => `this ${n.kind} asked to be erased, and the request waits: to come back does not withdraw it`,
+    fix: (n) => `await subject('${n.kind}', id).reactivated({ withdraws: 'she took it back: letter of …' })`,
+  },
   ROW_HELD: {
     says: (n) => `a row of ${n.table} is held by the ${heldBy(n)}`,
     fix: (n) => released(n),

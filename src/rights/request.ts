@@ -7,9 +7,11 @@ import type { Engine } from '../lifecycle/engine';
 import type { Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
+import { endsRequest } from '../registers/requests';
 
 const IS_OPEN = `
-select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2`;
+select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2
+  and not exists (select from oubli.ledger e where ${endsRequest('e')})`;
 
 /** Committed when it resolves. Nothing is written of somebody who is not there, or was erased before. */
 export async function writeRequest(engine: Engine, plan: Plan, id: string, because: string): Promise<void> {
