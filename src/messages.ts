@@ -1135,7 +1135,7 @@ export const texts = {
         ? `the journal ${n.journal} holds a line that was damaged: whom it named is not known`
         : `the journal ${n.journal} lacks position ${n.position} of the ledger: a line was damaged or taken away, and whom it named is not known`,
     fix: (n) =>
-      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where that is lost for good, and no database is to be restored: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
+      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where there is none, and this database was not restored: mv ${n.journal} ${n.journal}.damaged && npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
   },
   JOURNAL_LOST: {
     says: (n) =>
