@@ -12,3 +12,11 @@ export interface Queryable {
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
+
+/**
+ * A text as SQL has it, of declarations, names and settings only: what a person is called travels as a parameter. A backslash
+ * means itself whatever the session's standard_conforming_strings.
+ */
+export function quoteLiteral(text: string): string {
+  return `${text.includes('\\') ? 'E' : ''}'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+}

@@ -4,8 +4,8 @@ import { NotSealedError, TamperedError } from '../errors';
 import type { Queryable } from '../queryable';
 
 export interface Database {
-  /** Commits when the work resolves, rolls back when it rejects. */
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** Commits when the work resolves, rolls back when it rejects. @param settings PostgreSQL's, for as long as it lasts */
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings?: Readonly<Record<string, string>>): Promise<T>;
   /** One view of the database for all that is read in it; nothing can be written. */
   snapshot<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** Outside of any transaction: each statement by itself. */
