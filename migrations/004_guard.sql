@@ -515,6 +515,7 @@ begin
       lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station where way.kind is not null union
     select station.rel from oubli.tables_below(target) d(rel), lateral oubli.ways_of(d.rel) way,
       lateral oubli.stations(d.rel, way.col, way.hops) s, lateral unnest(s.tables) station union
+    select d.rel from oubli.tables_below(target) d(rel) join oubli.personal_table p on p.rel = d.rel union
     select above.rel from oubli.guarded_above(target) above(rel)) found;
   perform oubli.drop_unused_guards();
 end $$;

@@ -264,12 +264,68 @@ begin
   return parts;
 end $$;
 
--- The guard does both, in one trigger.
+-- The ways from a table's rows to people on which no foreign key of theirs, nor the key that a value is sealed under, has a writer and
+-- an erasure wait for each other: by what PostgreSQL does not know to be a reference, JSON included, and through rows that an
+-- erasure may leave where they are. Of several types each has its way; a table is gone on from once.
+create function oubli.open_ways(target regclass, wanted jsonb, out kind text, out subjects regclass, out col name, out hops oid[])
+  returns setof record
+language plpgsql stable as $$
+declare
+  sealed boolean := cardinality(oubli.columns_protected(target, 'encrypt')) > 0;
+  seen oid[] := array[target::oid];
+  tables oid[] := array[target::oid];
+  ways text[] := array[''];
+begin
+  while cardinality(tables) > 0 loop
+    select array_agg(k.parent), array_agg(concat_ws(',', nullif(f.way, ''), k.id)) into tables, ways
+    from unnest(tables, ways) f(at, way) join oubli.table_reference k on k.rel = f.at and not k.parent = any(seen)
+    where coalesce(oubli.via_of(f.at, case when f.way = '' then wanted end) = any(k.columns), true);
+    for kind, subjects, col, hops in
+      select s.subject_kind, s.rel, s.subject_column, string_to_array(f.way, ',')::oid[] from unnest(tables, ways) f(at, way)
+      join oubli.personal_table s on s.rel = f.at and s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind) loop
+      if (cardinality(hops) > 1 and not sealed) or exists (select from unnest(hops) h(id) join oubli.reference r on r.id = h.id) then
+        return next;
+      end if;
+    end loop;
+    seen := seen || tables;
+    select array_agg(f.at), array_agg(f.way) into tables, ways from unnest(tables, ways) f(at, way)
+    where not exists (select from oubli.personal_table s where s.rel = f.at and s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind));
+  end loop;
+end $$;
+
+-- Asked after the locks were waited for. Who left with her row is gone since it was seen; who stays has her mark.
+create function oubli.refuse_gone(of_kind text, people text[], gone boolean, named text) returns void
+language plpgsql as $$
+begin
+  perform oubli.refuse_revival(gone or exists (
+    select from oubli.subject_link l where l.kind = of_kind and l.subject_id = any(people) and l.erased_at is not null), named);
+end $$;
+
+-- There the writer takes the lock that a foreign key would: an erasure waits for it, or it for the erasure, and then the person it
+-- wrote about is gone. Whom nobody knew before may be written about. Of an UPDATE: who was not in the rows before.
+create function oubli.guard_of_references(target regclass, event text) returns text
+language sql stable
+return (
+  select string_agg(format($sql$
+  perform oubli.refuse_gone(%7$L, w.people, w.gone, %6$L) from (
+    with wanted as materialized (select distinct w.name from (select %1$s as name from %2$s%3$s) w where w.name is not null),
+      seen as materialized (select t.%4$I as name from %5$s t join wanted w on t.%4$I = w.name),
+      locked as materialized (select from %5$s t join seen s on t.%4$I = s.name order by t.%4$I for key share of t)
+    select array(select name::text from seen) as people, (select count(*) from seen) > (select count(*) from locked) as gone) w
+  where w.people <> '{}';$sql$,
+    s.owner, oubli.from_written(s.tables, 0, 'written'),
+    case event when 'update' then format(' except select %s from %s', s.owner, oubli.from_written(s.tables, 0, 'former')) end,
+    way.col, oubli.qualified_name(way.subjects), oubli.display_name(target), way.kind), '' order by way.hops)
+  from oubli.personal_columns(target) p join oubli.personal_table t on t.rel = target and (p.wanted is not null or t.subject_kind is null),
+    lateral oubli.open_ways(target, coalesce(p.wanted, t.spec -> 'subject')) way,
+    lateral oubli.stations(target, way.col, way.hops) s);
+
+-- The guard does all of it, in one trigger; the locks first, so that what is asked next sees what they waited for.
 alter function oubli.guard_source(regclass, text) rename to guard_of_values;
 create function oubli.guard_source(target regclass, event text) returns text
 language plpgsql stable as $$
 declare
-  erased text := oubli.guard_of_erased(target, event);
+  erased text := concat(oubli.guard_of_references(target, event), oubli.guard_of_erased(target, event));
   values_of text := oubli.guard_of_values(target, event);
 begin
   return case when erased <> '' then

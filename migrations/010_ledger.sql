@@ -65,5 +65,13 @@ create trigger append_only before update or delete or truncate on oubli.ledger_f
   for each statement execute function oubli.refuse_rewriting();
 alter table oubli.ledger_fork enable always trigger append_only;
 
+-- Of which of these the replay has come to its end, and the journal knows it. While one is missing here the database is refused.
+create table oubli.ledger_replayed (
+  branch integer primary key references oubli.ledger_fork
+);
+create trigger append_only before update or delete or truncate on oubli.ledger_replayed
+  for each statement execute function oubli.refuse_rewriting();
+alter table oubli.ledger_replayed enable always trigger append_only;
+
 -- What people asked for, among millions of entries that nobody asked for (ERASURE.md L2).
 create index on oubli.ledger (entry) where act = 'requested';

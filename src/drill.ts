@@ -131,7 +131,7 @@ class Drill {
   }
 
   private async replay(): Promise<Looked> {
-    const { erased } = await replay(this.into, this.aside);
+    const { erased } = await replay(this.into, this.aside, { withoutHolds: BECAUSE });
     return { looked: erased, wrong: 0 };
   }
 

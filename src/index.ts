@@ -29,7 +29,7 @@ export type { Notice, OnNotice } from './lifecycle/notices';
 export type { PaceOptions } from './lifecycle/pace';
 export type { PlanFile, Planned, PlannedTable } from './lifecycle/plan-file';
 export type { ProposedRule } from './lifecycle/proposed-rule';
-export type { ReplayReport } from './lifecycle/replay';
+export type { ReplayOptions, ReplayReport } from './lifecycle/replay';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export type { MeterLike } from './lifecycle/telemetry';
 export type { VacuumReport } from './lifecycle/vacuum';

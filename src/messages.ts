@@ -897,6 +897,17 @@ export const texts = {
     fix: (n) =>
       `await annotate(knex, '${n.table}', { data: { …, references: [{ columns: ['…'], to: '${n.root}' }] }, columns: { … } })  // or every column notPersonal`,
   },
+  TRIGGER_KEPT: {
+    says: (n) =>
+      `the erasure of a ${n.kind} is blocked: a trigger keeps in ${n.table} ${n.what}, and the receipt would say that it is gone`,
+    fix: (n) =>
+      `if current_setting('application_name') = 'oubli sweep' then return coalesce(new, old); end if;  -- first in the function of ${n.triggers}`,
+  },
+  TRACK_COUNTS_OFF: {
+    says: () =>
+      'a trigger may write to other tables while rows leave, and with track_counts off PostgreSQL does not say to which: nothing was touched',
+    fix: () => 'alter system set track_counts = on; select pg_reload_conf();  -- autovacuum needs it, too',
+  },
   INDEX_MISSING: {
     says: (n) =>
       `the erasure of a ${n.kind} would read whole tables for each row that leaves: no index finds the rows of ${n.references}`,
@@ -1078,12 +1089,20 @@ export const texts = {
 
   RESTORE_REPLAY_REQUIRED: {
     says: (n) =>
-      `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
+      n.begun
+        ? `this database was restored, and the replay that was begun at position ${n.position} of its ledger has not come to its end; nothing is read or written before whoever was erased since is erased again`
+        : `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
     fix: (n) => `npx oubli replay --journal ${n.journal}`,
+  },
+  REPLAY_HOLDS_LOST: {
+    says: (n) =>
+      `${n.holds} holds and ${n.restrictions} restrictions were placed after the backup and stand still: this database does not know them, and whom they protect could leave. They concern ${n.keys || 'single rows'} (key ids)`,
+    fix: (n) =>
+      `npx oubli hold open 'its name' --ground 'as it was' && npx oubli hold place 'its name' --subject user:42 && npx oubli replay --journal ${n.journal}  // select kind, subject_id from oubli.subject_link where key_id = '\\x…' tells who; to give them up: npx oubli replay --journal ${n.journal} --without-holds 'say why'`,
   },
   REPLAY_INCOMPLETE: {
     says: (n) =>
-      `${n.count} people whom the journal names as erased live after the replay: a hold keeps them in this database, or somebody writes to it`,
+      `${n.count} keys or people that the journal names as erased live after the replay: ${n.heldBy ? `'${n.heldBy}' holds them in this database` : 'somebody writes to it'}`,
     fix: (n) =>
       `npx oubli hold release 'its name' --because 'released before the restore' && npx oubli replay --journal ${n.journal}`,
   },
@@ -1105,6 +1124,14 @@ export const texts = {
   JOURNAL_FOREIGN: {
     says: (n) => `the journal ${n.journal} holds a line that this installation did not write`,
     fix: (n) => `npx oubli ledger verify --journal ${n.journal}  // or name the journal that belongs to these keys`,
+  },
+  JOURNAL_DAMAGED: {
+    says: (n) =>
+      n.position === undefined
+        ? `the journal ${n.journal} holds a line that was damaged: whom it named is not known`
+        : `the journal ${n.journal} lacks position ${n.position} of the ledger: a line was damaged or taken away, and whom it named is not known`,
+    fix: (n) =>
+      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where that is lost for good, and no database is to be restored: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
   },
   JOURNAL_LOST: {
     says: (n) =>

@@ -8,22 +8,25 @@ import { refuseUnsuitable } from './knex/clients';
 import { openSeam } from './knex/open-seam';
 import type { Engine } from './lifecycle/engine';
 import { divergence } from './lifecycle/fork';
-import { type ReplayReport, replayJournal } from './lifecycle/replay';
+import { type ReplayOptions, type ReplayReport, replayJournal } from './lifecycle/replay';
 import type { OubliOptions } from './oubli';
 import { archivesOf, ownDatabase } from './own-database';
 import { forgetTold } from './registers/new-journal';
 
 /**
- * Everybody whom the journal names as erased is erased again in a restored database, which `oubli()` refuses until then. Idempotent;
- * interrupted, it goes on when it is run again.
+ * Everybody whom the journal names as erased is erased again in a restored database, which `oubli()` refuses until then, and nobody else:
+ * what is due by rule leaves with the next sweep. Idempotent; interrupted, it goes on when it is run again.
  *
  * @param knex on the restored database; it is not protected by this
- * @param options those of `oubli()`; the journal is needed, and `sweeps` say what may leave by rule meanwhile
+ * @param options those of `oubli()`; the journal is needed
+ * @param replaying.withoutHolds the human reason for which holds and restrictions that were placed after the backup, and that this database
+ *   does not know, are given up; it is written down. Unless given they are placed again first
  * @throws ConfigurationError NO_JOURNAL, and those of `oubli()`
+ * @throws RestoreReplayRequiredError REPLAY_HOLDS_LOST before anybody is erased; REPLAY_INCOMPLETE while a hold keeps somebody
  * @throws JournalError; TamperedError JOURNAL_FOREIGN; PlanBlockedError where the restored schema does not let somebody be erased
  * @example const { erased, unknown } = await replay(knex, { keys, journal: fileJournal({ file: 'oubli.journal' }) });
  */
-export async function replay(knex: Knex, options: OubliOptions): Promise<ReplayReport> {
+export async function replay(knex: Knex, options: OubliOptions, replaying: ReplayOptions = {}): Promise<ReplayReport> {
   const { journal } = options;
   if (!journal) throw new ConfigurationError('NO_JOURNAL', { call: 'replay()' });
   refuseUnsuitable(knex);
@@ -33,7 +36,7 @@ export async function replay(knex: Knex, options: OubliOptions): Promise<ReplayR
     const database = ownDatabase(knex, seam, journal);
     const archives = archivesOf(database, options.archive);
     const engine: Engine = { catalogue, keys, sealer, ledger, ledgerKeys, database, archives, faker: options.faker };
-    const report = await replayJournal(engine, journal, options.sweeps);
+    const report = await replayJournal(engine, journal, replaying);
     await database.catchUp();
     return report;
   } finally {
@@ -66,7 +69,7 @@ export async function newJournal(
   try {
     const { ledger, ledgerKeys: keys, catalogue } = seam;
     const database = ownDatabase(knex, seam, journal);
-    const { lost } = await database.snapshot((snapshot) => divergence(snapshot, journal, keys, catalogue.instance));
+    const { lost } = await database.alone((connection) => divergence(connection, journal, keys, catalogue.instance));
     const told = { journal, keys, instance: catalogue.instance, ledger };
     await database.transaction((connection) => forgetTold(connection, told, lost.length, because));
     const { rows } = await database.snapshot((snapshot) => snapshot.query('select position from oubli.ledger_told'));

@@ -6,6 +6,7 @@ import type { SettledPersonalSpec } from './check-personal';
 import type { SettledSubjectSpec, SettledTableSpec } from './check-table';
 import type { DeclaredLimits } from './declared-limits';
 import type { NotPersonalSpec } from './spec';
+import type { TeamTrigger } from './team-trigger';
 
 export type ColumnSpec = SettledPersonalSpec | NotPersonalSpec;
 
@@ -89,8 +90,10 @@ export interface Table {
   readonly parents: readonly number[];
   /** Whether it is a partition, and so has no columns of its own. */
   readonly isPartition: boolean;
-  /** Whether a trigger of the team's may write elsewhere when rows of it are deleted or updated. */
-  readonly writesElsewhere: boolean;
+  /** Triggers of the team's that fire when rows of it are deleted or updated: they may keep them, and write elsewhere. */
+  readonly triggers: readonly TeamTrigger[];
+  /** Names of the team's rules by which PostgreSQL does something else than the DELETE or UPDATE it was told, or something more. */
+  readonly rules: readonly string[];
   readonly declaration: Declaration | undefined;
 }
 

@@ -67,7 +67,7 @@ function direct(catalogue: Catalogue, of: Root, step: Step): Found {
   const { tables, where } = chained(catalogue, of, step.ways[0] ?? [], 'r');
   return {
     from: [...tables, 'root r'].join(', '),
-    where: [where, ...others(catalogue, of, step)].join(' and '),
+    where: [where, ...unlessTaken(catalogue, of, step)].join(' and '),
     tag: 'r.tag',
   };
 }
@@ -77,7 +77,7 @@ function gathered(catalogue: Catalogue, of: Root, step: Step, name: string): Fou
   const ways = step.ways.map((way, place) => {
     const { tables, where } = chained(catalogue, of, way, 'r');
     const from = [`${step.table.sqlName} t`, ...tables, 'root r'].join(', ');
-    const conditions = [where, ...others(catalogue, of, step)].join(' and ');
+    const conditions = [where, ...unlessTaken(catalogue, of, step)].join(' and ');
     return `select t.tableoid as part, t.ctid as at, r.tag, ${place} as way from ${from} where ${conditions}`;
   });
   const by = step.ways.map((_, place) => `bool_or(way = ${place}) as by${place}`).join(', ');
@@ -101,7 +101,7 @@ function chained(
 }
 
 /** No row in two branches (ERASURE.md A1): what the table's own step takes is not detached. */
-function others(catalogue: Catalogue, of: Root, step: Step): string[] {
+export function unlessTaken(catalogue: Catalogue, of: Root, step: Step): string[] {
   if (step.action !== 'detach') return [];
   return step.unless.map((way) => {
     const { tables, where } = chained(catalogue, of, way, 'o');

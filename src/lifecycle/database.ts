@@ -1,6 +1,6 @@
 /** How the life cycle reaches the database: transactions of its own, on connections that no query rewriter touches. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { NotSealedError, TamperedError } from '../errors';
+import { NotSealedError, PlanBlockedError, TamperedError } from '../errors';
 import type { Queryable } from '../queryable';
 
 export interface Database {
@@ -23,6 +23,7 @@ const TOO_LONG = '57014';
  * while the statement ran, and the next attempt sees it.
  */
 const RACES = new Set(['40001', '40P01', '23503']);
+const BY_TRIGGERS = new Set<string>(['TRIGGER_KEPT', 'TRIGGER_WROTE']);
 const ATTEMPTS = 5;
 
 export function isLocked(error: unknown): boolean {
@@ -39,9 +40,11 @@ export function isRace(error: unknown): boolean {
 
 /**
  * What one row or one person may be the reason of, and not the database or the schema: a trigger of the team's that raises, a
- * constraint, a value that is none (classes P0, 23 and 22), a refusal of ours (OU), a sealed value that was changed.
+ * constraint, a value that is none (classes P0, 23 and 22), a refusal of ours (OU), a sealed value that was changed, and what
+ * a trigger of the team's keeps or writes while she leaves.
  */
 export function mayBeOnes(error: unknown): boolean {
+  if (error instanceof PlanBlockedError) return BY_TRIGGERS.has(error.code);
   return error instanceof TamperedError || error instanceof NotSealedError || /^(?:P0|22|23|OU)/.test(sqlState(error));
 }
 

@@ -3,6 +3,7 @@ import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
 import { isKeyColumn } from '../catalogue/reference';
 import { refusedTreatments } from './anonymise';
 import { heirsOf } from './families';
+import { type FiringTrigger, firingTriggers } from './firing';
 import { removesRows, type Step } from './step';
 
 /** Something that blocks a plan. */
@@ -74,6 +75,30 @@ export class Reviews {
       this.add(root.table, `${root.table.displayName} was to be deleted, but ${root.because}`);
     }
     for (const { table, action } of steps) if (action === 'anonymise') this.ofAnonymised(table);
+    for (const { table } of steps) this.ofRules(table);
+    const triggers = firingTriggers(this.catalogue, steps);
+    if (triggers.length > 0) for (const step of steps) this.ofUnseen(step, triggers);
+  }
+
+  /** PostgreSQL does something else than it is told, and says of it what it was told. */
+  private ofRules(table: Table): void {
+    if (table.rules.length === 0) return;
+    const names = table.rules.join(', ');
+    this.add(
+      table,
+      `a rule of ${table.displayName} (${names}) decides what becomes of its rows: it has to be a trigger`,
+    );
+  }
+
+  /** A row without a key is not found again after it was written. */
+  private ofUnseen(step: Step, triggers: readonly FiringTrigger[]): void {
+    const { table } = step;
+    if (table.primaryKey.length > 0 || removesRows(step)) return;
+    const names = triggers.map((trigger) => `${trigger.name} on ${trigger.table.displayName}`).join(', ');
+    this.add(
+      table,
+      `${table.displayName} has no primary key, so that nobody could see what a trigger puts back (${names})`,
+    );
   }
 
   /** Nobody can anonymise a row of which a column is unknown, or whose very name is personal. */

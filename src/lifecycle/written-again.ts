@@ -5,9 +5,11 @@
  */
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
 import { joinChain, referringConditions, referringValue } from '../catalogue/path-sql';
-import { PlanBlockedError } from '../errors';
+import { ConfigurationError, PlanBlockedError } from '../errors';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
 import { holderOfRows } from './families';
+import { firingTriggers } from './firing';
+import { LeftBehind } from './left-behind';
 import type { Plan } from './plan';
 import { Reviews } from './reviews';
 import { belongsTo, fromName, rootType } from './root';
@@ -23,6 +25,8 @@ interface Trail {
   /** The values of the rows that leave, by which others refer to them: one list for each column. */
   readonly values: readonly (readonly unknown[])[];
 }
+
+const COUNTS = `select current_setting('track_counts')::boolean as counts`;
 
 /** Pending counts of earlier transactions are among them, so that only the difference means something. */
 const WRITTEN = `
@@ -43,6 +47,7 @@ export class WrittenAgain {
     private readonly plan: Plan,
     private readonly before: Written,
     private readonly trails: readonly Trail[],
+    private readonly leftBehind: LeftBehind,
   ) {}
 
   /** Before anything is touched. @returns undefined where no trigger of the team's can write anything */
@@ -52,8 +57,9 @@ export class WrittenAgain {
     connection: Queryable,
     names: readonly string[],
   ): Promise<WrittenAgain | undefined> {
-    const touched = plan.steps.flatMap(({ table }) => catalogue.family(table));
-    if (!touched.some(({ writesElsewhere }) => writesElsewhere)) return undefined;
+    if (firingTriggers(catalogue, plan.steps).length === 0) return undefined;
+    await refuseUncounted(connection);
+    const leftBehind = await LeftBehind.note(catalogue, plan, connection, names);
     const trails: Trail[] = [];
     for (const step of plan.steps) {
       if (step.action !== 'delete' || step.shared) continue;
@@ -62,19 +68,22 @@ export class WrittenAgain {
         if (trail) trails.push(trail);
       }
     }
-    return new WrittenAgain(catalogue, plan, await written(connection, plan), trails);
+    return new WrittenAgain(catalogue, plan, await written(connection, plan), trails, leftBehind);
   }
 
   /**
    * After the statement, and before the commit.
-   * @throws PlanBlockedError TRIGGER_WROTE; all is undone then
+   * @throws PlanBlockedError TRIGGER_WROTE, TRIGGER_KEPT; all is undone then
    */
   async takeBack(connection: Queryable): Promise<void> {
     await letTriggersWrite(connection);
     const after = await written(connection, this.plan);
-    for (const table of this.writtenSince(this.before, after)) await this.deleteFrom(connection, table);
-    const [still] = this.writtenSince(after, await written(connection, this.plan));
-    if (still) throw this.refusal(still);
+    const again = this.writtenSince(this.before, after);
+    for (const table of again) await this.deleteFrom(connection, table);
+    await this.leftBehind.refuse(connection);
+    const unknown = again.find((table) => this.trailsTo(table).length === 0);
+    const refused = unknown ?? this.writtenSince(after, await written(connection, this.plan))[0];
+    if (refused) throw this.refusal(refused);
   }
 
   private writtenSince(before: Written, after: Written): Table[] {
@@ -86,9 +95,7 @@ export class WrittenAgain {
   }
 
   private async deleteFrom(connection: Queryable, table: Table): Promise<void> {
-    const trails = this.trails.filter(({ step }) => step.table === table);
-    if (trails.length === 0) throw this.refusal(table);
-    for (const { key, values } of trails) {
+    for (const { key, values } of this.trailsTo(table)) {
       const types = key.references.map((name) => typeOf(this.catalogue.table(key.to) as Table, name));
       const same = types.map((type, i) => `${referringValue(key, i, 't')} = w.v${i}::${type}`);
       await connection.query(
@@ -100,6 +107,10 @@ export class WrittenAgain {
     }
   }
 
+  private trailsTo(table: Table): Trail[] {
+    return this.trails.filter(({ step }) => step.table === table);
+  }
+
   private refusal({ displayName }: Table): PlanBlockedError {
     const { kind, root } = this.plan;
     return new PlanBlockedError('TRIGGER_WROTE', {
@@ -108,6 +119,12 @@ export class WrittenAgain {
       root: root.displayName,
     });
   }
+}
+
+/** What triggers write would not be seen. */
+async function refuseUncounted(connection: Queryable): Promise<void> {
+  const [row] = (await connection.query(COUNTS)).rows;
+  if (row?.counts !== true) throw new ConfigurationError('TRACK_COUNTS_OFF');
 }
 
 async function letTriggersWrite(connection: Queryable): Promise<void> {

@@ -10,15 +10,18 @@ import { equal } from '../crypto/bytes';
 import { ConfigurationError, JournalError, RestoreReplayRequiredError, TamperedError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable } from '../queryable';
-import { type Fork, isOurs, type Journal, type JournalLine, parseLine } from './journal';
+import { type Fork, isOurs, isTorn, type Journal, type JournalLine, parseLine } from './journal';
 
 /** Enough for all processes that append at once; a fork stands behind what it gave up. */
 const TAIL = 5000;
 /** Between two looks of a process that only reads. */
 const LOOK_MS = 5000;
 const HEAD = `
-select h.position, h.link, t.position as told, (select k.link from oubli.ledger_link k where k.position = $1) as seen
+select h.position, h.link, t.position as told, (select k.link from oubli.ledger_link k where k.position = $1) as seen,
+  (select min(f.after) + 1 from oubli.ledger_fork f where not exists (
+    select from oubli.ledger_replayed r where r.branch = f.branch)) as replaying
 from oubli.ledger_head h, oubli.ledger_told t`;
+/** `replaying`: the first position behind the fork of a replay that has not come to its end. */
 const LINK_AT = 'select link from oubli.ledger_link where position = $1';
 
 /** The last entry of one branch. */
@@ -44,7 +47,7 @@ export class RestoreWatch {
 
   /**
    * Compares database and journal, as at start.
-   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST; TamperedError JOURNAL_FOREIGN
+   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST, JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
    */
   async compare(connection: Queryable): Promise<void> {
     const { doubts } = this;
@@ -53,6 +56,7 @@ export class RestoreWatch {
     const told = Number(head?.told);
     if (told > end) throw new JournalError('JOURNAL_LOST', { journal: this.journal.name, position: told, known: end });
     for (const tip of tips) if (!(await isIn(connection, tip))) throw this.required(tip.position);
+    if (head?.replaying) throw this.required(Number(head.replaying), 'begun');
     this.cleared = doubts;
     this.remember(Number(head?.position), head?.link as Uint8Array | null);
   }
@@ -67,7 +71,8 @@ export class RestoreWatch {
     if (this.cleared < this.doubts) return this.compare(connection);
     if (this.clock() < this.lookAgainAt) return;
     const [head] = (await connection.query(HEAD, [this.seen?.position ?? 0])).rows;
-    if (this.isBehind(Number(head?.position), head?.seen as Uint8Array | null)) return this.compare(connection);
+    const isBehind = this.isBehind(Number(head?.position), head?.seen as Uint8Array | null);
+    if (isBehind || head?.replaying) return this.compare(connection);
     this.remember(Number(head?.position), head?.link as Uint8Array | null);
   }
 
@@ -93,8 +98,8 @@ export class RestoreWatch {
     this.lookAgainAt = this.clock() + LOOK_MS;
   }
 
-  private required(position: number): RestoreReplayRequiredError {
-    return new RestoreReplayRequiredError('RESTORE_REPLAY_REQUIRED', { position, journal: this.journal.name });
+  private required(position: number, begun?: 'begun'): RestoreReplayRequiredError {
+    return new RestoreReplayRequiredError('RESTORE_REPLAY_REQUIRED', { position, journal: this.journal.name, begun });
   }
 }
 
@@ -116,7 +121,10 @@ export async function tipsOf(
   return { tips: [...tips.values()].filter((tip) => !isGivenUp(tip, forks)), end };
 }
 
-/** The journal's lines; one that was torn is passed over, for nobody was told that it was stored. */
+/**
+ * The journal's lines; one that was torn is passed over, for nobody was told that it was stored.
+ * @throws JournalError JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
+ */
 export async function* oursIn(
   journal: Journal,
   keys: LedgerKeys,
@@ -126,7 +134,8 @@ export async function* oursIn(
   const own = Buffer.from(instance).toString('hex');
   for await (const text of journal.read(options)) {
     const line = parseLine(text);
-    if (!line) continue;
+    if (!line && isTorn(text)) continue;
+    if (!line) throw new JournalError('JOURNAL_DAMAGED', { journal: journal.name });
     const of = line.is === 'entry' ? own : line.is === 'fork' ? line.fork.instance : line.checkpoint.instance;
     if (of !== own || !isOurs(keys, line)) throw new TamperedError('JOURNAL_FOREIGN', { journal: journal.name });
     yield line;
@@ -135,8 +144,8 @@ export async function* oursIn(
 
 /** Whether a fork, signed after a replay, says that this is in the journal only. */
 export function isGivenUp({ branch, position }: Omit<Tip, 'link'>, forks: readonly Fork[]): boolean {
-  return forks.some(
-    (fork) => position > fork.after && fork.lost.some((lost) => lost.branch === branch && position <= lost.position),
+  return forks.some(({ lost }) =>
+    lost.some((part) => part.branch === branch && position > part.after && position <= part.position),
   );
 }
 

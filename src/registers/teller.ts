@@ -5,7 +5,7 @@
 import { JournalError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable, Row } from '../queryable';
-import { checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
+import { caseReference, checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
 import type { Ledger } from './ledger';
 
 export interface Transactions {
@@ -23,6 +23,8 @@ export interface Telling {
 const PAGE = 1000;
 /** A checkpoint at least so often (ERASURE.md L1), while anything is written. */
 const CHECKPOINT_ENTRIES = 1000;
+/** Acts after which somebody may have to be found in a database that never knew her key. */
+const NAMED = `'requested', 'erased', 'hold placed', 'restricted'`;
 const LOCK = `
 select position, checkpoint_position, (extract(epoch from oubli.now()) * 1000000)::bigint as now,
   coalesce(checkpoint_at <= oubli.now() - interval '5 minutes', true) as due
@@ -30,8 +32,12 @@ from oubli.ledger_told for update`;
 const UNTOLD = `
 select k.position, k.entry, encode(k.link, 'hex') as link, coalesce(l.act, 'deleted') as act,
   coalesce(extract(epoch from l.at) * 1000000, 0)::bigint as at, encode(l.key_id, 'hex') as key,
-  (select coalesce(max(f.branch), 0) from oubli.ledger_fork f where f.after < k.position) as branch
+  (select coalesce(max(f.branch), 0) from oubli.ledger_fork f where f.after < k.position) as branch,
+  encode(f.subject_reference, 'hex') as subject, s.kind, s.subject_id,
+  case when l.act in ('hold placed', 'hold released') then l.details ->> 'case' end as case_name
 from oubli.ledger_link k left join oubli.ledger l on l.entry = k.entry
+left join oubli.fence f on f.key_id = l.key_id and l.act in (${NAMED})
+left join oubli.subject_link s on s.key_id = l.key_id and l.act in (${NAMED})
 where k.position > $1 order by k.position limit ${PAGE}`;
 const TOLD = `
 update oubli.ledger_told set position = $1, checkpoint_position = coalesce($2, checkpoint_position),
@@ -67,7 +73,7 @@ export class Teller {
   /** @returns whether there may be more */
   private async tellPage(connection: Queryable): Promise<boolean> {
     const [told] = (await connection.query(LOCK)).rows as [Row];
-    const entries = (await connection.query(UNTOLD, [told.position])).rows.map(entryFrom);
+    const entries = (await connection.query(UNTOLD, [told.position])).rows.map((row) => this.entryFrom(row));
     const last = entries.at(-1) ?? (await this.unsigned(connection, told));
     if (!last) return false;
     const lines = entries.map((entry) => entryLine(this.telling.keys, entry));
@@ -83,7 +89,24 @@ export class Teller {
     const position = Number(told.position);
     if (position === Number(told.checkpoint_position) || told.due !== true) return undefined;
     const [row] = (await connection.query(UNTOLD, [position - 1])).rows;
-    return row && entryFrom(row);
+    return row && this.entryFrom(row);
+  }
+
+  private entryFrom(row: Row): JournalEntry {
+    const { keys } = this.telling;
+    const { kind, subject_id: id, case_name: name } = row;
+    const subject = row.subject ?? (kind === null ? null : keys.referenceOf(String(kind), String(id)).toString('hex'));
+    return {
+      branch: Number(row.branch),
+      position: Number(row.position),
+      entry: String(row.entry),
+      at: String(row.at),
+      act: String(row.act),
+      key: row.key as string | null,
+      link: String(row.link),
+      ...(subject === null ? {} : { subject: String(subject) }),
+      ...(name === null ? {} : { case: caseReference(keys, String(name)) }),
+    };
   }
 
   private isDue(told: Row, { position }: JournalEntry): boolean {
@@ -126,16 +149,4 @@ export function journaled(database: Transactions, ledger: Ledger, telling: Omit<
 /** The same where nothing is kept outside. */
 export function notJournaled(database: Transactions): Journaled {
   return { transaction: (work) => database.transaction(work), catchUp: async () => undefined };
-}
-
-function entryFrom(row: Row): JournalEntry {
-  return {
-    branch: Number(row.branch),
-    position: Number(row.position),
-    entry: String(row.entry),
-    at: String(row.at),
-    act: String(row.act),
-    key: row.key as string | null,
-    link: String(row.link),
-  };
 }

@@ -119,7 +119,7 @@ describe('S1: a database that was restored', function () {
     const restored = acts.find(({ act }) => act === 'restored');
     expect(restored.details).to.deep.include({
       branch: 1,
-      lost: [{ branch: 0, position: (await linesOf()).filter((line) => line.branch === 0).length }],
+      lost: [{ branch: 0, after: 3, position: (await linesOf()).filter((line) => line.branch === 0).length }],
     });
     const forks = (await linesOf()).filter((line) => 'fork' in line);
     expect(forks).to.have.length(1);

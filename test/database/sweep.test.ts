@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { annotate, install, SCHEMA_VERSION, type SweepReport } from '../../src';
 import { stopClock } from '../../src/testing';
 import { addPeople, addPerson } from '../support/people';
+import { refusalOf } from '../support/refusals';
 import { startWorker } from '../support/sweep-process';
 import { receiptsPerPerson, wholenessOf } from '../support/wholeness';
 import { createWorld, type World } from '../support/world';
@@ -217,9 +218,13 @@ describe('A rule for rows', () => {
     expect(rows[3]).to.deep.equal({ text: 'hers', secret: 'hers' });
   });
 
-  it('ends although a trigger of the team keeps the rows, and says that they are still due', async () => {
+  it('ends although a trigger of the team keeps the rows, and says which', async () => {
     await world.plain('stubborn').insert([1, 2, 3].map((id) => ({ id, user_id: 1, at: '2020-03-01', text: 'x' })));
-    expect(await sweep('stubborn')).to.include({ gone: 0, stillDue: 3, finished: true });
+    const error = await refusalOf(() => world.sweep({ rule: 'rows:public.stubborn' }));
+    expect(error).to.include({ name: 'PlanBlockedError', code: 'TRIGGER_KEPT', table: 'stubborn' });
+    expect(error.fix).to.contain('stay on stubborn');
+    const state = await world.plain('oubli.sweep_state').where({ rule: 'rows:public.stubborn' }).first();
+    expect(state).to.include({ last_failure: 'TRIGGER_KEPT', still_due: '3' });
   });
 
   it('has one line in the ledger for each chunk, naming the rule and no person', async () => {

@@ -36,7 +36,8 @@ function tableOf(columns: Record<string, Partial<Column>>, more: Partial<Table> 
     isView: false,
     parents: [],
     isPartition: false,
-    writesElsewhere: false,
+    triggers: [],
+    rules: [],
     primaryKey: ['id'],
     declaration: undefined,
   };
