@@ -8,6 +8,9 @@ export interface Queryable {
   query(sql: string, params?: unknown[]): Promise<{ rows: Row[] }>;
 }
 
+/** Of PostgreSQL, by their names. */
+export type Settings = Readonly<Record<string, string>>;
+
 /** Quotes an identifier; the one place where it is done outside of PostgreSQL's own `format('%I')`. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

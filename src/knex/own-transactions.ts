@@ -4,7 +4,7 @@
  */
 import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
-import { type Queryable, quoteIdentifier, quoteLiteral } from '../queryable';
+import { type Queryable, quoteIdentifier, quoteLiteral, type Settings } from '../queryable';
 import { withoutValues } from './database-errors';
 import type { Connection, InternalClient } from './internals';
 
@@ -21,10 +21,7 @@ export class OwnTransactions {
   constructor(private readonly client: InternalClient) {}
 
   /** @param settings of PostgreSQL, for as long as it lasts: sent with its first words, for one round trip in all */
-  transaction<T>(
-    work: (connection: Queryable) => Promise<T>,
-    settings: Readonly<Record<string, string>> = {},
-  ): Promise<T> {
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings: Settings = {}): Promise<T> {
     const set = Object.entries(settings).map(
       ([name, value]) => `set local ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
     );

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
-import type { Queryable, Row } from '../queryable';
+import type { Queryable, Row, Settings } from '../queryable';
 import { beginErrand, endErrand, type News } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
@@ -148,11 +148,12 @@ function shredded(keyIds: readonly Uint8Array[]): News {
 }
 
 /** Dates are compared and named as text, so they are written as ISO 8601 has it. */
-function settingsOf({ patience, time }: Errand): Record<string, string> {
+function settingsOf({ patience, time }: Errand): Settings {
   return {
     lock_timeout: patience,
     statement_timeout: time,
     application_name: APPLICATION_NAME,
     datestyle: 'ISO',
+    enable_seqscan: 'off',
   };
 }

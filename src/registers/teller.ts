@@ -4,12 +4,13 @@
  */
 import { JournalError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
-import type { Queryable, Row } from '../queryable';
+import type { Queryable, Row, Settings } from '../queryable';
 import { caseReference, checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
 import type { Ledger } from './ledger';
 
 export interface Transactions {
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** @param settings PostgreSQL's, for as long as it lasts */
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings?: Settings): Promise<T>;
 }
 
 export interface Telling {
@@ -137,8 +138,8 @@ export interface Journaled extends Transactions {
 export function journaled(database: Transactions, ledger: Ledger, telling: Omit<Telling, 'database'>): Journaled {
   const teller = new Teller({ ...telling, database });
   return {
-    transaction: async (work) => {
-      const result = await database.transaction(work);
+    transaction: async (work, settings) => {
+      const result = await database.transaction(work, settings);
       if (ledger.takeNews()) await teller.tell();
       return result;
     },
@@ -148,5 +149,5 @@ export function journaled(database: Transactions, ledger: Ledger, telling: Omit<
 
 /** The same where nothing is kept outside. */
 export function notJournaled(database: Transactions): Journaled {
-  return { transaction: (work) => database.transaction(work), catchUp: async () => undefined };
+  return { transaction: (...asked) => database.transaction(...asked), catchUp: async () => undefined };
 }
