@@ -46,9 +46,11 @@ create constraint trigger linked after insert on oubli.ledger deferrable initial
   for each row execute function oubli.refuse_unlinked();
 alter table oubli.ledger enable always trigger linked;
 
--- How far the journal outside the database was told, and when its last checkpoint was signed. Locked by whoever tells it.
+-- How far the journal outside the database was told, and when its last checkpoint was signed. Its name, where one is in use: nobody
+-- opens this database without it then. Whoever gives it up for good, knowing that no restore will be noticed any more, makes it null.
 create table oubli.ledger_told (
   only_one            boolean primary key default true check (only_one),
+  journal             text,
   position            bigint not null default 0,
   checkpoint_position bigint not null default 0,
   checkpoint_at       timestamptz

@@ -9,11 +9,15 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
  * Where the lines go: `fileJournal`, or a place of your own, such as an object store.
  *
  * Throws contract: `append` resolves when the lines are stored for good, all of them, and rejects otherwise; it may be called again
- * with the same lines. What it throws is told to whoever wrote to the ledger, whose work is done nevertheless.
+ * with the same lines, also while an earlier call hangs. What it throws is told to whoever wrote to the ledger, whose work is done
+ * nevertheless: it stands in the database, and here as soon as somebody tells it, by the next entry, sweep or start. Only if the
+ * database is restored to a moment before, while it is not here yet, nobody knows of it any more.
  */
 export interface Journal {
   /** How errors and commands name it: the path of the file. */
   readonly name: string;
+  /** How long it may take to store some lines, or to give the next one: 10 unless said. Then it is given up for that time. */
+  readonly seconds?: number;
   append(lines: readonly string[]): Promise<void>;
   /** All lines, in any order; with `last`, those that were appended last are enough, so many at least. */
   read(options?: { last?: number }): AsyncIterable<string>;

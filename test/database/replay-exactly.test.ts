@@ -8,6 +8,8 @@ import path from 'node:path';
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
 import {
+  type DuringReplay,
+  duringReplay,
   fileJournal,
   install,
   type Journal,
@@ -159,7 +161,7 @@ describe('S1: a replay erases exactly whom the journal names', function () {
       expect(await isThere(people[0]!), 'nothing was done').to.equal(true);
       expect((await failureOf(start)).code).to.equal('RESTORE_REPLAY_REQUIRED');
 
-      await heldAgain((held) => held.holds.place('case 1', held.subject('user', due.id)));
+      await heldAgain(({ holds }) => holds.place('case 1', { kind: 'user', id: due.id }));
       expect(await replayed()).to.deep.include({ erased: 1 });
       const { sweep, close } = await start();
       await sweep();
@@ -167,11 +169,18 @@ describe('S1: a replay erases exactly whom the journal names', function () {
       await close();
     });
 
+    it('S1: nobody is held again before the replay has begun', async () => {
+      await erase('user', people[0]!.id);
+      await backup.restore();
+      const refused = await refusalOf(() => heldAgain(async () => undefined));
+      expect(refused).to.include({ code: 'RESTORE_REPLAY_REQUIRED' });
+    });
+
     it('S1: and so who was restricted', async () => {
       await world.subject('user', due.id).restrict({ because: 'she contests her address' });
       await backup.restore();
       expect((await refusalOf(replayed)).message).to.match(/^0 holds and 1 restrictions /);
-      await heldAgain((held) => held.subject('user', due.id).restrict({ because: 'again' }));
+      await heldAgain(({ restrict }) => restrict('user', due.id, { because: 'again' }));
       await replayed();
       await (await start()).close();
     });
@@ -181,7 +190,7 @@ describe('S1: a replay erases exactly whom the journal names', function () {
       await world.holds.place('case 1', { table: 'invoices', rows: [1] });
       await backup.restore();
       expect((await refusalOf(replayed)).message).to.contain('They concern single rows');
-      await heldAgain((held) => held.holds.place('case 1', { table: 'invoices', rows: [1, 2] }));
+      await heldAgain(({ holds }) => holds.place('case 1', { table: 'invoices', rows: [1, 2] }));
       await replayed();
     });
 
@@ -211,11 +220,11 @@ describe('S1: a replay erases exactly whom the journal names', function () {
     });
 
     /** Places again what was lost, while the replay is not at its end. */
-    async function heldAgain(place: (instance: World) => Promise<unknown>): Promise<void> {
-      const instance = (await oubli(connect(), { keys: localKeys({ file: world.keyFile }) })) as World;
-      await instance.holds.open({ name: 'case 1', ground: 'lawsuit' });
-      await place(instance);
-      await instance.close();
+    async function heldAgain(place: (instance: DuringReplay) => Promise<unknown>): Promise<void> {
+      await duringReplay(connect(), options(), async (instance) => {
+        await instance.holds.open({ name: 'case 1', ground: 'lawsuit' });
+        await place(instance);
+      });
     }
   });
 

@@ -149,7 +149,7 @@ describe('S1: a replay', function () {
     async function isRefusedUntilReleased(keyId: Buffer): Promise<void> {
       const refused = await refusalOf(replayed);
       expect(refused).to.include({ name: 'RestoreReplayRequiredError', code: 'REPLAY_INCOMPLETE' });
-      expectFix(refused, /npx oubli hold release 'its name' .* npx oubli replay --journal/);
+      expectFix(refused, /npx oubli hold release 'case 1' .* npx oubli replay --journal/);
       expect(await keysThatLive(keyId)).to.deep.equal([keyId]);
       expect(
         await connect()('notes').join('contracts', 'contracts.id', 'contract_id').where({ user_id: people[0]!.id }),
@@ -157,7 +157,7 @@ describe('S1: a replay', function () {
       expect((await linkOf(people[1]!.id)).erased_at, 'the others are erased').not.to.equal(null);
       expect((await failureOf(start)).code).to.equal('RESTORE_REPLAY_REQUIRED');
 
-      const where = ['--url', world.url, '--keys', world.keyFile];
+      const where = ['--url', world.url, '--keys', world.keyFile, '--journal', file];
       const released = await runOubli(['hold', 'release', 'case 1', '--because', 'released before', ...where]);
       expect(released, released.stderr).to.include({ code: 0 });
       await replayed();
