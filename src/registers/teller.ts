@@ -143,7 +143,7 @@ function isDue({ due, checkpoint_position: signed }: Row, { position }: JournalE
 }
 
 export interface Journaled {
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings?: Settings): Promise<T>;
   /** The database remembers that it has a journal, which is told what a crash left out. @throws JournalError */
   begin(): Promise<void>;
   /** Tells what a crash left out, and signs a checkpoint where one is due. @throws JournalError */
