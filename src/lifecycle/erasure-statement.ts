@@ -7,7 +7,7 @@ import type { Catalogue, Table } from '../catalogue/model';
 import { quoteIdentifier as q } from '../queryable';
 import { treatmentOf } from './anonymise';
 import { archiveBranches, archivedDetail, sealedBranches } from './archive/statement';
-import { branches } from './branch';
+import { branches, isByName } from './branch';
 import { literal } from './due';
 import { loosened } from './hold-branches';
 import { eventBranches } from './person-events';
@@ -30,7 +30,7 @@ const OWN_PARAMETERS = 8;
 
 export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: readonly ResealedTable[]): string {
   const steps = plan.steps.flatMap((step, place) => branches(catalogue, plan, step, `s${place}`));
-  const counts = plan.steps.map((step, place) => count(step, place));
+  const counts = plan.steps.map((step, place) => count(plan, step, place));
   const ofWhat =
     plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
   const first = OWN_PARAMETERS + 1 + resealed.reduce((sum, { columns }) => sum + 2 + columns.length, 0);
@@ -53,7 +53,11 @@ entry as (
 select * from entry order by entry`;
 }
 
-function count(step: Step, place: number): string {
+function count(plan: Plan, step: Step, place: number): string {
+  if (isByName(plan, step)) {
+    const each = `select id, count(*) as rows from s${place} group by id`;
+    return `c${place} as (select r.tag, sum(n.rows)::bigint as rows from (${each}) n join root r on r.id = n.id group by r.tag)`;
+  }
   const last =
     step.action === 'keep' || step.action === 'archive'
       ? ", nullif(max(coalesce(until, 'infinity')), 'infinity') as until"
