@@ -2,10 +2,12 @@
 import { tendArchives } from './archive/work';
 import type { Engine } from './engine';
 import { destroyExpiredKeys } from './retained-keys';
+import { attachStranded } from './stranded-partitions';
 import { vacuumTouched } from './vacuum';
 
 export async function afterSweeps(engine: Engine, signal?: AbortSignal): Promise<void> {
   await destroyExpiredKeys(engine);
   await tendArchives(engine, signal);
   await vacuumTouched(engine, signal);
+  await attachStranded(engine);
 }
