@@ -173,6 +173,11 @@ end $$;
 create trigger anchored after insert or update on oubli.personal_table
   for each row execute function oubli.prepare_anchor();
 
+-- An event outlives the person where rows that she left behind go by it: rows that the law keeps, or that an application's DELETE did
+-- not take along. It starts no clock of whoever has her name next, nor of that person's rows.
+alter table oubli.person_event add left_behind boolean not null default false;
+create index on oubli.person_event (kind, event, purpose) where left_behind;
+
 -- People of a kind that was declared anew, in another table, may have the numbers of those who were there before.
 create function oubli.forget_clocks() returns trigger
 language plpgsql as $$
@@ -185,15 +190,15 @@ end $$;
 create trigger forgotten after delete on oubli.personal_table
   for each row execute function oubli.forget_clocks();
 
--- Notices of an end that comes: one row per person, start of her clock and notice, so that a new end has notices of its own.
--- Claimed before the callback is called, sent when it has returned: only a crash between the two repeats it.
+-- Notices of an end that comes: one row per person, day that was announced and notice, so that a new end, or a rule that has another
+-- period now, has notices of its own. The day is on the calendar of the rule. Claimed before the callback is called, sent when it has returned: only a crash between the two repeats it.
 create table oubli.notice (
   rule       text not null,
   subject_id text not null,
-  started    timestamptz not null,
+  due_on     date not null,
   notice     text not null,
   claimed_at timestamptz,
   sent_at    timestamptz,
   attempts   integer not null default 0,
-  primary key (rule, subject_id, started, notice)
+  primary key (rule, subject_id, due_on, notice)
 );

@@ -331,3 +331,182 @@ begin
   return case when erased <> '' then
     format(E'\nbegin%s%s\n  return null;\nend ', erased, case when values_of <> '' then values_of || ';' end) else values_of end;
 end $$;
+
+-- What a trigger did about somebody and cannot write to the ledger, whose links are made with a key that PostgreSQL never sees: the next
+-- sweep does.
+create table oubli.unrecorded (
+  id      bigint generated always as identity primary key,
+  act     text not null,
+  key_id  bytea,
+  because text not null,
+  details jsonb not null
+);
+
+-- What is known of a person by her name goes with it (ERASURE.md D3): when her row is deleted by whomever, nobody who bears the name
+-- next inherits her clock, her notices, her request, her restriction; when she is renamed, they follow her. Her key stays linked to the
+-- name, since rows that are deleted and inserted again in one go are sealed under it; an erasure is what destroys it. An
+-- erasure sees to all of this itself.
+create function oubli.knows_people(of_kind text) returns boolean
+language sql stable
+return exists (select from oubli.person_event x where x.kind = of_kind and not x.left_behind)
+  or exists (select from oubli.notice x where x.rule = 'subject:' || of_kind)
+  or exists (select from oubli.deferred_request x where x.kind = of_kind)
+  or exists (select from oubli.held_person x where x.kind = of_kind)
+  or exists (select from oubli.restriction x where x.kind = of_kind);
+
+create function oubli.leave_people() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  of_kind text := tg_argv[0];
+  names text[];
+  gone text := 'x.subject_id = any($1)';
+  work text;
+begin
+  if not oubli.knows_people(of_kind) or exists (select from oubli.errand e where e.transaction = pg_current_xact_id()) then
+    return null;
+  end if;
+  if tg_op = 'DELETE' then
+    execute format('select array_agg(g.%I::text) from gone g', tg_argv[1]) into names;
+  else
+    gone := format('not exists (select from %s t where t.%I::text = x.subject_id)', oubli.topmost(tg_relid), tg_argv[1]);
+  end if;
+  foreach work in array array[
+    'update oubli.person_event x set left_behind = true where x.kind = $2 and not x.left_behind and %s',
+    'delete from oubli.notice x where x.rule = ''subject:'' || $2 and %s',
+    'delete from oubli.held_person x where x.kind = $2 and %s',
+    'with closed as (delete from oubli.deferred_request x where x.kind = $2 and %s returning x.subject_id)
+     insert into oubli.unrecorded (act, key_id, because, details)
+     select ''erasure closed'', l.key_id, ''her row was deleted past the life cycle'', jsonb_build_object(''kind'', $2)
+     from closed c left join oubli.subject_link l on l.kind = $2 and l.subject_id = c.subject_id',
+    'with closed as (delete from oubli.restriction x where x.kind = $2 and %s returning x.key_id, x.ground)
+     insert into oubli.unrecorded (act, key_id, because, details)
+     select ''restriction ended'', key_id, ''her row was deleted past the life cycle'', jsonb_build_object(''kind'', $2, ''ground'', ground)
+     from closed'] loop
+    execute format(work, gone) using names, of_kind;
+  end loop;
+  return null;
+end $$;
+-- whoever may call it could make it run, with its owner's rights, over a table of his own
+revoke all on function oubli.leave_people() from public;
+
+-- In two steps, for people may exchange their names in one statement: no name begins with the first of all characters. Under the new
+-- names stands, if anything, what somebody left behind who bore one of them before. A link is moved where the name has none.
+create function oubli.rename_people(of_kind text, names text[], new_names text[]) returns void
+language plpgsql as $$
+declare
+  keyed record;
+  moved text;
+begin
+  for keyed in
+    select * from (values ('person_event', format('x.kind = %L', of_kind)), ('notice', format('x.rule = %L', 'subject:' || of_kind)),
+      ('deferred_request', format('x.kind = %L', of_kind)), ('held_person', format('x.kind = %L', of_kind)),
+      ('restriction', format('x.kind = %L', of_kind))) v(named, mine) loop
+    execute format('update oubli.%I x set subject_id = chr(1) || r.became from unnest($1, $2) r(was, became) where %s and x.subject_id = r.was%s',
+      keyed.named, keyed.mine, case keyed.named when 'person_event' then ' and not x.left_behind' end) using names, new_names;
+    execute format('delete from oubli.%I x where %s and x.subject_id = any($1)', keyed.named, keyed.mine) using new_names;
+    execute format('update oubli.%I x set subject_id = r.became from unnest($1) r(became) where %s and x.subject_id = chr(1) || r.became',
+      keyed.named, keyed.mine) using new_names;
+  end loop;
+  update oubli.subject_link l set subject_id = chr(1) || r.became from unnest(names, new_names) r(was, became)
+  where l.kind = of_kind and l.subject_id = r.was and not exists (
+    select from oubli.subject_link o where o.kind = of_kind and o.subject_id = r.became and o.subject_id <> all(names));
+  for moved in
+    update oubli.subject_link l set subject_id = r.became from unnest(new_names) r(became)
+    where l.kind = of_kind and l.subject_id = chr(1) || r.became returning encode(l.key_id, 'hex') loop
+    perform pg_catalog.pg_notify('oubli_shredded', moved); -- out of the caches, where it is found by the old name
+  end loop;
+end $$;
+
+-- The body of what follows the people of one table: by its very column, so that nothing is planned anew for each statement. It stands for
+-- no column, for PostgreSQL would not let the column's type be changed then, and takes the rows before and after one by one,
+-- in the order in which PostgreSQL notes them side by side (its source, trigger.c: AfterTriggerSaveEvent), whatever partition they go to.
+create function oubli.follower_source(of_kind text, col name) returns text
+language sql immutable
+return format($sql$
+declare
+  renamed record;
+begin
+  if not (exists (select from oubli.person_event x where x.kind = %1$L) or exists (select from oubli.notice x where x.rule = 'subject:' || %1$L)
+      or exists (select from oubli.deferred_request x where x.kind = %1$L) or exists (select from oubli.held_person x where x.kind = %1$L)
+      or exists (select from oubli.restriction x where x.kind = %1$L)
+      or exists (select from oubli.subject_link x where x.kind = %1$L and x.erased_at is not null)) then
+    return null;
+  end if;
+  select array_agg(f.name) as names, array_agg(w.name) as new_names into renamed
+  from (select x.%2$I::text as name, row_number() over () as place from former x) f
+  join (select x.%2$I::text as name, row_number() over () as place from written x) w using (place) where f.name <> w.name;
+  if renamed.names is not null then
+    perform oubli.rename_people(%1$L, renamed.names, renamed.new_names);
+  end if;
+  return null;
+end $sql$, of_kind, col);
+
+create function oubli.follower(source text) returns text
+language plpgsql as $$
+declare
+  named text := format('oubli.%I', 'people ' || md5(source));
+begin
+  if to_regproc(named) is null then
+    execute format('create function %s() returns trigger language plpgsql security definer '
+      'set search_path = pg_catalog, pg_temp as %L; revoke all on function %s() from public', named, source, named);
+  end if;
+  return named;
+end $$;
+
+create function oubli.drop_unused_followers() returns void
+language plpgsql as $$
+declare
+  unused regprocedure;
+begin
+  for unused in select p.oid::regprocedure from pg_catalog.pg_proc p
+                where p.pronamespace = 'oubli'::regnamespace and p.proname like 'people %'
+                  and not exists (select from pg_catalog.pg_trigger t where t.tgfoid = p.oid) loop
+    execute format('drop function %s', unused);
+  end loop;
+end $$;
+
+-- They fire for a statement, and so stand on each table of the family: PostgreSQL clones them neither to partitions nor to tables that
+-- inherit. ALWAYS, so that session_replication_role does not go past them. What stands already is not touched, nor its table locked.
+create function oubli.watch_people(target regclass) returns void
+language plpgsql as $$
+declare
+  of_kind text;
+  col name;
+  follower text;
+  each record;
+begin
+  select p.subject_kind, p.subject_column into of_kind, col from oubli.personal_table p where p.rel = target;
+  follower := case when of_kind is not null then oubli.follower(oubli.follower_source(of_kind, col)) end;
+  for each in
+    select v.named, v.timing, v.called, f.rel::regclass as rel, g.oid is not null as there,
+      g.tgfoid = v.called::regproc and encode(g.tgargs, 'escape') = (
+        select string_agg(encode(convert_to(argument, getdatabaseencoding()), 'escape') || '\000', '' order by n)
+        from unnest(array[of_kind, col]) with ordinality u(argument, n)) as same
+    from (values
+      ('oubli_people_left', 'after delete on %s referencing old table as gone', 'oubli.leave_people'),
+      ('oubli_people_emptied', 'after truncate on %s', 'oubli.leave_people'),
+      ('oubli_people_renamed', 'after update on %s referencing old table as former new table as written', follower)) v(named, timing, called)
+    cross join oubli.family(target) f join pg_catalog.pg_class c on c.oid = f.rel and c.relkind in ('r', 'p')
+    left join pg_catalog.pg_trigger g on g.tgrelid = f.rel and g.tgname = v.named loop
+    continue when of_kind is not null and each.same;
+    if each.there then
+      execute format('drop trigger %I on %s', each.named, each.rel);
+    end if;
+    if of_kind is not null then
+      execute format('create trigger %I %s for each statement execute function %s(%L, %L)',
+        each.named, format(each.timing, each.rel), each.called, of_kind, col);
+      execute format('alter table only %s enable always trigger %I', each.rel, each.named);
+    end if;
+  end loop;
+  perform oubli.drop_unused_followers();
+end $$;
+
+-- Wherever guards are placed: also on a partition, or a table that inherits, that was made since.
+alter function oubli.place_guards(regclass) rename to place_guards_of_values;
+create function oubli.place_guards(target regclass) returns void
+language plpgsql as $$
+begin
+  perform oubli.place_guards_of_values(target);
+  perform oubli.watch_people(target);
+end $$;
+select oubli.watch_people(p.rel) from oubli.personal_table p join pg_catalog.pg_class c on c.oid = p.rel;

@@ -45,9 +45,11 @@ create constraint trigger linked after insert on oubli.ledger deferrable initial
   for each row execute function oubli.refuse_unlinked();
 alter table oubli.ledger enable always trigger linked;
 
--- How far the journal outside the database was told, and when its last checkpoint was signed. Locked by whoever tells it.
+-- How far the journal outside the database was told, and when its last checkpoint was signed. Its name, where one is in use: nobody
+-- opens this database without it then. Whoever gives it up for good, knowing that no restore will be noticed any more, makes it null.
 create table oubli.ledger_told (
   only_one            boolean primary key default true check (only_one),
+  journal             text,
   position            bigint not null default 0,
   checkpoint_position bigint not null default 0,
   checkpoint_at       timestamptz
@@ -63,6 +65,14 @@ create table oubli.ledger_fork (
 create trigger append_only before update or delete or truncate on oubli.ledger_fork
   for each statement execute function oubli.refuse_rewriting();
 alter table oubli.ledger_fork enable always trigger append_only;
+
+-- Of which of these the replay has come to its end, and the journal knows it. While one is missing here the database is refused.
+create table oubli.ledger_replayed (
+  branch integer primary key references oubli.ledger_fork
+);
+create trigger append_only before update or delete or truncate on oubli.ledger_replayed
+  for each statement execute function oubli.refuse_rewriting();
+alter table oubli.ledger_replayed enable always trigger append_only;
 
 -- What people asked for, among millions of entries that nobody asked for (ERASURE.md L2).
 create index on oubli.ledger (entry) where act = 'requested';

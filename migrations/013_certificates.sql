@@ -12,6 +12,104 @@ create table oubli.vacuumed (
 );
 insert into oubli.vacuumed default values;
 
+-- Of each of these tables what still waits for a VACUUM, and what the last one has proved.
+create table oubli.vacuumed_table (
+  rel            regclass primary key,
+  -- rows that left and may still be on its pages, the last transaction that took any, and why no VACUUM has removed them
+  waiting        bigint not null,
+  newest         bigint not null,
+  why            text,
+  -- a VACUUM that began at this moment left no dead tuple, and nobody could hold one that a transaction before this one made
+  clean_at       timestamptz,
+  clean_before   bigint,
+  -- at this moment the planner's statistics held nothing from before
+  forgotten_at   timestamptz
+);
+
+-- A transaction's number with its epoch; of one more than 2^31 transactions ago too great a number, which claims less.
+create function oubli.full_number(transaction xid) returns bigint
+language sql stable
+return (select n.next - ((n.next - transaction::text::bigint + 2147483648) & 4294967295) + 2147483648
+        from (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as next) n);
+
+-- The oldest transaction that keeps VACUUM from removing what later ones deleted (PostgreSQL manual 24.1.2, 26.2.6): somebody's open
+-- transaction or snapshot, in this database or of a standby that sends feedback, a replication slot, a prepared transaction.
+create function oubli.vacuum_horizon() returns bigint
+language sql stable
+begin atomic
+  select least(pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,
+    (select min(least(oubli.full_number(a.backend_xid), oubli.full_number(a.backend_xmin))) from pg_catalog.pg_stat_activity a
+     where a.pid <> pg_catalog.pg_backend_pid() and (a.datid is null or a.datname = pg_catalog.current_database())
+       and not exists (select from pg_catalog.pg_stat_progress_vacuum v where v.pid = a.pid)), -- VACUUM itself holds nothing
+    (select min(oubli.full_number(s.xmin)) from pg_catalog.pg_replication_slots s),
+    (select min(oubli.full_number(x.transaction)) from pg_catalog.pg_prepared_xacts x where x.database = pg_catalog.current_database()));
+end;
+
+-- What this session did is in PostgreSQL's statistics before it goes on: else it might be counted after a VACUUM that removed it.
+create function oubli.flush_statistics() returns void
+language plpgsql as $$
+begin
+  if current_setting('server_version_num')::integer >= 150000 then
+    perform pg_catalog.pg_stat_force_next_flush();
+  end if;
+end $$;
+
+-- The personal columns that anybody can read: clear, truncated, pseudonymised.
+create function oubli.readable_columns(target regclass) returns name[]
+language sql stable
+return (select coalesce(array_agg(a.column_name order by a.column_name), '{}') from oubli.annotation a
+        join pg_catalog.pg_attribute t on t.attrelid = a.rel and t.attname = a.column_name and not t.attisdropped
+        left join oubli.element e on e.domain = t.atttypid
+        where a.rel = target and not a.spec ? 'notPersonal' and e.protect is distinct from 'encrypt');
+
+-- Where PostgreSQL keeps samples of rows (pg_stats, pg_stats_ext, pg_stats_ext_exprs): of personal columns that are readable, of
+-- expressions that are indexed, of several columns together. What no ANALYZE makes anew is kept. Asked from the tables, for the
+-- views are over all there are.
+create function oubli.samples(target regclass)
+returns table (schema name, relation name, col name, inherited boolean, is_extended boolean, is_readable boolean, is_kept boolean)
+language plpgsql stable set plan_cache_mode = force_generic_plan as $$ -- planning it takes longer than running it
+#variable_conflict use_column
+begin
+  return query
+  with readable as materialized (select oubli.readable_columns(target) as columns),
+  member as materialized (select c.oid as rel, n.nspname, c.relname from oubli.family(target) f
+    join pg_catalog.pg_class c on c.oid = f.rel join pg_catalog.pg_namespace n on n.oid = c.relnamespace),
+  place as materialized (
+    select m.nspname, m.relname, a.attrelid, a.attnum, a.attname, true as is_readable, a.attstattarget
+    from member m join pg_catalog.pg_attribute a on a.attrelid = m.rel, readable r where a.attname = any (r.columns)
+    union all
+    select m.nspname, x.relname, a.attrelid, a.attnum, a.attname, exists (
+      select from pg_catalog.pg_depend d join pg_catalog.pg_attribute u on u.attrelid = d.refobjid and u.attnum = d.refobjsubid
+      where d.classid = 'pg_class'::regclass and d.objid = x.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = m.rel
+        and u.attname = any (r.columns)), a.attstattarget
+    from member m join pg_catalog.pg_index i on i.indrelid = m.rel and i.indexprs is not null
+    join pg_catalog.pg_class x on x.oid = i.indexrelid join pg_catalog.pg_attribute a on a.attrelid = x.oid, readable r),
+  several as materialized (
+    select n.nspname, x.stxname, x.stxstattarget = 0 or exists (
+      select from pg_catalog.pg_attribute a where a.attrelid = m.rel and a.attnum = any (x.stxkeys) and a.attstattarget = 0) as is_kept
+    from member m join pg_catalog.pg_statistic_ext x on x.stxrelid = m.rel join pg_catalog.pg_namespace n on n.oid = x.stxnamespace, readable r
+    where x.stxexprs is not null or exists (
+      select from pg_catalog.pg_attribute a where a.attrelid = m.rel and a.attnum = any (x.stxkeys) and a.attname = any (r.columns)))
+  select p.nspname, p.relname, p.attname, s.inherited, false, p.is_readable, coalesce(p.attstattarget, -1) = 0
+  from place p cross join lateral (
+    select s.inherited from pg_catalog.pg_stats s where s.schemaname = p.nspname and s.tablename = p.relname and s.attname = p.attname
+      and (s.most_common_vals is not null or s.histogram_bounds is not null or s.most_common_elems is not null
+        or to_jsonb(s) ->> 'range_bounds_histogram' is not null) offset 0) s -- the last from PostgreSQL 17 on
+  union all
+  select v.nspname, v.stxname, null::name, false, true, true, coalesce(v.is_kept, false) from several v
+  where exists (select from pg_catalog.pg_stats_ext e where e.statistics_schemaname = v.nspname and e.statistics_name = v.stxname
+      and e.most_common_vals is not null)
+    or exists (select from pg_catalog.pg_stats_ext_exprs e where e.statistics_schemaname = v.nspname and e.statistics_name = v.stxname
+      and (e.most_common_vals is not null or e.histogram_bounds is not null or e.most_common_elems is not null));
+end $$;
+
+-- Whether PostgreSQL shows some of them to others only: to whom it lets read the table, those of several columns to its owner.
+create function oubli.hides_samples(target regclass) returns boolean
+language sql stable
+return (select bool_or(not has_table_privilege(c.oid, 'select') or row_security_active(c.oid)
+          or not pg_has_role(c.relowner, 'usage') and exists (select from pg_catalog.pg_statistic_ext x where x.stxrelid = c.oid))
+        from oubli.family(target) f join pg_catalog.pg_class c on c.oid = f.rel);
+
 -- A clear column that asks for it is never sampled: the planner's statistics outlive the rows, and those of an emptied table even
 -- an ANALYZE (ERASURE.md L4).
 create function oubli.settle_statistics() returns trigger
@@ -48,3 +146,25 @@ begin
 end $$;
 create trigger settled after insert on oubli.personal_table
   for each row execute function oubli.settle_vacuum();
+
+-- A column that was declared when its table had rows stood in clear until the backfill had sealed the last of them, and so does one
+-- whose protection was on its way out and came back. What was written then may be in heap, indexes, WAL and backups: certificates
+-- say so. `infinity` while it does. Of what was declared before this version nobody remembers, so it is taken for such a one.
+alter table oubli.element add column clear_until timestamptz, add column declared_by xid8 not null default pg_catalog.pg_current_xact_id();
+update oubli.element set clear_until = case state when 'sealed' then oubli.now() else 'infinity' end;
+
+create function oubli.remember_clear() returns trigger
+language plpgsql as $$
+begin
+  if new.state = 'transition' then
+    new.clear_until := 'infinity';
+  elsif new.declared_by = pg_catalog.pg_current_xact_id() then
+    new.clear_until := null; -- an empty table: nobody has seen it otherwise
+  else
+    new.clear_until := oubli.now();
+  end if;
+  return new;
+end $$;
+create trigger remembered before insert on oubli.element for each row when (new.state = 'transition') execute function oubli.remember_clear();
+create trigger remembered_again before update of state on oubli.element
+  for each row when (old.state <> new.state) execute function oubli.remember_clear();

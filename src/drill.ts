@@ -19,6 +19,7 @@ import { ownDatabase } from './own-database';
 import type { Queryable } from './queryable';
 import type { Journal } from './registers/journal';
 import { journalAside } from './registers/journal-aside';
+import { journalInTime } from './registers/journal-in-time';
 import { replay } from './restore';
 
 export interface DrillOptions {
@@ -64,9 +65,11 @@ const EPOCHS = 'select count(*) as count from oubli.epoch where destroyed_at is 
  * @throws ConfigurationError NO_JOURNAL, DUMP_TOOL_MISSING, DUMP_TOOL_OLD, SCRATCH_NOT_EMPTY, before anything is copied; those of `oubli()`
  * @example const { passed, checks } = await drill(knex, { keys, journal }, { into: scratch });
  */
-export async function drill(knex: Knex, options: OubliOptions, { into, copier }: DrillOptions): Promise<DrillReport> {
-  const { journal } = options;
-  if (!journal) throw new ConfigurationError('NO_JOURNAL', { call: 'drill()', verb: 'drill --into "$SCRATCH_URL"' });
+export async function drill(knex: Knex, given: OubliOptions, { into, copier }: DrillOptions): Promise<DrillReport> {
+  if (!given.journal)
+    throw new ConfigurationError('NO_JOURNAL', { call: 'drill()', verb: 'drill --into "$SCRATCH_URL"' });
+  const journal = journalInTime(given.journal);
+  const options = { ...given, journal };
   refuseUnsuitable(knex);
   refuseUnsuitable(into);
   const seam = await openSeam(knex, options, () => undefined);
@@ -131,7 +134,7 @@ class Drill {
   }
 
   private async replay(): Promise<Looked> {
-    const { erased } = await replay(this.into, this.aside);
+    const { erased } = await replay(this.into, this.aside, { withoutHolds: BECAUSE });
     return { looked: erased, wrong: 0 };
   }
 
@@ -140,8 +143,8 @@ class Drill {
     const look = (step: DrillStep, work: (snapshot: Queryable) => Promise<Looked>): Promise<boolean> =>
       this.attempt(step, () => this.scratch.snapshot(work));
     try {
-      await look('chain', async (snapshot) => {
-        const { entries, broken } = await verifyLedger(snapshot, instance, ledgerKeys, journal);
+      await this.attempt('chain', async () => {
+        const { entries, broken } = await verifyLedger(this.scratch, instance, ledgerKeys, journal);
         return { looked: entries, wrong: broken.length };
       });
       await look('erased', (snapshot) => destroyedKeys(snapshot, journal, ledgerKeys, instance));

@@ -66,7 +66,15 @@ export class PlanDriftError extends OubliError {}
 /** Run `oubli replay`: the database was restored, and does not know any more who was erased. */
 export class RestoreReplayRequiredError extends OubliError {}
 /** Mend the journal or where it goes; what was written to the ledger stands. */
-export class JournalError extends OubliError {}
+export class JournalError extends OubliError {
+  /** Its name. */
+  readonly journal: string;
+
+  constructor(code: ErrorCode, names: Names & { readonly journal: string }) {
+    super(code, names);
+    this.journal = names.journal;
+  }
+}
 /** Mend how the database is dumped or restored: the drill did not come to its end. The live database is what it was. */
 export class DrillError extends OubliError {}
 /** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */

@@ -1028,6 +1028,10 @@ export const texts = {
     says: (n) => `this ${n.kind} is held by the ${heldBy(n)}: nothing was touched, and the request is written down`,
     fix: (n) => `${released(n)}  // the request is carried out then`,
   },
+  REQUEST_WAITS: {
+    says: (n) => `this ${n.kind} asked to be erased, and the request waits: to come back does not withdraw it`,
+    fix: (n) => `await subject('${n.kind}', id).reactivated({ withdraws: 'she took it back: letter of …' })`,
+  },
   ROW_HELD: {
     says: (n) => `a row of ${n.table} is held by the ${heldBy(n)}`,
     fix: (n) => released(n),
@@ -1105,14 +1109,22 @@ export const texts = {
 
   RESTORE_REPLAY_REQUIRED: {
     says: (n) =>
-      `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
+      n.begun
+        ? `this database was restored, and the replay that was begun at position ${n.position} of its ledger has not come to its end; nothing is read or written before whoever was erased since is erased again`
+        : `this database does not know position ${n.position} of the ledger, which the journal knows: it was restored, or its ledger rewritten; nothing is read or written before whoever was erased since is erased again`,
     fix: (n) => `npx oubli replay --journal ${n.journal}`,
+  },
+  REPLAY_HOLDS_LOST: {
+    says: (n) =>
+      `${n.holds} holds and ${n.restrictions} restrictions were placed after the backup and stand still: this database does not know them, and whom they protect could leave. They concern ${n.keys || 'single rows'} (key ids)`,
+    fix: (n) =>
+      `export OUBLI_JOURNAL=${n.journal}; npx oubli hold open 'its name' --ground 'as it was' && npx oubli hold place 'its name' --subject user:42 && npx oubli replay --journal ${n.journal}  // select kind, subject_id from oubli.subject_link where key_id = '\\x…' tells who; duringReplay() restricts people again; to give them up: npx oubli replay --journal ${n.journal} --without-holds 'say why'`,
   },
   REPLAY_INCOMPLETE: {
     says: (n) =>
-      `${n.count} people whom the journal names as erased live after the replay: a hold keeps them in this database, or somebody writes to it`,
+      `${n.count} keys or people that the journal names as erased live after the replay: ${n.heldBy ? `'${n.heldBy}' holds them in this database` : 'somebody writes to it'}`,
     fix: (n) =>
-      `npx oubli hold release 'its name' --because 'released before the restore' && npx oubli replay --journal ${n.journal}`,
+      `npx oubli hold release '${n.heldBy ?? 'its name'}' --because 'released before the restore' --journal ${n.journal} && npx oubli replay --journal ${n.journal}`,
   },
   NOT_AN_EXPORT: {
     says: (n) => `${n.file} is no export of a ledger`,
@@ -1129,9 +1141,32 @@ export const texts = {
       `the journal ${n.journal} could not be written${n.why ? ` (${n.why})` : ''}; what was done in the database is done, do not repeat it`,
     fix: () => 'mend it: what is missing is appended with the next entry, sweep or start',
   },
+  JOURNAL_SILENT: {
+    says: (n) => `the journal ${n.journal} did not answer within ${n.seconds} seconds`,
+    fix: () => 'mend where it is kept, or give it more time: { ...journal, seconds: 60 }',
+  },
+  JOURNAL_NOT_GIVEN: {
+    says: (n) =>
+      `this database is told to the journal ${n.journal}, which this process was not given: whom it erased would be missing there, and a restore not be noticed`,
+    fix: (n) =>
+      `oubli(knex, { keys, journal: fileJournal({ file: '${n.journal}' }) })  // and of every command: --journal ${n.journal}, or OUBLI_JOURNAL`,
+  },
+  REQUEST_NOT_TOLD: {
+    says: (n) =>
+      `the journal ${n.journal} could not be written: the request is in the ledger, and nobody was erased; requests({ open: true }) lists it`,
+    fix: () => "mend the journal, then again: await subject('user', 42).erase({ because: '…' })",
+  },
   JOURNAL_FOREIGN: {
     says: (n) => `the journal ${n.journal} holds a line that this installation did not write`,
     fix: (n) => `npx oubli ledger verify --journal ${n.journal}  // or name the journal that belongs to these keys`,
+  },
+  JOURNAL_DAMAGED: {
+    says: (n) =>
+      n.position === undefined
+        ? `the journal ${n.journal} holds a line that was damaged: whom it named is not known`
+        : `the journal ${n.journal} lacks position ${n.position} of the ledger: a line was damaged or taken away, and whom it named is not known`,
+    fix: (n) =>
+      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where that is lost for good, and no database is to be restored: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
   },
   JOURNAL_LOST: {
     says: (n) =>

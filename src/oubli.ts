@@ -21,6 +21,7 @@ import { Redriving } from './lifecycle/redriving';
 import { archivesOf, ownDatabase } from './own-database';
 import { recordExport } from './registers/exports';
 import type { Journal } from './registers/journal';
+import { journalInTime } from './registers/journal-in-time';
 import type { Receipt } from './registers/receipt';
 import { type ReceiptsOptions, readReceipts } from './registers/receipts';
 import { type ErasureRequest, type RequestsOptions, readRequests } from './registers/requests';
@@ -144,6 +145,7 @@ const instances = new WeakMap<object, Promise<Oubli>>();
  * @throws ConfigurationError for wrong keys (naming the epoch), before any query of the application runs
  * @throws SchemaVersionError when schema and library do not fit
  * @throws AnnotationError when a declared table does not lead to its subject
+ * @throws ConfigurationError JOURNAL_NOT_GIVEN where the database remembers a journal and the options name none
  * @example const { db, subject, close } = await oubli(knex, { keys: localKeys({ file: './oubli.keys' }) });
  */
 export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<Oubli<K>> {
@@ -159,25 +161,26 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 }
 
 /** @param ended called when the instance is closed, or its pool destroyed */
-async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: () => void): Promise<Oubli<K>> {
+async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
-    options,
+    given,
     ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnknownKeys(
-    options.archive ?? {},
+    given.archive ?? {},
     ['knex', 'role'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
   );
-  checkAccountability(options);
-  if (options.journal) refuseNoJournal(options.journal);
+  checkAccountability(given);
+  if (given.journal) refuseNoJournal(given.journal);
+  const options = { ...given, ...(given.journal && { journal: journalInTime(given.journal) }) };
   refuseUnsuitable(knex);
   if (options.archive?.knex) refuseUnsuitable(options.archive.knex);
   const seam = await openSeam(knex, options, ended);
   protectInPlace(knex, seam);
   const database = ownDatabase(knex, seam, options.journal);
-  await database.catchUp().catch(async (error: unknown) => {
+  await database.begin().catch(async (error: unknown) => {
     await seam.close();
     throw error;
   });
@@ -220,7 +223,11 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     unprotect: (name, options) =>
       converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
     archive: new Archives(freshEngine),
-    ...sweeping({ read: freshEngine, act: caughtUp }, options.sweeps, (jobs) => redriving.through(jobs)),
+    ...sweeping(
+      { read: freshEngine, act: caughtUp, tell: options.journal && database.catchUp },
+      options.sweeps,
+      (jobs) => redriving.through(jobs),
+    ),
     due: async (options) => {
       const { catalogue } = await freshEngine();
       return database.snapshot((connection) => foresee(catalogue, connection, options));
@@ -231,7 +238,7 @@ async function assemble<K extends Knex>(knex: K, options: OubliOptions, ended: (
     requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),
     publicKey: seam.ledgerKeys.publicKey,
     verifyLedger: ({ journal = options.journal } = {}) =>
-      database.snapshot((snapshot) => verifyLedger(snapshot, seam.catalogue.instance, seam.ledgerKeys, journal)),
+      verifyLedger(database, seam.catalogue.instance, seam.ledgerKeys, journal),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
     close: () => seam.close(),

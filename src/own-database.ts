@@ -12,15 +12,18 @@ import type { Journal } from './registers/journal';
 import { type Journaled, journaled, notJournaled } from './registers/teller';
 
 export interface OwnDatabase extends ArchiveDatabase {
-  /** Tells the journal what a crash left out. @throws JournalError */
+  /** The same where the process starts: from now on the database remembers that it has a journal. @throws JournalError */
+  begin(): Promise<void>;
+  /** Tells the journal what a crash left out, and signs a checkpoint where one is due. @throws JournalError */
   catchUp(): Promise<void>;
 }
 
 export function ownDatabase(knex: Knex, seam: Seam, journal: Journal | undefined): OwnDatabase {
   const own = new OwnTransactions(internalsOf(knex));
-  const { transaction, catchUp } = journal ? journaledIn(seam, own, journal) : notJournaled(own);
+  const { transaction, begin, catchUp } = journal ? journaledIn(seam, own, journal) : notJournaled(own);
   return {
     transaction,
+    begin,
     catchUp,
     snapshot: (work) => own.snapshot(work),
     alone: (work) => own.alone(work),

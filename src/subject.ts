@@ -50,7 +50,7 @@ export class Subject {
    * Her service ended: the clock of her retention starts, with the commit of `trx`, or not at all.
    *
    * @param options.on ISO date; the database's today unless given. Said again without a date, the first time stands
-   * @throws SubjectUnknownError when she is not there; ConfigurationError NO_CLOCK where no rule starts so
+   * @throws SubjectUnknownError when she is not there, AlreadyErasedError; ConfigurationError NO_CLOCK where no rule starts so
    * @example await db.transaction(async (trx) => { await cancel(trx); await subject('user', 42).serviceEnded({ trx }); });
    */
   async serviceEnded(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
@@ -61,7 +61,7 @@ export class Subject {
    * She was active: a clock that starts with her last activity starts anew, and only ever forward.
    *
    * @param options.on ISO date, not of a day to come; the database's today unless given
-   * @throws SubjectUnknownError; ConfigurationError NO_CLOCK where no rule starts so, ACTIVE_LATER
+   * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_CLOCK where no rule starts so, ACTIVE_LATER
    * @example await subject('user', 42).active({ trx });
    */
   async active(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
@@ -72,7 +72,7 @@ export class Subject {
    * Her consent to a purpose ended (GDPR Art. 7(3)): the clocks start that rules declare for it.
    *
    * @param options.on ISO date; the database's today unless given. Said again without a date, the first time stands
-   * @throws SubjectUnknownError; ConfigurationError NO_CLOCK where no rule knows the purpose
+   * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_CLOCK where no rule knows the purpose
    * @example await subject('user', 42).consentEnded({ purpose: 'newsletter', trx });
    */
   async consentEnded(options: { purpose: string; trx?: Knex.Transaction; on?: string }): Promise<void> {
@@ -90,13 +90,17 @@ export class Subject {
 
   /**
    * She came back: the clock stops, and an end to come sends notices of its own. Waits for an erasure of hers that is under way;
-   * committed before one, it wins.
+   * committed before one, it wins. Her own request to be erased that waits for a hold (GDPR Art. 17) is another matter: it is
+   * carried out all the same unless she takes it back, which is written to the ledger. Say that last in your transaction: until its
+   * commit nobody else writes there.
    *
-   * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_RETURN where a return does not change the start
+   * @param options.withdraws why she is not to be erased any more, for an auditor to read; nothing where no request waits
+   * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_RETURN where a return does not change the start;
+   *   HoldError REQUEST_WAITS where a request waits and nobody says that she takes it back
    * @example await db.transaction(async (trx) => { await renew(trx); await subject('user', 42).reactivated({ trx }); });
    */
-  async reactivated(options: { trx?: Knex.Transaction } = {}): Promise<void> {
-    await this.say(options.trx, (clock, say) => clock.reactivated(say));
+  async reactivated(options: { trx?: Knex.Transaction; withdraws?: string } = {}): Promise<void> {
+    await this.say(options.trx, (clock, say) => clock.reactivated(say, options.withdraws));
   }
 
   /** What erasing her would do, table by table; nothing is touched. */

@@ -1,6 +1,8 @@
 /** What an installation does by itself as time passes, as the application and its operator ask for it. */
+
+import type { BossLike } from './lifecycle/boss';
 import type { Engine } from './lifecycle/engine';
-import { type BossLike, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
+import { type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { measured, type RuleMetrics } from './lifecycle/metrics';
 import type { PlanFile } from './lifecycle/plan-file';
 import { surveyRules } from './lifecycle/survey';
@@ -29,7 +31,7 @@ export interface Sweeping {
    * @throws PlanDriftError with every difference; ConfigurationError BAD_PLAN_FILE, PLAN_OF_NOBODY, NO_BECAUSE
    */
   apply(plan: PlanFile, options?: ApplyOptions): Promise<AppliedPlan[]>;
-  /** Schedules the sweeps in your pg-boss and works on them in this process. */
+  /** Schedules the sweeps in your pg-boss, and the checkpoints of the journal, and works on them in this process. */
   startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
   /** How each rule stands: when its sweep last came to its end, how many are due, and how many for more than a day. */
   metrics(): Promise<RuleMetrics[]>;
@@ -49,11 +51,13 @@ export interface Engines {
   read(): Promise<Engine>;
   /** For what destroys: after it has caught up with what is known outside of the database. */
   act(): Promise<Engine>;
+  /** Tells the journal, and signs a checkpoint where one is due; undefined where there is none. */
+  readonly tell: (() => Promise<void>) | undefined;
 }
 
 /** @param started told of jobs that were started */
 export function sweeping(
-  { read, act }: Engines,
+  { read, act, tell }: Engines,
   defaults: SweepDefaults = {},
   started: (jobs: Promise<Jobs>) => Promise<Jobs> = (jobs) => jobs,
 ): Sweeping {
@@ -63,7 +67,7 @@ export function sweeping(
     sweep: sweep as Sweeping['sweep'],
     plan: async (target = {}) => planOf(await read(), target),
     apply: async (plan, options) => applyPlanFile(await act(), plan, { ...defaults, ...options }),
-    startJobs: (boss, options) => started(startJobs(boss, act, { ...defaults, ...options })),
+    startJobs: (boss, options) => started(startJobs(boss, act, { ...defaults, ...options }, tell)),
     metrics: async () => measured(await read()),
     observeMetrics: (meter) => observed(async () => measured(await read()), meter),
   };

@@ -3,7 +3,8 @@
  * links, or that all was written anew by somebody with the keys of the database's host.
  */
 import type { BrokenLink } from '../registers/chain-walk';
-import { type Fork, type Journal, type JournalLine, parseLine } from '../registers/journal';
+import { type Fork, isTorn, type Journal, type JournalLine, parseLine } from '../registers/journal';
+import { JournalCoverage } from '../registers/journal-coverage';
 import { isGivenUp } from '../registers/restore-watch';
 
 export interface JournalCheck {
@@ -18,7 +19,7 @@ export interface JournalFindings {
   readonly broken: readonly BrokenLink[];
   /** The last position that a verified checkpoint signs; 0 for none. */
   readonly signedUpTo: number;
-  /** Lines that were torn, or are none of ours. */
+  /** Lines that were torn while they were written. */
   readonly unreadable: number;
 }
 
@@ -35,6 +36,7 @@ class JournalComparison implements JournalFindings {
   signedUpTo = 0;
   unreadable = 0;
   private readonly forks: Fork[] = [];
+  private readonly coverage = new JournalCoverage();
 
   constructor(private readonly check: JournalCheck) {}
 
@@ -44,21 +46,31 @@ class JournalComparison implements JournalFindings {
       if (line?.is === 'fork' && this.check.isOurs(line)) this.forks.push(line.fork);
     }
     let lines: JournalLine[] = [];
+    let number = 0;
     for await (const text of this.check.journal.read()) {
       const line = parseLine(text);
+      number += 1;
       if (line) lines.push(line);
-      else this.unreadable += 1;
+      else if (isTorn(text)) this.unreadable += 1;
+      else
+        this.broken.push({ what: 'unreadable', says: `line ${number} of the journal was damaged: it cannot be read` });
       if (lines.length < BATCH) continue;
       await this.compareSome(lines);
       lines = [];
     }
     await this.compareSome(lines);
+    for (const { branch, first, last } of this.coverage.gaps()) {
+      const which = first === last ? `position ${first}` : `positions ${first} to ${last}`;
+      const of = branch === 0 ? '' : ` of branch ${branch}`;
+      this.broken.push({ what: 'missing', position: first, says: `the journal lacks ${which}${of}` });
+    }
   }
 
   private async compareSome(lines: readonly JournalLine[]): Promise<void> {
     const places = lines.flatMap((line) => (line.is === 'fork' ? [] : [placeOf(line)]));
     const links = await this.check.linksAt(places.map(({ position }) => position));
     for (const line of lines) {
+      this.coverage.see(line);
       const ours = this.check.isOurs(line);
       if (ours === false) this.foreign(line);
       else if (line.is !== 'fork') this.compareOne(line, links, ours);

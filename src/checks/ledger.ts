@@ -1,6 +1,7 @@
 /**
  * Whether the ledger is what was written (ERASURE.md L1): the whole chain is followed, in one view of the database. It finds what
- * anybody changed, triggers or not, and says at which entry.
+ * anybody changed, triggers or not, and says at which entry. What the journal was told is compared with the ledger as it is when that line
+ * was read: others go on writing, and tell what no earlier view has.
  */
 
 import { equal } from '../crypto/bytes';
@@ -36,13 +37,30 @@ const NO_CHAIN = 'the ledger has no chain yet: its entries are linked when the n
 const NO_JOURNAL =
   'whether entries at the end are gone together with their links: only a journal outside the database can tell';
 
-/** @param snapshot one view of the database for all statements @param journal without one, a cut end cannot be told */
+export interface Snapshots {
+  snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T>;
+}
+
+/** @param journal without one, a cut end cannot be told */
 export async function verifyLedger(
-  snapshot: Queryable,
+  database: Snapshots,
   instance: Uint8Array,
   keys: LedgerKeys,
   journal?: Journal,
 ): Promise<LedgerReport> {
+  const inside = await database.snapshot((snapshot) => followChain(snapshot, instance, keys));
+  const outside =
+    journal && (await checkJournal({ journal, isOurs: (line) => isOurs(keys, line), linksAt: linksAt(database) }));
+  const { entries, head, broken, unchecked } = inside;
+  return {
+    entries,
+    head,
+    broken: [...broken, ...(outside?.broken ?? [])],
+    unchecked: [...unchecked, ...(outside ? tornIn(outside) : [NO_JOURNAL])],
+  };
+}
+
+async function followChain(snapshot: Queryable, instance: Uint8Array, keys: LedgerKeys): Promise<LedgerReport> {
   const walk = new ChainWalk(instance, (link) => keys.mac(link));
   const broken: BrokenLink[] = [];
   for await (const link of linksIn(snapshot)) broken.push(...walk.follow(link));
@@ -50,17 +68,11 @@ export async function verifyLedger(
   broken.push(...truncatedAt(walk, head));
   const unlinked = (await snapshot.query(UNLINKED)).rows;
   if (walk.position > 0) broken.push(...unlinked.map(({ entry }) => unlinkedEntry(String(entry))));
-  const outside =
-    journal && (await checkJournal({ journal, isOurs: (line) => isOurs(keys, line), linksAt: linksAt(snapshot) }));
-  broken.push(...(outside?.broken ?? []));
   return {
     entries: walk.position,
     head: { position: walk.position, link: walk.link && Buffer.from(walk.link).toString('hex') },
     broken,
-    unchecked: [
-      ...(walk.position === 0 && unlinked.length > 0 ? [NO_CHAIN] : []),
-      ...(outside ? tornIn(outside) : [NO_JOURNAL]),
-    ],
+    unchecked: walk.position === 0 && unlinked.length > 0 ? [NO_CHAIN] : [],
   };
 }
 
@@ -74,9 +86,9 @@ export async function* linksIn(snapshot: Queryable): AsyncGenerator<ChainLink> {
   }
 }
 
-function linksAt(snapshot: Queryable): JournalCheck['linksAt'] {
+function linksAt(database: Snapshots): JournalCheck['linksAt'] {
   return async (positions) => {
-    const { rows } = await snapshot.query(LINKS_AT, [positions]);
+    const { rows } = await database.snapshot((snapshot) => snapshot.query(LINKS_AT, [positions]));
     return new Map(rows.map(({ position, link }) => [Number(position), String(link)]));
   };
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { ConfigurationError } from '../errors';
 import type { AppliedPlan } from '../rights/plans';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { sayReport } from './planned';
 import { subjectNamed } from './subject-name';
 
@@ -13,20 +13,18 @@ interface Options extends InstanceOptions {
 }
 
 export function applyVerb(): Command {
-  return withDatabaseOptions(new Command('apply'))
+  return withInstanceOptions(new Command('apply'))
     .description('do what was planned, past the breaker; run it again if it was interrupted')
     .argument('<plan>', 'the file that oubli plan wrote')
     .option('--because <reason>', 'of a person: whose request, how she was identified')
     .option('--subject <kind:id>', 'of a person of whom nothing was ever sealed: who she is')
-    .addOption(keysOption())
     .action(apply);
 }
 
 async function apply(file: string, { because, subject, ...options }: Options): Promise<void> {
   const plan = parsed(await readFile(file, 'utf8'));
   const given = { ...(because ? { because } : {}), ...(subject ? { subject: subjectNamed(subject, 'apply') } : {}) };
-  const config = await configOf(options, 'apply');
-  for (const each of await withInstance(config, options.keys, (instance) => instance.apply(plan, given)))
+  for (const each of await withInstance(options, 'apply', (instance) => instance.apply(plan, given)))
     console.log(said(each));
 }
 

@@ -1,16 +1,11 @@
 /** `oubli archive list|read`: what the law has kept, counted without a reason, and read with one that is written down first. */
 import { Command } from 'commander';
-import knexPackage, { type Knex } from 'knex';
 import { ConfigurationError } from '../errors';
 import type { ArchiveReading } from '../lifecycle/archive/read';
 import type { Oubli } from '../oubli';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 
-interface Options extends InstanceOptions {
-  readonly archiveUrl?: string;
-}
-
-interface ReadOptions extends Options {
+interface ReadOptions extends InstanceOptions {
   readonly because: string;
   readonly as?: string;
   readonly kind?: string;
@@ -23,12 +18,12 @@ interface ReadOptions extends Options {
 export function archiveVerb(): Command {
   const archive = new Command('archive').description('the intermediate archive: what the law has kept, apart');
   archive.addCommand(
-    withPlaces(new Command('list'))
+    withInstanceOptions(new Command('list'))
       .description('count what archives hold, of which table, and until when')
       .action(list),
   );
   archive.addCommand(
-    withPlaces(new Command('read'))
+    withInstanceOptions(new Command('read'))
       .description('print archived rows as lines of JSON; the reason is in the ledger before the first')
       .argument('<table>', 'the table they came from, as receipts name it')
       .requiredOption('--because <reason>', 'who asked, on what ground')
@@ -43,14 +38,8 @@ export function archiveVerb(): Command {
   return archive;
 }
 
-function withPlaces(verb: Command): Command {
-  return withDatabaseOptions(verb)
-    .option('--archive-url <url>', 'the database of archives that are elsewhere')
-    .addOption(keysOption());
-}
-
-async function list(options: Options): Promise<void> {
-  const holdings = await withArchives('archive list', options, undefined, (instance) => instance.archive.list());
+async function list(options: InstanceOptions): Promise<void> {
+  const holdings = await withInstance(options, 'archive list', (instance) => instance.archive.list());
   for (const { archive, elsewhere, table, rows, firstEnd, lastEnd } of holdings) {
     const place = elsewhere ? `${archive}, in the other database` : archive;
     console.log(`${table}: ${rows} rows in ${place}; the first end on ${day(firstEnd)}, the last on ${day(lastEnd)}`);
@@ -59,9 +48,10 @@ async function list(options: Options): Promise<void> {
 }
 
 async function read(table: string, options: ReadOptions): Promise<void> {
-  await withArchives('archive read', options, options.as, async ({ archive }) => {
+  const print = async ({ archive }: Oubli): Promise<void> => {
     for await (const row of archive.read(readingOf(table, options))) console.log(JSON.stringify(row));
-  });
+  };
+  await withInstance(options, 'archive read', print, options.as);
 }
 
 function readingOf(table: string, { because, kind, id, entry, keyId, endsBy }: ReadOptions): ArchiveReading {
@@ -76,22 +66,6 @@ function readingOf(table: string, { because, kind, id, entry, keyId, endsBy }: R
   }
   const subject = kind === undefined || id === undefined ? {} : { subject: { kind, id } };
   return { table, because, where, ...subject };
-}
-
-async function withArchives<T>(
-  verb: string,
-  options: Options,
-  role: string | undefined,
-  work: (instance: Oubli) => Promise<T>,
-): Promise<T> {
-  const { archiveUrl, keys } = options;
-  const knex = archiveUrl === undefined ? undefined : elsewhere(archiveUrl);
-  const archive = { ...(knex ? { knex } : {}), ...(role === undefined ? {} : { role }) };
-  return withInstance(await configOf(options, verb), keys, work, { archive }).finally(() => knex?.destroy());
-}
-
-function elsewhere(connection: string): Knex {
-  return knexPackage.knex({ client: 'pg', connection, pool: { min: 0, max: 1 } });
 }
 
 function day(moment: Date): string {

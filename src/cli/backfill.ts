@@ -1,6 +1,6 @@
 /** `oubli backfill TABLE`: seals the rows that were there before their table was declared. Interrupted, it goes on when run again. */
 import { Command } from 'commander';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { loadOption } from './load';
 import { progressView } from './progress';
 
@@ -9,19 +9,17 @@ interface Options extends InstanceOptions {
 }
 
 export function backfillVerb(): Command {
-  return withDatabaseOptions(new Command('backfill'))
+  return withInstanceOptions(new Command('backfill'))
     .description('seal the rows of an annotated table that were there before; run it again if it was interrupted')
     .argument('<table>', 'its name, with its schema where several hold one: billing.customers')
     .addOption(loadOption())
-    .addOption(keysOption())
     .action(backfill);
 }
 
 async function backfill(table: string, options: Options): Promise<void> {
-  const { load, keys } = options;
-  const config = await configOf(options, 'backfill');
+  const { load } = options;
   const view = progressView('backfill', process.stderr);
-  const report = await withInstance(config, keys, (instance) =>
+  const report = await withInstance(options, 'backfill', (instance) =>
     instance.backfill(table, { load, onProgress: view.show }),
   ).finally(view.stop);
   console.log(`${report.table}: ${report.rows} rows sealed`);

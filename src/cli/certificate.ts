@@ -8,7 +8,7 @@ import { Command, Option } from 'commander';
 import { ConfigurationError } from '../errors';
 import type { Period } from '../period';
 import { isSigned, verifyCertificate } from '../registers/verify-certificate';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 
 interface Options extends InstanceOptions {
   readonly out?: string;
@@ -26,9 +26,8 @@ export function certificateVerb(): Command {
         .default([])
         .argParser((given: string, before: readonly string[]) => [...before, given]),
     )
-    .addOption(keysOption())
     .action(certify);
-  return verb.addCommand(withDatabaseOptions(issue), { isDefault: true }).addCommand(verifying());
+  return verb.addCommand(withInstanceOptions(issue), { isDefault: true }).addCommand(verifying());
 }
 
 function verifying(): Command {
@@ -39,11 +38,10 @@ function verifying(): Command {
     .action(verify);
 }
 
-async function certify(entry: string, { out, backup, keys, ...options }: Options): Promise<void> {
+async function certify(entry: string, { out, backup, ...options }: Options): Promise<void> {
   const file = out && path.resolve(out); // before a knexfile changes where we are
-  const config = await configOf(options, 'certificate');
   const backups = backup.map(declared);
-  const signed = await withInstance(config, keys, (instance) => instance.certificate(entry, { backups }));
+  const signed = await withInstance(options, 'certificate', (instance) => instance.certificate(entry, { backups }));
   const text = `${JSON.stringify(signed, null, 2)}\n`;
   if (!file) {
     process.stdout.write(text);

@@ -1,4 +1,4 @@
-/** Where a verb finds its database, and the keys if it needs them: one way for all of them. */
+/** Where a verb finds its database, and what else the application gives `oubli()`: one way for all of them. */
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import knexPackage, { type Knex } from 'knex';
@@ -10,6 +10,7 @@ import { internalsOf } from '../knex/internals';
 import { type Oubli, type OubliOptions, oubli } from '../oubli';
 import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
+import { fileJournal } from '../registers/file-journal';
 import { knexfileConfig } from './knexfile';
 
 export interface DatabaseOptions {
@@ -20,6 +21,8 @@ export interface DatabaseOptions {
 
 export interface InstanceOptions extends DatabaseOptions {
   readonly keys?: string;
+  readonly journal?: string;
+  readonly archiveUrl?: string;
 }
 
 /** `--url` or `--knexfile` with `--env`, the names that Knex's own command has for them. */
@@ -28,6 +31,26 @@ export function withDatabaseOptions(verb: Command): Command {
     .option('--url <url>', 'the database; unless said otherwise, DATABASE_URL says which')
     .option('--knexfile <file>', 'the knexfile that says which')
     .option('--env <name>', "the environment in it; NODE_ENV unless said otherwise, then 'development'");
+}
+
+/** These, and what an instance needs: no verb that opens one may know less than the application. */
+export function withInstanceOptions(verb: Command): Command {
+  return withDatabaseOptions(verb)
+    .addOption(keysOption())
+    .addOption(journalOption())
+    .addOption(
+      new Option(
+        '--archive-url <url>',
+        'the database of archives that are elsewhere; one with a password belongs into the environment',
+      ).env('OUBLI_ARCHIVE_URL'),
+    );
+}
+
+/** Its path, from where the command stands: a knexfile may change that. */
+export function journalOption(): Option {
+  return new Option('--journal <file>', 'what oubli keeps outside the database, where one is in use')
+    .env('OUBLI_JOURNAL')
+    .argParser((file) => (file === '' ? undefined : path.resolve(file)));
 }
 
 export function keysOption(): Option {
@@ -47,17 +70,39 @@ export async function configOf({ url, knexfile, env }: DatabaseOptions, verb: st
   return { client: 'pg', connection };
 }
 
-/** A protected instance for as long as the work takes. */
+/** A protected instance for as long as the work takes. @param role that reads archives */
 export async function withInstance<T>(
-  config: Knex.Config,
-  keys: string | undefined,
+  options: InstanceOptions,
+  verb: string,
   work: (instance: Oubli) => Promise<T>,
-  more: Omit<OubliOptions, 'keys'> = {},
+  role?: string,
 ): Promise<T> {
-  return withKnex(config, async (knex) => {
-    const instance = await oubli(knex, { keys: keys ? localKeys({ file: keys }) : environmentKeys(), ...more });
-    return work(instance).finally(() => instance.close());
-  });
+  return withSettings(
+    options,
+    verb,
+    async (knex, settings) => {
+      const instance = await oubli(knex, settings);
+      return work(instance).finally(() => instance.close());
+    },
+    role,
+  );
+}
+
+/** The database, and what the application would give `oubli()`: for verbs that work on one it must not serve. */
+export async function withSettings<T>(
+  options: InstanceOptions,
+  verb: string,
+  work: (knex: Knex, settings: OubliOptions) => Promise<T>,
+  role?: string,
+): Promise<T> {
+  const { keys, journal, archiveUrl } = options;
+  const elsewhere = archiveUrl ? unconnected({ client: 'pg', connection: archiveUrl }) : undefined;
+  const settings = {
+    keys: keys ? localKeys({ file: keys }) : environmentKeys(),
+    archive: { ...(elsewhere && { knex: elsewhere }), ...(role !== undefined && { role }) },
+    ...(journal !== undefined && { journal: fileJournal({ file: journal }) }),
+  };
+  return withKnex(await configOf(options, verb), (knex) => work(knex, settings)).finally(() => elsewhere?.destroy());
 }
 
 /** One connection, for verbs that need no keys. */
@@ -71,6 +116,10 @@ export async function withConnection<T>(config: Knex.Config, work: (connection: 
 }
 
 async function withKnex<T>(config: Knex.Config, work: (knex: Knex) => Promise<T>): Promise<T> {
-  const knex = knexPackage.knex({ ...config, pool: { ...config.pool, min: 0, max: 2 } });
+  const knex = unconnected(config);
   return work(knex).finally(() => knex.destroy());
+}
+
+function unconnected(config: Knex.Config): Knex {
+  return knexPackage.knex({ ...config, pool: { ...config.pool, min: 0, max: 2 } });
 }

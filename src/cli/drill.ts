@@ -3,45 +3,32 @@ import { Command } from 'commander';
 import knexPackage from 'knex';
 import { dumpTools } from '../checks/dump-tools';
 import { type DrillCheck, drill } from '../drill';
-import { environmentKeys } from '../keyring/environment-keys';
-import { localKeys } from '../keyring/local-keys';
-import { fileJournal } from '../registers/file-journal';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions } from './database';
+import { type InstanceOptions, withInstanceOptions, withSettings } from './database';
 
 interface Options extends InstanceOptions {
   readonly into: string;
-  readonly journal: string;
   readonly pgDump?: string;
   readonly pgRestore?: string;
 }
 
 export function drillVerb(): Command {
-  return withDatabaseOptions(new Command('drill'))
+  return withInstanceOptions(new Command('drill'))
     .description('restore a copy into an empty database, replay, verify, and drop it; exit code 1 if anything is wrong')
     .requiredOption('--into <url>', 'an empty database that nobody uses, on a server fit for personal data')
-    .requiredOption('--journal <file>', 'what oubli keeps outside the database')
     .option('--pg-dump <path>', 'the program, as new as the server or newer; pg_dump on the PATH unless given')
     .option('--pg-restore <path>', 'the same for pg_restore')
-    .addOption(keysOption())
     .action(run);
 }
 
-async function run({ into, journal: file, pgDump, pgRestore, ...options }: Options): Promise<void> {
-  const journal = fileJournal({ file }); // before a knexfile changes where we are
-  const pool = { min: 0, max: 2 };
-  const knex = knexPackage.knex({ ...(await configOf(options, 'drill')), pool });
-  const scratch = knexPackage.knex({ client: 'pg', connection: into, pool });
-  const keys = options.keys ? localKeys({ file: options.keys }) : environmentKeys();
+async function run({ into, pgDump, pgRestore, ...options }: Options): Promise<void> {
+  const scratch = knexPackage.knex({ client: 'pg', connection: into, pool: { min: 0, max: 2 } });
   const copier = dumpTools({ ...(pgDump && { pgDump }), ...(pgRestore && { pgRestore }) });
-  try {
-    const { passed, checks, entry } = await drill(knex, { keys, journal }, { into: scratch, copier });
-    for (const check of checks) console.log(said(check));
-    console.log(`${passed ? 'passed' : 'failed'}: entry ${entry} of the ledger`);
-    if (!passed) process.exitCode = 1;
-  } finally {
-    await scratch.destroy();
-    await knex.destroy();
-  }
+  const { passed, checks, entry } = await withSettings(options, 'drill', (knex, settings) =>
+    drill(knex, settings, { into: scratch, copier }),
+  ).finally(() => scratch.destroy());
+  for (const check of checks) console.log(said(check));
+  console.log(`${passed ? 'passed' : 'failed'}: entry ${entry} of the ledger`);
+  if (!passed) process.exitCode = 1;
 }
 
 const SAYS: Readonly<Record<DrillCheck['check'], (looked: number) => string>> = {

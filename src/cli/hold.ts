@@ -1,7 +1,10 @@
 /** `oubli hold open|place|release|list`: cases that keep people and rows as they are, whatever is due or asked for. */
 import { Command } from 'commander';
+import { RestoreReplayRequiredError } from '../errors';
 import type { Holds, StandingCase } from '../lifecycle/holds';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { oubli } from '../oubli';
+import { duringReplay } from '../restore';
+import { type InstanceOptions, withInstanceOptions, withSettings } from './database';
 
 export function holdVerb(): Command {
   const hold = new Command('hold').description(
@@ -24,7 +27,7 @@ export function holdVerb(): Command {
 }
 
 function subverb(hold: Command, name: string, description: string): Command {
-  return withDatabaseOptions(hold.command(name).description(description)).addOption(keysOption());
+  return withInstanceOptions(hold.command(name).description(description));
 }
 
 async function open(name: string, options: InstanceOptions & { ground: string; until?: string }): Promise<void> {
@@ -72,6 +75,15 @@ function line({ name, ground, until, holds, people, rows }: StandingCase): strin
   return `${name}: ${people} people, ${rows} rows, ${holds ? last : `over since ${until}`}  (${ground})`;
 }
 
+/** Also in a restored database: a hold may be what its replay, once begun, stopped at. */
 async function withHolds<T>(options: InstanceOptions, work: (holds: Holds) => Promise<T>): Promise<T> {
-  return withInstance(await configOf(options, 'hold'), options.keys, (instance) => work(instance.holds));
+  return withSettings(options, 'hold', async (knex, settings) => {
+    try {
+      const { holds, close } = await oubli(knex, settings);
+      return await work(holds).finally(close);
+    } catch (error) {
+      if (!(error instanceof RestoreReplayRequiredError)) throw error;
+      return duringReplay(knex, settings, ({ holds }) => work(holds));
+    }
+  });
 }

@@ -10,40 +10,37 @@ import type { LedgerReport } from '../checks/ledger';
 import { exportedLedger, verifyExport } from '../checks/ledger-export';
 import { ed25519 } from '../crypto/signature';
 import { ConfigurationError } from '../errors';
+import { inspected } from '../inspection';
 import { fileJournal } from '../registers/file-journal';
 import {
   configOf,
   type DatabaseOptions,
   type InstanceOptions,
-  keysOption,
   withConnection,
   withDatabaseOptions,
-  withInstance,
+  withInstanceOptions,
+  withSettings,
 } from './database';
 import { newJournalVerb } from './new-journal';
 
 interface VerifyOptions extends InstanceOptions {
   readonly export?: string;
-  readonly journal?: string;
   readonly publicKey?: string;
 }
 
 export function ledgerVerb(): Command {
   const ledger = new Command('ledger').description('what was done, as a chain that nobody can rewrite unseen');
-  withDatabaseOptions(ledger.command('verify'))
+  withInstanceOptions(ledger.command('verify'))
     .description('follow the whole chain; exit code 1 where it was edited, cut or written by somebody else')
-    .option('--journal <file>', 'what oubli keeps outside the database: tells whether the end was cut')
     .option('--export <file>', 'an exported ledger instead of the database: needs no keys')
     .option('--public-key <hex>', "with --export, whose signatures the journal's checkpoints must carry")
-    .addOption(keysOption())
     .action(verify);
   withDatabaseOptions(ledger.command('export'))
     .description('write entries and links as lines of JSON; they hold what the ledger holds, no personal data')
     .requiredOption('--out <file>', 'where to write them')
     .action(write);
-  withDatabaseOptions(ledger.command('public-key'))
+  withInstanceOptions(ledger.command('public-key'))
     .description('print the key by which others verify what this installation signed')
-    .addOption(keysOption())
     .action(printKey);
   ledger.addCommand(newJournalVerb());
   return ledger;
@@ -62,8 +59,8 @@ async function verify(options: VerifyOptions): Promise<void> {
         journal,
         publicKey: hex ? Buffer.from(hex, 'hex') : undefined,
       })
-    : await withInstance(await configOf(options, 'ledger verify'), options.keys, (instance) =>
-        instance.verifyLedger({ journal }),
+    : await withSettings(options, 'ledger verify', (knex, settings) =>
+        inspected(knex, settings, (inspection) => inspection.verifyLedger()),
       );
   say(report);
   if (report.broken.length > 0) process.exitCode = 1;
@@ -93,8 +90,9 @@ async function write({ out, ...options }: DatabaseOptions & { out: string }): Pr
 }
 
 async function printKey(options: InstanceOptions): Promise<void> {
-  const config = await configOf(options, 'ledger public-key');
-  const key = await withInstance(config, options.keys, async (instance) => instance.publicKey);
+  const key = await withSettings(options, 'ledger public-key', (knex, settings) =>
+    inspected(knex, settings, async ({ publicKey }) => publicKey),
+  );
   console.log(Buffer.from(key).toString('hex'));
 }
 

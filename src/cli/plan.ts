@@ -1,7 +1,7 @@
 /** `oubli plan`: what would be done, written to a file for `oubli apply`. Nothing in the database is touched, nobody is named. */
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { sayPlan } from './planned';
 import { subjectNamed } from './subject-name';
 
@@ -12,18 +12,17 @@ interface Options extends InstanceOptions {
 }
 
 export function planVerb(): Command {
-  return withDatabaseOptions(new Command('plan'))
+  return withInstanceOptions(new Command('plan'))
     .description('show what would be erased now, table by table, and save it for apply')
     .option('--rule <name>', 'of one rule: subject:user, rows:public.visits; all of them unless said')
     .option('--subject <kind:id>', 'of one person: user:42')
     .option('--out <file>', 'where to write it; a file that exists is not overwritten')
-    .addOption(keysOption())
     .action(plan);
 }
 
 async function plan({ rule, subject, out, ...options }: Options): Promise<void> {
   const target = { ...(rule ? { rule } : {}), ...(subject ? { subject: subjectNamed(subject, 'plan') } : {}) };
-  const file = await withInstance(await configOf(options, 'plan'), options.keys, (instance) => instance.plan(target));
+  const file = await withInstance(options, 'plan', (instance) => instance.plan(target));
   console.log(sayPlan(file));
   if (out === undefined) return;
   await writeFile(out, `${JSON.stringify(file, null, 2)}\n`, { flag: 'wx' });

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { SweepsFailedError } from '../errors';
 import type { SweepReport } from '../lifecycle/sweep-report';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { sayPlan, sayReport } from './planned';
 
 interface Options extends InstanceOptions {
@@ -12,19 +12,17 @@ interface Options extends InstanceOptions {
 }
 
 export function sweepVerb(): Command {
-  return withDatabaseOptions(new Command('sweep'))
+  return withInstanceOptions(new Command('sweep'))
     .description('erase what is due, a few at a time; interrupted, run it again')
     .option('--rule <name>', 'under one rule: subject:user, rows:public.visits; under all of them unless said')
     .option('--dry-run', 'only show what would be done')
     .option('--seconds <n>', 'stop after so long; what is left is still due', Number)
-    .addOption(keysOption())
     .action(sweep);
 }
 
 async function sweep({ dryRun, rule, seconds, ...options }: Options): Promise<void> {
-  const config = await configOf(options, 'sweep');
   const only = rule ? { rule } : {};
-  await withInstance(config, options.keys, async (instance) => {
+  await withInstance(options, 'sweep', async (instance) => {
     if (dryRun) return console.log(sayPlan(await instance.plan(only)));
     const stop = new AbortController();
     process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { ConfigurationError } from '../errors';
-import { configOf, type InstanceOptions, keysOption, withDatabaseOptions, withInstance } from './database';
+import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { loadOption } from './load';
 import { progressView } from './progress';
 
@@ -12,7 +12,7 @@ interface Options extends InstanceOptions {
 }
 
 export function unprotectVerb(): Command {
-  return withDatabaseOptions(new Command('unprotect'))
+  return withInstanceOptions(new Command('unprotect'))
     .description('decrypt a table, or some columns of it, back to the types they were declared with')
     .argument('<table>', 'its name, with its schema where several hold one: billing.customers')
     .argument('[columns...]', 'only these; all that are protected unless some are named')
@@ -21,22 +21,25 @@ export function unprotectVerb(): Command {
       'why they may be readable from now on: kept in the declaration and in the ledger',
     )
     .addOption(loadOption())
-    .addOption(keysOption())
     .action(unprotect);
 }
 
 async function unprotect(table: string, columns: string[], options: Options): Promise<void> {
-  const config = await configOf(options, 'unprotect');
+  const { because, load } = options;
+  const report = await withInstance(options, 'unprotect', async (instance) => {
+    await confirmed(table, columns);
+    const view = progressView('unprotect', process.stderr);
+    return instance.unprotect(table, { columns, because, load, onProgress: view.show }).finally(view.stop);
+  });
+  console.log(`${report.table}: ${report.rows} rows decrypted; readable now: ${report.columns.join(', ')}`);
+}
+
+/** @throws ConfigurationError NOT_CONFIRMED */
+async function confirmed(table: string, columns: readonly string[]): Promise<void> {
   const what = columns.length > 0 ? columns.join(', ') : 'all its protected columns';
   console.log(`${table}: ${what} will be readable to whoever reads the database, its backups and its WAL.`);
   if ((await answer(`Type the name of the table to go on: `)) !== table)
     throw new ConfigurationError('NOT_CONFIRMED', { table });
-  const view = progressView('unprotect', process.stderr);
-  const { because, load, keys } = options;
-  const report = await withInstance(config, keys, (instance) =>
-    instance.unprotect(table, { columns, because, load, onProgress: view.show }),
-  ).finally(view.stop);
-  console.log(`${report.table}: ${report.rows} rows decrypted; readable now: ${report.columns.join(', ')}`);
 }
 
 /** One line from whoever sits there, or from a script that says it on purpose; nothing where the input ends. */

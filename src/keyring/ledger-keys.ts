@@ -6,6 +6,7 @@ import { asBuffer, concat, utf8 } from '../crypto/bytes';
 import type { Engine } from '../crypto/engine';
 import { refuseUnusableKey } from '../crypto/row-key';
 import { ed25519, type Signatures, type Signer, signingSeed } from '../crypto/signature';
+import { keyedReference } from '../crypto/subject-key';
 import type { KeyMaterial } from './provider';
 
 const LINK_LABEL = utf8('oubli/ledger/mac/v1');
@@ -46,6 +47,11 @@ export class LedgerKeys {
   mac(link: Uint8Array): Buffer {
     refuseUnusableKey(this.root);
     return asBuffer(this.engine.hash(32, this.root, concat(LINK_LABEL, link)));
+  }
+
+  /** 16 bytes that stand for somebody, or for a case, where nothing readable may: see `keyedReference`. */
+  referenceOf(kind: string, id: string): Buffer {
+    return asBuffer(keyedReference(this.engine, this.root, kind, id));
   }
 
   wipe(): void {

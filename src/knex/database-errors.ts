@@ -82,7 +82,7 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
 
 const UNDEFINED_TABLE = '42P01';
 const UNDEFINED_COLUMN = '42703';
-const IN_GUARD = /function oubli\."(?:guard|hold) \d+"\(\)/;
+const IN_GUARD = /function oubli\.(?:"(?:guard|hold|people) \w+"|leave_people)\(\)/;
 
 /** PostgreSQL's message names the relation or the column, and nothing else. */
 function outdated({ message }: DatabaseError): UnsupportedQueryError {

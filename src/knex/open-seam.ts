@@ -18,6 +18,7 @@ import { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
 import type { Journal } from '../registers/journal';
 import { Ledger } from '../registers/ledger';
+import { refuseIfJournaled } from '../registers/remembered-journal';
 import { RestoreWatch } from '../registers/restore-watch';
 import { verifySchema } from '../schema/install';
 import { internalsOf } from './internals';
@@ -28,7 +29,7 @@ export interface SeamOptions {
   readonly keys: KeyProvider;
   readonly engine?: 'libsodium' | 'noble';
   readonly journal?: Journal;
-  /** Said by a replay, and where a journal is begun anew: they work on a database that everybody else must not. */
+  /** Said by a replay, and where a journal is begun anew or the ledger verified: they work on a database that everybody else must not. */
   readonly replaying?: true;
 }
 
@@ -57,10 +58,11 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     const { instance } = catalogue.current as Catalogue;
     const sealer = new Sealer({ engine, instance }, material.index);
     const ledgerKeys = await LedgerKeys.from(engine, material);
+    if (!options.journal && !options.replaying) await refuseIfJournaled(store);
     if (options.journal && !options.replaying) watch = new RestoreWatch(options.journal, ledgerKeys, instance);
     await watch?.compare(store);
     keys = new SubjectKeys(watch ? watched(store, watch, () => keys?.cache.clear()) : store, engine, material);
-    const ledger = new Ledger(ledgerKeys, instance, watch);
+    const ledger = new Ledger(ledgerKeys, instance, options.journal !== undefined, watch);
     return seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended });
   } catch (error) {
     await store.close();

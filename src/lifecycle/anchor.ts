@@ -7,7 +7,7 @@ import { type Period, toInterval } from '../period';
 import { quoteIdentifier as q } from '../queryable';
 import { literal } from './literal';
 import { rootType } from './root';
-import type { Rule } from './rule';
+import type { Rule, RulePerson } from './rule';
 
 export interface AnchorSql {
   /** The tables that hold it, joined, when it is no column of the rule's own. */
@@ -110,7 +110,8 @@ function ofEvent(rule: Rule, alias: string, from: Anchor): AnchorSql {
   const { person } = rule;
   if (!person) throw new TypeError(`${rule.name} starts with an event, and nobody is known whose it is`);
   const { tables, conditions, root } = person.chain(alias);
-  const mine = [...conditions, isEvent(from, person.kind, 'e'), `${root} = e.subject_id::${person.type}`].join(' and ');
+  const hers = [isEvent(from, person.kind, 'e'), `${root} = e.subject_id::${person.type}`, stillCounts(rule, person)];
+  const mine = [...conditions, ...hers].join(' and ');
   const alone = ['oubli.person_event e', ...tables].join(', ');
   return {
     join: [...tables.map((table) => `join ${table} on true`), `join oubli.person_event e on ${mine}`].join(' '),
@@ -120,6 +121,17 @@ function ofEvent(rule: Rule, alias: string, from: Anchor): AnchorSql {
     startOfRow: `coalesce((select e.happened_on from ${alone} where ${mine}), (oubli.now() at time zone ${literal(rule.retention.timeZone)})::date)`,
     event: 'e',
   };
+}
+
+/**
+ * What somebody left behind is the clock of rows that have outlived her, and of nothing else: neither of a newcomer who
+ * bears her name, nor of that person's rows.
+ */
+function stillCounts({ kind: own }: Rule, { kind, type, subjects, column }: RulePerson): string {
+  if (own !== undefined) return 'not e.left_behind';
+  const erased = `select from oubli.subject_link l where l.kind = ${literal(kind)} and l.subject_id = e.subject_id and l.erased_at is not null`;
+  const newcomer = `select from ${subjects} s where s.${q(column)} = e.subject_id::${type} and not exists (${erased})`;
+  return `(not e.left_behind or not exists (${newcomer}))`;
 }
 
 function ofDeletion(rule: Rule, alias: string): AnchorSql {

@@ -2,6 +2,7 @@
  * Requests for an erasure that met a hold: written down with their reason, and carried out when nothing holds the person any
  * more; by the jobs at once where they run beside the release, else by the next sweep.
  */
+import { ConfigurationError } from '../errors';
 import type { Queryable } from '../queryable';
 import { quoteIdentifier as q } from '../queryable';
 import { applyPlan, type Choose } from './apply';
@@ -34,6 +35,31 @@ export async function deferRequest(
     await connection.query(DEFER, [kind, name, because, heldBy]);
     await writeEntry(engine, connection, { act: 'erasure deferred', keyId, because, details: { kind, heldBy } });
   });
+}
+
+const WAITS = 'select 1 from oubli.deferred_request where kind = $1 and subject_id = $2';
+const WITHDRAW = `
+delete from oubli.deferred_request d where d.kind = $1 and d.subject_id = $2
+returning (select l.key_id from oubli.subject_link l where l.kind = $1 and l.subject_id = $2) as key_id`;
+
+/** Whether she asked to be erased, and it was not carried out yet. */
+export async function requestWaits(connection: Queryable, kind: string, id: string): Promise<boolean> {
+  return (await connection.query(WAITS, [kind, id])).rows.length > 0;
+}
+
+/** With its entry in the ledger, whose end is locked from here to the caller's commit; nothing where no request waits. */
+export async function withdrawRequest(
+  engine: Engine,
+  connection: Queryable,
+  kind: string,
+  id: string,
+  because: string,
+): Promise<void> {
+  if (because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
+  const [request] = (await connection.query(WITHDRAW, [kind, id])).rows;
+  if (!request) return;
+  const keyId = request.key_id as Uint8Array;
+  await writeEntry(engine, connection, { act: 'erasure withdrawn', keyId, because, details: { kind } });
 }
 
 /** Nothing has to stand before. */

@@ -2,89 +2,123 @@
  * Where a restored database's chain goes on (ERASURE.md S1): what the journal knows behind the last position that both have is given up,
  * under a branch number of its own, named in the chain itself and, when the replay is verified, in the journal.
  */
+import { JournalError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable } from '../queryable';
-import type { Fork, Journal } from '../registers/journal';
+import type { Fork, Journal, JournalEntry, Lost } from '../registers/journal';
+import { JournalCoverage } from '../registers/journal-coverage';
 import type { Ledger } from '../registers/ledger';
 import { isGivenUp, oursIn } from '../registers/restore-watch';
+import { LostHolds } from './lost-holds';
 
 /** What the journal knows and the database does not. */
 export interface Divergence {
   /** The last position of which both have the same link. */
   readonly after: number;
-  /** How far the journal goes behind it, by branch; empty where nothing was lost. */
-  readonly lost: readonly { readonly branch: number; readonly position: number }[];
+  /** What is in the journal only, by branch; empty where nothing was lost. */
+  readonly lost: readonly Lost[];
   /** The number under which the chain goes on. */
   readonly branch: number;
   /** What was lost, by act. */
   readonly acts: Readonly<Record<string, number>>;
-}
-
-interface Place {
-  readonly branch: number;
-  readonly position: number;
-  readonly act: string;
+  /** Whether a replay of this database was begun, and has not come to its end. */
+  readonly begun: boolean;
+  /** What stood by entries that were lost, and by none that the database has. */
+  readonly holds: LostHolds;
 }
 
 const BATCH = 1000;
 const KNOWN = `
-select w.position from unnest($1::bigint[], $2::text[]) w(position, link)
+select w.position, w.link from unnest($1::bigint[], $2::text[]) w(position, link)
 join oubli.ledger_link k on k.position = w.position and encode(k.link, 'hex') = w.link`;
 const LOCK_HEAD = 'select from oubli.ledger_head for update';
 const INSERT = 'insert into oubli.ledger_fork (branch, after) values ($1, $2) on conflict do nothing returning branch';
+const BEGUN = `
+select branch, after from oubli.ledger_fork f
+where not exists (select from oubli.ledger_replayed r where r.branch = f.branch) order by branch desc limit 1`;
+const REPLAYED = 'insert into oubli.ledger_replayed select branch from oubli.ledger_fork on conflict do nothing';
 
-/** @param snapshot one view of the database */
+/**
+ * The journal is read, then the database asked for what was read: an entry is committed before its line is written, so what others write
+ * meanwhile is known to both.
+ *
+ * @param connection each statement by itself, or of a transaction that sees what others commit
+ * @throws JournalError JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
+ */
 export async function divergence(
-  snapshot: Queryable,
+  connection: Queryable,
   journal: Journal,
   keys: LedgerKeys,
   instance: Uint8Array,
 ): Promise<Divergence> {
   const forks: Fork[] = [];
-  const unknown: Place[] = [];
+  const unknown: JournalEntry[] = [];
+  const coverage = new JournalCoverage();
+  const holds = new LostHolds();
   let after = 0;
   let branch = 0;
   for await (const lines of batches(oursIn(journal, keys, instance), BATCH)) {
-    for (const line of lines) if (line.is === 'fork') forks.push(line.fork);
+    for (const line of lines) {
+      coverage.see(line);
+      if (line.is === 'fork') forks.push(line.fork);
+    }
     const entries = lines.flatMap((line) => (line.is === 'entry' ? [line.entry] : []));
-    const { rows } = await snapshot.query(KNOWN, [
-      entries.map(({ position }) => position),
-      entries.map(({ link }) => link),
-    ]);
-    const known = new Set(rows.map(({ position }) => Number(position)));
-    after = Math.max(after, ...known);
-    branch = Math.max(branch, ...entries.map((entry) => entry.branch));
-    unknown.push(...entries.filter(({ position }) => !known.has(position)));
+    const known = await knownAmong(connection, entries);
+    for (const entry of entries) {
+      branch = Math.max(branch, entry.branch);
+      if (known.has(placeOf(entry))) after = Math.max(after, entry.position);
+      else unknown.push(entry);
+      holds.see(entry);
+    }
   }
-  const begun = await begunFork(snapshot, forks);
-  const goesOn = begun && !unknown.some((place) => place.branch >= begun.branch);
+  const [gap] = coverage.gaps();
+  if (gap) throw new JournalError('JOURNAL_DAMAGED', { journal: journal.name, position: gap.first });
+  const begun = await begunFork(connection);
+  const goesOn = begun && !unknown.some((entry) => entry.branch >= begun.branch);
   const point = goesOn ? begun : { branch: Math.max(branch, ...forks.map((fork) => fork.branch)) + 1, after };
-  const lost = unknown.filter((place) => place.position > point.after && !isGivenUp(place, forks));
-  return { ...point, lost: lost.length === 0 ? [] : endsOf(unknown, point.after), acts: countsOf(lost) };
+  const lost = unknown.filter((entry) => !isGivenUp(entry, forks));
+  holds.keepThose(lost);
+  return { ...point, lost: partsOf(lost), acts: countsOf(lost), begun: begun !== undefined, holds };
 }
 
-/** One that a replay named in the chain before it was interrupted: the journal has not heard of it. */
-async function begunFork(
-  snapshot: Queryable,
-  forks: readonly Fork[],
-): Promise<{ branch: number; after: number } | undefined> {
-  const [last] = (await snapshot.query('select branch, after from oubli.ledger_fork order by branch desc limit 1'))
-    .rows;
-  if (!last || forks.some(({ branch }) => branch === Number(last.branch))) return undefined;
-  return { branch: Number(last.branch), after: Number(last.after) };
+/** Of two branches that have the same position, the database has the link of one. */
+async function knownAmong(connection: Queryable, entries: readonly JournalEntry[]): Promise<Set<string>> {
+  const { rows } = await connection.query(KNOWN, [
+    entries.map(({ position }) => position),
+    entries.map(({ link }) => link),
+  ]);
+  return new Set(rows.map(({ position, link }) => placeOf({ position: Number(position), link: String(link) })));
 }
 
-/** With what earlier forks gave up: this database may not know of those forks either. */
-function endsOf(unknown: readonly Place[], after: number): Divergence['lost'] {
-  const ends = new Map<number, number>();
-  for (const { branch, position } of unknown)
-    if (position > after) ends.set(branch, Math.max(position, ends.get(branch) ?? 0));
-  return [...ends].map(([branch, position]) => ({ branch, position }));
+function placeOf({ position, link }: Pick<JournalEntry, 'position' | 'link'>): string {
+  return `${position} ${link}`;
 }
 
-function countsOf(lost: readonly Place[]): Record<string, number> {
+/** One that a replay named in the chain before it was interrupted. */
+async function begunFork(connection: Queryable): Promise<{ branch: number; after: number } | undefined> {
+  const [last] = (await connection.query(BEGUN)).rows;
+  return last && { branch: Number(last.branch), after: Number(last.after) };
+}
+
+/** A branch is in the database up to where it was left, and in the journal only from there on. */
+function partsOf(lost: readonly JournalEntry[]): Lost[] {
+  const parts = new Map<number, Lost>();
+  for (const { branch, position } of lost) {
+    const part = parts.get(branch) ?? { branch, after: position - 1, position };
+    const after = Math.min(part.after, position - 1);
+    parts.set(branch, { branch, after, position: Math.max(part.position, position) });
+  }
+  return [...parts.values()].sort((a, b) => a.branch - b.branch);
+}
+
+function countsOf(lost: readonly JournalEntry[]): Record<string, number> {
   const acts: Record<string, number> = {};
-  for (const { act } of lost) acts[act] = (acts[act] ?? 0) + 1;
+  const counted = new Set<string>();
+  for (const entry of lost) {
+    if (counted.has(placeOf(entry))) continue; // what was told twice
+    counted.add(placeOf(entry));
+    acts[entry.act] = (acts[entry.act] ?? 0) + 1;
+  }
   return acts;
 }
 
@@ -96,6 +130,11 @@ export async function nameFork(connection: Queryable, ledger: Ledger, found: Div
   const { branch, after, lost, acts } = found;
   const because = 'the journal knows entries that this database does not: it was restored, or its ledger rewritten';
   await ledger.record(connection, [{ act: 'restored', because, details: { branch, after, lost, acts } }]);
+}
+
+/** The journal knows of every fork: from here on the database is served again. */
+export async function endFork(connection: Queryable): Promise<void> {
+  await connection.query(REPLAYED);
 }
 
 /** So many at a time. */

@@ -9,6 +9,7 @@ export interface HoldEntry extends LedgerEntry {
     | 'hold placed'
     | 'hold released'
     | 'erasure deferred'
+    | 'erasure withdrawn'
     | 'restricted'
     | 'restriction lifted';
 }

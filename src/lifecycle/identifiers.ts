@@ -7,7 +7,7 @@
  */
 import type { Column, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import { keyIdOf } from '../crypto/envelope';
+import { isEnvelope, keyIdOf } from '../crypto/envelope';
 import { KeyCache } from '../keyring/key-cache';
 import { ResultOpener } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
@@ -110,6 +110,8 @@ async function readFrom(
 function textOf(opener: ResultOpener, table: Table, { element, name }: Column, value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (!(value instanceof Uint8Array)) return undefined;
+  // a row from before the declaration, while its table is in transition
+  if (element?.state === 'transition' && !isEnvelope(value)) return Buffer.from(value).toString('utf8');
   const decoded = opener.open(value, element?.id, { table: table.name, column: name });
   return decoded?.codec === 'text' ? decoded.text : undefined;
 }
@@ -117,7 +119,7 @@ function textOf(opener: ResultOpener, table: Table, { element, name }: Column, v
 function keyIdsIn(rows: readonly Row[]): Uint8Array[] {
   const ids = new Map<string, Uint8Array>();
   for (const value of rows.flatMap((row) => Object.values(row))) {
-    if (!(value instanceof Uint8Array)) continue;
+    if (!(value instanceof Uint8Array) || !isEnvelope(value)) continue;
     const keyId = keyIdOf(value);
     if (keyId.some((byte) => byte !== 0)) ids.set(KeyCache.nameOf(keyId), keyId);
   }

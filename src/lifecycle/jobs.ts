@@ -4,21 +4,14 @@
  * it wrong): what is due is computed when the job runs. Payloads name a rule and nothing else.
  */
 import { ConfigurationError } from '../errors';
+import type { BossLike } from './boss';
+import { startCheckpoints } from './checkpoint-jobs';
 import type { Engine } from './engine';
-import { runJob, type SweepJob } from './job';
+import { runJob } from './job';
 import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
 import type { SweepOptions, SweepReport } from './sweep-report';
 import { runsOf } from './sweep-state';
-
-/** The part of a pg-boss 12 instance used here: the user's own, so that no type of pg-boss enters our declarations. */
-export interface BossLike {
-  createQueue(name: string, options?: object): Promise<unknown>;
-  schedule(name: string, cron: string, data?: object | null, options?: object): Promise<unknown>;
-  work(name: string, options: object, handler: (jobs: SweepJob[]) => Promise<unknown>): Promise<string>;
-  offWork(name: string, options?: object): Promise<unknown>;
-  send(name: string, data: object, options?: object): Promise<string | null>;
-}
 
 export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
   /** When sweeps run: every night at three unless said otherwise. Minute resolution. */
@@ -58,11 +51,12 @@ const MARGIN_SECONDS = 20 * 60;
 const RETRIES = { retryLimit: 10, retryDelay: 30, retryBackoff: true, retryDelayMax: 3600 };
 const DEAD_LETTER_DAYS = 90;
 
-/** @throws ConfigurationError NO_BOSS, BAD_WORKERS */
+/** @param tell the journal, if there is one: its checkpoints have a schedule of their own @throws ConfigurationError NO_BOSS, BAD_WORKERS */
 export async function startJobs(
   boss: BossLike,
   engine: () => Promise<Engine>,
   { cron = '0 3 * * *', timeZone = 'UTC', workers = 1, onSweep, ...sweeps }: JobOptions = {},
+  tell?: () => Promise<void>,
 ): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
   if (!Number.isInteger(workers) || workers < 1)
@@ -82,6 +76,7 @@ export async function startJobs(
       ? runJob(job, await engine(), stopping.signal, { ...sweeps, seconds, ...(onSweep ? { onSweep } : {}) })
       : undefined,
   );
+  const stopCheckpoints = tell && (await startCheckpoints(boss, tell));
   return {
     queue: QUEUE,
     deadLetters: DEAD_LETTERS,
@@ -95,6 +90,7 @@ export async function startJobs(
     stop: async () => {
       stopping.abort();
       await boss.offWork(QUEUE, { id: worker, wait: true });
+      await stopCheckpoints?.();
     },
   };
 }

@@ -30,7 +30,7 @@ export function isNotice(rule: Rule, notice: Period): string {
   return [
     `n.rule = ${literal(rule.name)}`,
     `n.subject_id = ${idOf(rule)}`,
-    `n.started = ${startedAt(rule)}`,
+    `n.due_on = ${dueOn(rule)}`,
     `n.notice = ${literal(notice)}`,
   ].join(' and ');
 }
@@ -41,7 +41,7 @@ export function idOf({ table }: Rule): string {
   return `t.${q(declaration?.is === 'subject' ? declaration.column : '')}::text`;
 }
 
-/** SQL of the moment at which her clock started. */
-export function startedAt(rule: Rule): string {
-  return `(${anchorOf(rule, 't').start}) at time zone ${literal(rule.retention.timeZone)}`;
+/** SQL of the day on which she is due, on the rule's calendar: what a notice announces. */
+export function dueOn(rule: Rule): string {
+  return `(${anchorOf(rule, 't').start} + interval '${toInterval(rule.retention.keep)}')::date`;
 }

@@ -5,7 +5,7 @@ import { anchorOf } from './anchor';
 import { dueCondition } from './due';
 import { isStillThere } from './due-source';
 import { literal } from './literal';
-import { idOf, inOrder, startedAt } from './notice-condition';
+import { dueOn, idOf, inOrder } from './notice-condition';
 import { rootType } from './root';
 import type { Rule } from './rule';
 
@@ -40,31 +40,31 @@ order by ${value} limit ${limit}`;
     const named = `${idOf(this.rule).replace(/::text$/, '')} = $1::${rootType({ root: this.rule.table, rootColumn: column })}`;
     const zone = literal(this.rule.retention.timeZone);
     return `with her as (
-  select ${this.stage()} as notice, ${startedAt(this.rule)} as started, ${this.dueLocal()} as due, ${this.purgeLocal()} as purge
+  select ${this.stage()} as notice, ${dueOn(this.rule)} as due_on, ${this.dueLocal()} as due, ${this.purgeLocal()} as purge
   from ${this.near()} and ${named}),
 claimed as (
-  insert into oubli.notice as n (rule, subject_id, started, notice, claimed_at, attempts)
-  select ${literal(this.rule.name)}, $1::text, started, notice, oubli.now(), 1 from her
-  on conflict (rule, subject_id, started, notice) do update set claimed_at = excluded.claimed_at, attempts = n.attempts + 1
+  insert into oubli.notice as n (rule, subject_id, due_on, notice, claimed_at, attempts)
+  select ${literal(this.rule.name)}, $1::text, due_on, notice, oubli.now(), 1 from her
+  on conflict (rule, subject_id, due_on, notice) do update set claimed_at = excluded.claimed_at, attempts = n.attempts + 1
     where n.sent_at is null and (n.claimed_at is null or n.claimed_at <= oubli.now() - ${LEASE})
   returning notice)
-select her.notice, her.started::text as started, due::date::text as "dueOn", purge::date::text as "purgeOn",
+select her.notice, her.due_on::text as "dueOn", purge::date::text as "purgeOn",
   extract(epoch from due at time zone ${zone}) * 1000 as due, extract(epoch from purge at time zone ${zone}) * 1000 as purge
 from her, claimed`;
   }
 
-  /** $1 id, $2 start, $3 notice. Sent, by the clock of the moment after. */
+  /** $1 id, $2 due date, $3 notice. Sent, by the clock of the moment after. */
   record(): string {
     return `update oubli.notice n set sent_at = oubli.now(), claimed_at = null where ${this.isMarked()} and n.sent_at is null`;
   }
 
-  /** $1 id, $2 start, $3 notice. Not sent: the next sweep may. */
+  /** $1 id, $2 due date, $3 notice. Not sent: the next sweep may. */
   release(): string {
     return `update oubli.notice n set claimed_at = null where ${this.isMarked()} and n.sent_at is null`;
   }
 
   private isMarked(): string {
-    return `n.rule = ${literal(this.rule.name)} and n.subject_id = $1 and n.started = $2::timestamptz and n.notice = $3`;
+    return `n.rule = ${literal(this.rule.name)} and n.subject_id = $1 and n.due_on = $2::date and n.notice = $3`;
   }
 
   /** Everybody who is due already, or will be within the longest of the notices. */
@@ -75,7 +75,7 @@ from her, claimed`;
 
   private isMine(alias: string): string {
     const { name } = this.rule;
-    return `${alias}.rule = ${literal(name)} and ${alias}.subject_id = ${idOf(this.rule)} and ${alias}.started = ${startedAt(this.rule)}`;
+    return `${alias}.rule = ${literal(name)} and ${alias}.subject_id = ${idOf(this.rule)} and ${alias}.due_on = ${dueOn(this.rule)}`;
   }
 
   /** The last notice whose time has come: whoever was not told for 60 days is told once, and not three times. */

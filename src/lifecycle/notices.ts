@@ -119,7 +119,7 @@ class NoticeRun {
     this.apart.add(id);
     const [claimed] = await this.run((notices) => notices.claim(), [id]);
     if (!claimed) return;
-    const mark = [id, claimed.started, claimed.notice];
+    const mark = [id, claimed.dueOn, claimed.notice];
     try {
       await this.onNotice({
         kind: this.rule.kind as string,

@@ -3,9 +3,10 @@
  * back (ERASURE.md D3, D4). Each is said in the caller's transaction: it counts with the commit, or not at all.
  */
 import { suggest } from '../catalogue/suggest';
-import { AlreadyErasedError, ConfigurationError } from '../errors';
-import type { Row } from '../queryable';
+import { AlreadyErasedError, ConfigurationError, HoldError } from '../errors';
+import type { Queryable, Row } from '../queryable';
 import { anchorName, eventOf } from './anchor';
+import { requestWaits, withdrawRequest } from './deferred-requests';
 import type { Engine } from './engine';
 import {
   type Again,
@@ -41,50 +42,58 @@ export class PersonClock {
     this.rules = eventRules(engine.catalogue, own.kind as string);
   }
 
-  /** @returns whether she is there @throws ConfigurationError NO_CLOCK */
+  /** @returns whether she is there @throws ConfigurationError NO_CLOCK; AlreadyErasedError */
   async serviceEnded(say: Say, on?: string): Promise<boolean> {
     const isDated = typeof this.own.retention.from === 'string';
     if (!isDated && !this.startsWith(SERVICE_ENDED)) throw this.noClock('serviceEnded', 'the end of service');
-    const dates = isDated ? await say(dated(this.own, this.id, on)) : [1];
-    return dates.length > 0 && (!this.startsWith(SERVICE_ENDED) || this.say(say, SERVICE_ENDED, on, 'first stands'));
+    if ((await this.nameOf(say, 'key share')) === undefined) return false;
+    if (isDated) await say(dated(this.own, this.id, on));
+    return !this.startsWith(SERVICE_ENDED) || this.say(say, SERVICE_ENDED, on, 'first stands');
   }
 
-  /** @throws ConfigurationError NO_CLOCK, ACTIVE_LATER */
+  /** @throws ConfigurationError NO_CLOCK, ACTIVE_LATER; AlreadyErasedError */
   async active(say: Say, on?: string): Promise<boolean> {
     if (!this.startsWith(LAST_ACTIVITY)) throw this.noClock('active', 'last activity');
+    if ((await this.nameOf(say, 'key share')) === undefined) return false;
     const [her] = await say(happened(this.own, this.id, LAST_ACTIVITY, on, 'latest stands'));
     if (her?.past === false) throw new ConfigurationError('ACTIVE_LATER', { kind: this.own.kind });
     return her !== undefined;
   }
 
-  /** @throws ConfigurationError NO_CLOCK naming the purposes that rules know */
+  /** @throws ConfigurationError NO_CLOCK naming the purposes that rules know; AlreadyErasedError */
   async consentEnded(say: Say, purpose: string, on?: string): Promise<boolean> {
     const event = this.consentTo('consentEnded', purpose);
-    return this.say(say, event, on, 'first stands');
+    return (await this.nameOf(say, 'key share')) !== undefined && this.say(say, event, on, 'first stands');
   }
 
   /** @throws ConfigurationError NO_CLOCK; AlreadyErasedError */
   async consentGiven(say: Say, purpose: string): Promise<boolean> {
     const event = this.consentTo('consentGiven', purpose);
-    if (!(await this.isHere(say))) return false;
-    await say(undone(this.own, this.id, event));
-    await say(noticesForgotten(this.own, this.id));
+    const name = await this.nameOf(say, 'no key update');
+    if (name === undefined) return false;
+    await say(undone(this.own, name, event));
+    await say(noticesForgotten(this.own, name));
     return true;
   }
 
-  /** @throws ConfigurationError NO_RETURN; AlreadyErasedError */
-  async reactivated(say: Say): Promise<boolean> {
+  /**
+   * @param withdraws why a request of hers to be erased that waits is not carried out any more
+   * @throws ConfigurationError NO_RETURN; AlreadyErasedError; HoldError REQUEST_WAITS where she has one, and nobody says so
+   */
+  async reactivated(say: Say, withdraws?: string): Promise<boolean> {
     const { from } = this.own.retention;
     const isDated = typeof from === 'string';
     const isActivity = !isDated && 'event' in from && from.event === 'last_activity';
     if (!isDated && !isActivity && !this.startsWith(SERVICE_ENDED)) throw this.noReturn();
-    if (!(await this.isHere(say))) return false;
+    const name = await this.nameOf(say, 'no key update');
+    if (name === undefined) return false;
+    await this.withdraw(say, name, withdraws);
     if (isDated) await say(undated(this.own, this.id));
-    if (this.startsWith(SERVICE_ENDED)) await say(undone(this.own, this.id, SERVICE_ENDED));
+    if (this.startsWith(SERVICE_ENDED)) await say(undone(this.own, name, SERVICE_ENDED));
     // to come back is to be active: that clock starts anew, for it never stands still
     if (this.startsWith(LAST_ACTIVITY))
       await say(happened(this.own, this.id, LAST_ACTIVITY, undefined, 'latest stands'));
-    await say(noticesForgotten(this.own, this.id));
+    await say(noticesForgotten(this.own, name));
     return true;
   }
 
@@ -92,14 +101,28 @@ export class PersonClock {
     return (await say(happened(this.own, this.id, event, on, again))).length > 0;
   }
 
-  /** Waits for an erasure under way. @throws AlreadyErasedError: what was committed is final */
-  private async isHere(say: Say): Promise<boolean> {
-    const here = await say(lockPerson(this.own, this.id));
+  /** A return does not unsay what she asked for herself (GDPR Art. 17): somebody has to say that she took it back. */
+  private async withdraw(say: Say, name: string, because: string | undefined): Promise<void> {
+    const kind = this.own.kind as string;
+    const connection = queryableOf(say);
+    if (because === undefined && (await requestWaits(connection, kind, name)))
+      throw new HoldError('REQUEST_WAITS', { kind });
+    if (because !== undefined) await withdrawRequest(this.engine, connection, kind, name, because);
+  }
+
+  /**
+   * Waits for an erasure under way.
+   * @returns her name as the database writes it; undefined where she is not
+   * @throws AlreadyErasedError: what was committed is final
+   */
+  private async nameOf(say: Say, strength: 'key share' | 'no key update'): Promise<string | undefined> {
+    const [here] = await say(lockPerson(this.own, this.id, strength));
+    const name = here && String(here.name);
     const reference = this.engine.keys.referenceOf(this.own.kind as string, this.id);
-    const erased = await say(here.length > 0 ? wasAnonymised(this.own, this.id) : wasFenced(reference));
+    const erased = await say(name === undefined ? wasFenced(reference) : wasAnonymised(this.own, name));
     if (erased.length > 0)
       throw new AlreadyErasedError('ALREADY_ERASED', { kind: this.own.kind, table: this.own.table.name });
-    return here.length > 0;
+    return name;
   }
 
   private startsWith({ event, purpose }: Event): boolean {
@@ -144,6 +167,10 @@ export class PersonClock {
       : `await db('${this.own.table.name}').where({ … }).update({ … })  // ${anchor}: the dates themselves say it`;
     return new ConfigurationError('NO_RETURN', { kind: this.own.kind, anchor, fix });
   }
+}
+
+function queryableOf(say: Say): Queryable {
+  return { query: async (sql, parameters = []) => ({ rows: await say({ sql, parameters: [...parameters] }) }) };
 }
 
 /** The clock of a person of this kind; undefined where no table is declared for it. */

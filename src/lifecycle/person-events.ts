@@ -33,14 +33,16 @@ export function happened(rule: Rule, id: string, event: Event, on: string | unde
     'first stands': on === undefined ? 'e.happened_on' : 'excluded.happened_on',
     'latest stands': 'greatest(e.happened_on, excluded.happened_on)',
   };
+  // what somebody who bore her name left behind is no event of hers
+  const day = `case when e.left_behind then excluded.happened_on else ${stands[again]} end`;
   return {
     sql: `with her as (
   select ${ownId(rule)} as id, coalesce($3::date, ${today(rule)}) as day, ${today(rule)} as today from ${rule.table.sqlName} t where ${named(rule)}),
 said as (
   insert into oubli.person_event as e (kind, event, purpose, subject_id, happened_on)
   select $2, ${literal(event.event)}, ${literal(event.purpose)}, id, day from her${again === 'latest stands' ? ' where day <= today' : ''}
-  on conflict (kind, event, purpose, subject_id) do update set happened_on = ${stands[again]}
-  ${again === 'latest stands' ? 'where excluded.happened_on > e.happened_on' : ''})
+  on conflict (kind, event, purpose, subject_id) do update set happened_on = ${day}, left_behind = false
+  ${again === 'latest stands' ? 'where e.left_behind or excluded.happened_on > e.happened_on' : ''})
 select day <= today as past from her`,
     parameters: [id, rule.kind, on ?? null],
   };
@@ -64,10 +66,14 @@ export function dated(rule: Rule, id: string, on: string | undefined): Statement
   };
 }
 
-/** The person's row, which an erasure locks too: one of the two waits for the other (ERASURE.md A2). */
-export function lockPerson(rule: Rule, id: string): Statement {
+/**
+ * The person's row, which an erasure locks too: one of the two waits for the other (ERASURE.md A2).
+ * @returns her name as the database writes it
+ * @param strength `key share` for what others may say at the same time
+ */
+export function lockPerson(rule: Rule, id: string, strength: 'key share' | 'no key update'): Statement {
   return {
-    sql: `select 1 as here from ${rule.table.sqlName} t where ${named(rule)} for no key update`,
+    sql: `select ${ownId(rule)} as name from ${rule.table.sqlName} t where ${named(rule)} for ${strength}`,
     parameters: [id],
   };
 }
@@ -125,8 +131,10 @@ export function eventBranches(catalogue: Catalogue, { kind, root, steps }: Plan)
 function endsWithHer({ retention }: Rule, kind: string, place: number): string {
   const { event, purpose } = eventOf(retention.from);
   const day = `(oubli.now() at time zone ${literal(retention.timeZone)})::date`;
-  return `event${place} as (insert into oubli.person_event (kind, event, purpose, subject_id, happened_on)
-  select ${literal(kind)}, ${literal(event)}, ${literal(purpose)}, r.id::text, ${day} from root r on conflict do nothing)`;
+  return `event${place} as (insert into oubli.person_event as e (kind, event, purpose, subject_id, happened_on, left_behind)
+  select ${literal(kind)}, ${literal(event)}, ${literal(purpose)}, r.id::text, ${day}, true from root r
+  on conflict (kind, event, purpose, subject_id) do update
+    set happened_on = case when e.left_behind then excluded.happened_on else e.happened_on end, left_behind = true)`;
 }
 
 function today({ retention }: Rule): string {

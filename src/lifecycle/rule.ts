@@ -25,6 +25,9 @@ export interface RulePerson {
   readonly kind: string;
   /** PostgreSQL's type of what names her. */
   readonly type: string;
+  /** Her table, as SQL writes it, and the column that names her there. */
+  readonly subjects: string;
+  readonly column: string;
   /** From a row of the rule's table to the column that names her. @param alias of that table */
   chain(alias: string): JoinedChain;
 }
@@ -56,7 +59,8 @@ function startsWithEvent({ from }: SettledRetention): boolean {
 function personOf(catalogue: Catalogue, table: Table): RulePerson {
   const { kind, hops, subjects, subjectColumn } = pathToSubject(catalogue, table);
   const type = rootType({ root: subjects, rootColumn: subjectColumn });
-  return { kind, type, chain: (alias) => joinChain(catalogue, alias, hops, subjectColumn) };
+  const chain = (alias: string): JoinedChain => joinChain(catalogue, alias, hops, subjectColumn);
+  return { kind, type, subjects: subjects.sqlName, column: subjectColumn, chain };
 }
 
 /**

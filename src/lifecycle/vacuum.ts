@@ -1,19 +1,21 @@
 /**
  * What follows a purge (ERASURE.md L4): the statistics of what left are forgotten, and the tables vacuumed, with their indexes, outside
  * of any transaction. Autovacuum's defaults would leave a table of a million rows unvacuumed for a year, and the planner's samples
- * outlive an emptied table. What the role may not do is reported, and stands in certificates as not done.
+ * outlive an emptied table. What the role may not do is reported, and stands in certificates as not done. What failed, and what a
+ * snapshot from before the purge held back, is done again by the next sweep.
  */
 import type { Table } from '../catalogue/model';
 import type { Queryable, Row } from '../queryable';
 import { isLocked } from './database';
 import type { Engine } from './engine';
-import { hasSamples, statisticsForgotten } from './forget-statistics';
+import { keptSamples, statisticsForgotten } from './forget-statistics';
+import { after, BEGIN, DONE, END, TOUCHED } from './vacuum-statements';
 
 export interface VacuumReport {
   readonly table: string;
-  /** Rows that erasures and rules touched since the last time. */
+  /** Rows that erasures and rules touched since it was vacuumed. */
   readonly rows: number;
-  /** `done`, or why not. */
+  /** `done`, or why not: then it is done again by the next sweep. */
   readonly vacuum: string;
   /** Whether the planner's statistics were made anew: where samples were forgotten, or more than 5 % of the rows touched. */
   readonly analysed: boolean;
@@ -24,89 +26,112 @@ export interface VacuumReport {
 interface Touched {
   readonly table: Table;
   readonly rows: number;
+  /** What was found out about it before. */
+  readonly found: Row;
+}
+
+/** What became of one table. */
+interface Outcome {
+  readonly report: VacuumReport;
+  /** Whether it is to be done again. */
+  readonly waits: boolean;
+  /** What of it a certificate may rely on. */
+  readonly proved?: { readonly clean_before?: string; readonly forgotten?: boolean };
+  readonly failure?: unknown;
 }
 
 /** More than this share of a table, and the planner should know. */
 const MANY = 0.05;
 const PATIENCE = '5s';
 
-// the chain's positions are committed in order, so that no entry is passed by because it was committed late
-const TOUCHED = `
-select line ->> 'table' as name, sum((line ->> 'rows')::bigint)::int8 as rows
-from oubli.ledger_link k join oubli.ledger l using (entry), jsonb_array_elements(l.details -> 'tables') line
-where k.position > (select position from oubli.vacuumed) and k.position <= $1
-  and l.act in ('erased', 'expired') and line ->> 'action' in ('delete', 'anonymise', 'archive') and (line ->> 'rows')::bigint > 0
-group by 1 order by 1`;
-const HEAD = 'select position from oubli.ledger_head';
-const DONE = 'update oubli.vacuumed set position = greatest(position, $1), at = oubli.now(), report = $2';
-// two processes that sweep would only wait for each other
-const ONE_AT_A_TIME = `select pg_try_advisory_lock(hashtextextended('oubli.vacuum', 0)) as mine`;
-const NEXT_PLEASE = `select pg_advisory_unlock(hashtextextended('oubli.vacuum', 0))`;
+const NOT_ALLOWED = 'this role may not: it needs to own the table, or from PostgreSQL 17 on MAINTAIN';
+const NOT_REACHED = 'not done: the sweep was stopped before';
+const HELD_BACK =
+  'held back: a transaction, a prepared transaction or a replication slot from before may still read what left; done again by the next sweep';
+/** Work of others, or a page that was in use: looked at once more, and no more often. */
+const LEFT = 'dead tuples were left';
 
-/** @returns nothing where another process is at it */
-export function vacuumTouched({ catalogue, database }: Engine, signal?: AbortSignal): Promise<VacuumReport[]> {
-  return database.alone(async (connection) => {
-    if (!(await one(connection, ONE_AT_A_TIME)).mine) return [];
-    const { timeout } = await one(connection, `select current_setting('lock_timeout') as timeout`);
+/** @returns nothing where another process is at it @throws what a table failed with, after the others were done */
+export async function vacuumTouched({ catalogue, database }: Engine, signal?: AbortSignal): Promise<VacuumReport[]> {
+  const outcomes: Outcome[] = await database.outside(PATIENCE, async (connection) => {
+    const [begun] = (await connection.query(BEGIN)).rows;
+    if (!begun?.mine) return [];
     try {
-      await connection.query(`select set_config('lock_timeout', $1, false)`, [PATIENCE]);
-      const { position } = await one(connection, HEAD);
-      const { rows } = await connection.query(TOUCHED, [position]);
-      const touched = rows.flatMap(({ name, rows: count }): Touched[] => {
-        const table = catalogue.tables.find(({ displayName }) => displayName === name);
-        return table ? [{ table, rows: Number(count) }] : [];
+      const names = catalogue.tables.map(({ displayName }) => displayName);
+      const { rows } = await connection.query(TOUCHED, [begun.position, names, catalogue.tables.map(({ oid }) => oid)]);
+      const touched = rows.flatMap((found): Touched[] => {
+        const table = catalogue.table(Number(found.rel));
+        return table ? [{ table, rows: Number(found.rows), found }] : [];
       });
-      const reports: VacuumReport[] = [];
-      for (const each of touched) if (!signal?.aborted) reports.push(await cleaned(connection, each));
-      if (reports.length === touched.length) await connection.query(DONE, [position, JSON.stringify(reports)]);
-      return reports;
+      const done: Outcome[] = [];
+      for (const each of touched)
+        done.push(signal?.aborted ? notDone(each, NOT_REACHED) : await cleaned(connection, each));
+      const reports = JSON.stringify(done.map(({ report }) => report));
+      await connection.query(DONE, [
+        begun.position,
+        reports,
+        JSON.stringify(touched.map((each, i) => noted(each, done[i] as Outcome))),
+      ]);
+      return done;
     } finally {
-      await connection.query(`select set_config('lock_timeout', $1, false)`, [timeout]);
-      await connection.query(NEXT_PLEASE);
+      await connection.query(END);
     }
   });
+  const failed = outcomes.find(({ failure }) => failure !== undefined);
+  if (failed) throw failed.failure;
+  return outcomes.map(({ report }) => report);
 }
 
-/** @param or what else than owning the table lets a role maintain it */
-const state = (or: string): string => `
-select pg_has_role(c.relowner, 'usage') ${or} as may,
-  (select sum(greatest(f.reltuples, 0)) from pg_catalog.pg_class f where f.oid in (select rel from oubli.family(c.oid))) as rows
-from pg_catalog.pg_class c where c.oid = $1`;
-
-async function cleaned(connection: Queryable, { table, rows }: Touched): Promise<VacuumReport> {
-  const about = { table: table.displayName, rows };
-  const { may, rows: all } = await privileges(connection, table);
-  if (!may) {
-    const vacuum = 'this role may not: it needs to own the table, or from PostgreSQL 17 on MAINTAIN';
-    return { ...about, vacuum, analysed: false, statistics: vacuum };
-  }
-  const sampled = await hasSamples(connection, table);
-  const analyse = sampled || rows > MANY * Number(all);
-  const vacuum = await attempted(async () => {
-    await connection.query(`vacuum (index_cleanup on${analyse ? ', analyze' : ''}) ${table.sqlName}`);
-    return 'done';
-  });
-  const statistics = sampled ? await attempted(() => statisticsForgotten(connection, table)) : 'none';
-  return { ...about, vacuum, analysed: analyse && vacuum === 'done', statistics };
+function noted({ found }: Touched, { report, waits, proved }: Outcome): object {
+  return {
+    rel: found.rel,
+    newest: found.newest,
+    waiting: waits ? report.rows : 0,
+    why: waits ? (report.vacuum === 'done' ? LEFT : report.vacuum) : null,
+    clean_at: proved?.clean_before === undefined ? null : found.now,
+    clean_before: proved?.clean_before ?? null,
+    forgotten_at: proved?.forgotten ? found.now : null,
+  };
 }
 
-/** Before PostgreSQL 17 there is no privilege of that name to ask for. */
-async function privileges(connection: Queryable, table: Table): Promise<Row> {
-  const { number } = await one(connection, `select current_setting('server_version_num')::int as number`);
-  const or = Number(number) >= 170000 ? "or has_table_privilege(c.oid, 'maintain')" : '';
-  return one(connection, state(or), [table.oid]);
+function notDone({ table, rows }: Touched, why: string, failure?: unknown): Outcome {
+  const report = { table: table.displayName, rows, vacuum: why, analysed: false, statistics: why };
+  return { report, waits: true, failure };
 }
 
-async function one(connection: Queryable, sql: string, parameters: unknown[] = []): Promise<Row> {
-  return (await connection.query(sql, parameters)).rows[0] ?? {};
-}
-
-/** Somebody works on the table: the next sweep has it on its list no more, so it is said. */
-async function attempted(work: () => Promise<string>): Promise<string> {
+async function cleaned(connection: Queryable, touched: Touched): Promise<Outcome> {
+  const { found } = touched;
+  if (!found.may) return notDone(touched, NOT_ALLOWED);
+  if (found.held) return notDone(touched, HELD_BACK);
   try {
-    return await work();
+    return await vacuumed(connection, touched);
   } catch (error) {
-    if (isLocked(error)) return `somebody held it for more than ${PATIENCE}`;
-    throw error;
+    // Somebody works on the table, which is said.
+    if (isLocked(error)) return notDone(touched, `somebody held it for more than ${PATIENCE}`);
+    return notDone(touched, `failed (${String((error as { code?: unknown }).code)})`, error);
   }
+}
+
+async function vacuumed(connection: Queryable, { table, rows, found }: Touched): Promise<Outcome> {
+  const analysed = Boolean(found.sampled) || rows > MANY * Number(found.live);
+  const names = (found.names as string[]).join(', ');
+  await connection.query(`vacuum (index_cleanup on${analysed ? ', analyze' : ''}) ${names}`);
+  const [seen = {}] = (await connection.query(after(table.sqlName), [table.oid, found.began])).rows;
+  const kept = keptSamples(seen, analysed);
+  const statistics = seen.hidden
+    ? 'this role may not read pg_stats of it'
+    : found.sampled || kept.length > 0
+      ? await statisticsForgotten(connection, table, kept, Number(found.version))
+      : 'none';
+  const horizon = [found.horizon, seen.horizon].map((each) => BigInt(String(each))).reduce((a, b) => (a < b ? a : b));
+  const isHeld = horizon <= BigInt(String(found.newest));
+  const about = { table: table.displayName, rows, analysed, statistics };
+  return {
+    report: { ...about, vacuum: isHeld ? HELD_BACK : 'done' },
+    waits: isHeld || (!seen.clean && found.why !== LEFT),
+    proved: {
+      ...(seen.clean && !isHeld ? { clean_before: String(horizon) } : {}),
+      forgotten: statistics === 'none' || statistics === 'forgotten',
+    },
+  };
 }

@@ -56,6 +56,8 @@ const NOT_UNRECOVERABLE =
 const ENTRY = `
 select ${RECEIPT},
   to_char(l.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "erasedAt",
+  -- what wrote the entry took the rows: one statement (ERASURE.md A1)
+  oubli.full_number(l.xmin)::text as transaction,
   to_char(oubli.now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "issuedAt"
 from oubli.ledger l
 where l.act = 'erased' and (l.entry = $1::bigint or l.key_id = decode($2, 'hex')) order by l.entry limit 1`;
@@ -74,7 +76,7 @@ export async function issueCertificate(
   if (!row) throw new ConfigurationError('NO_SUCH_ENTRY', { given: of });
   const { erasedAt: _, ...receipt } = receiptFrom(row);
   const erasedAt = String(row.erasedAt);
-  const tables = tracedTables(parts.catalogue, receipt);
+  const tables = await tracedTables(parts.catalogue, connection, receipt);
   const certificate: Certificate = {
     format: CERTIFICATE_FORMAT,
     instance: Buffer.from(parts.catalogue.instance).toString('hex'),
@@ -85,7 +87,7 @@ export async function issueCertificate(
     tests: testsOf(receipt),
     receipt,
     traces: [
-      ...(await tableTraces(connection, tables, erasedAt)),
+      ...(await tableTraces(connection, tables, { at: erasedAt, transaction: String(row.transaction) })),
       ...(await serverTraces(connection, tables, erasedAt)),
       ...(await backupTraces(connection, parts.backups, erasedAt)),
     ],
@@ -109,18 +111,32 @@ function named(of: number | string): { entry: number | null; keyId: string | nul
   return { entry, keyId: null };
 }
 
-function tracedTables(catalogue: Catalogue, receipt: Omit<Receipt, 'erasedAt'>): TracedTable[] {
+const WAS_CLEAR = `
+select a.attrelid::int8 as oid, a.attname as column,
+  case when isfinite(e.clear_until) then to_char(e.clear_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end as until
+from oubli.element e join pg_catalog.pg_attribute a on a.atttypid = e.domain and not a.attisdropped
+where e.clear_until is not null and e.protect = 'encrypt' and a.attrelid = any($1::oid[]) order by 1, 2`;
+
+async function tracedTables(
+  catalogue: Catalogue,
+  connection: Queryable,
+  receipt: Omit<Receipt, 'erasedAt'>,
+): Promise<TracedTable[]> {
   const lines = [...receipt.removed, ...receipt.anonymised, ...receipt.archived, ...receipt.kept];
-  return [...new Set(lines.map(({ table }) => table))].map((name) => {
-    const table = catalogue.tables.find(({ displayName }) => displayName === name);
-    return {
-      table: name,
-      oid: table?.oid,
-      schema: table?.schema ?? '',
-      name: table?.name ?? name,
-      clear: table ? clearColumns(table) : [],
-    };
-  });
+  const names = [...new Set(lines.map(({ table }) => table))];
+  const tables = names.map((name) => catalogue.tables.find(({ displayName }) => displayName === name));
+  const oids = tables.flatMap((table) => (table ? [table.oid] : []));
+  const once = (await connection.query(WAS_CLEAR, [oids])).rows;
+  return names.map((name, i) => ({
+    table: name,
+    oid: tables[i]?.oid,
+    schema: tables[i]?.schema ?? '',
+    name: tables[i]?.name ?? name,
+    clear: tables[i] ? clearColumns(tables[i]) : [],
+    wasClear: once
+      .filter(({ oid }) => Number(oid) === tables[i]?.oid)
+      .map(({ column, until }) => ({ column: String(column), until: until as string | null })),
+  }));
 }
 
 /** Truncated addresses and pseudonyms are readable, too. */

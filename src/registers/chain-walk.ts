@@ -18,7 +18,15 @@ export interface ChainLink {
 }
 
 export interface BrokenLink {
-  readonly what: 'changed' | 'deleted' | 'forged' | 'missing' | 'truncated' | 'unlinked' | 'contradicted';
+  readonly what:
+    | 'changed'
+    | 'deleted'
+    | 'forged'
+    | 'missing'
+    | 'truncated'
+    | 'unlinked'
+    | 'contradicted'
+    | 'unreadable';
   /** In the chain; undefined for an entry that is not in it. */
   readonly position?: number;
   /** Number of the ledger's entry, where it is known. */

@@ -9,11 +9,15 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
  * Where the lines go: `fileJournal`, or a place of your own, such as an object store.
  *
  * Throws contract: `append` resolves when the lines are stored for good, all of them, and rejects otherwise; it may be called again
- * with the same lines. What it throws is told to whoever wrote to the ledger, whose work is done nevertheless.
+ * with the same lines, also while an earlier call hangs. What it throws is told to whoever wrote to the ledger, whose work is done
+ * nevertheless: it stands in the database, and here as soon as somebody tells it, by the next entry, sweep or start. Only if the
+ * database is restored to a moment before, while it is not here yet, nobody knows of it any more.
  */
 export interface Journal {
   /** How errors and commands name it: the path of the file. */
   readonly name: string;
+  /** How long it may take to store some lines, or to give the next one: 10 unless said. Then it is given up for that time. */
+  readonly seconds?: number;
   append(lines: readonly string[]): Promise<void>;
   /** All lines, in any order; with `last`, those that were appended last are enough, so many at least. */
   read(options?: { last?: number }): AsyncIterable<string>;
@@ -32,6 +36,10 @@ export interface JournalEntry {
   readonly key: string | null;
   /** Hex, 32 bytes. */
   readonly link: string;
+  /** Hex, of somebody who is to be found again without her key: a keyed reference, as the fence has it. */
+  readonly subject?: string;
+  /** Hex: a keyed reference to the case that holds. */
+  readonly case?: string;
 }
 
 /** Where the chain was at a moment, signed. */
@@ -49,11 +57,17 @@ export interface Fork {
   readonly instance: string;
   /** Under which number the chain goes on. */
   readonly branch: number;
-  /** The last position that the restored database had. */
+  /** Where the chain goes on under it. */
   readonly after: number;
-  /** The last positions, by their branch, that are in the journal only. */
-  readonly lost: readonly { readonly branch: number; readonly position: number }[];
+  readonly lost: readonly Lost[];
   readonly at: string;
+}
+
+/** What of a branch is in the journal only: the positions behind `after`, up to the last. */
+export interface Lost {
+  readonly branch: number;
+  readonly after: number;
+  readonly position: number;
 }
 
 export type JournalLine =
@@ -61,9 +75,17 @@ export type JournalLine =
   | { readonly is: 'checkpoint'; readonly checkpoint: Checkpoint; readonly signature: string }
   | { readonly is: 'fork'; readonly fork: Fork; readonly signature: string };
 
-export function entryLine(keys: LedgerKeys, { branch, position, entry, at, act, key, link }: JournalEntry): string {
-  const fields = { branch, position, entry, at, act, key, link };
+export function entryLine(
+  keys: LedgerKeys,
+  { branch, position, entry, at, act, key, link, ...of }: JournalEntry,
+): string {
+  const fields = { branch, position, entry, at, act, key, link, ...of };
   return JSON.stringify({ ...fields, mac: keys.mac(saidOf('entry', fields)).toString('hex') });
+}
+
+/** Hex. A kind of people is one word, so nobody bears this one. */
+export function caseReference(keys: LedgerKeys, name: string): string {
+  return keys.referenceOf('hold case', name).toString('hex');
 }
 
 export function checkpointLine(keys: LedgerKeys, checkpoint: Checkpoint): string {
@@ -79,7 +101,7 @@ export function saidOf(what: 'entry' | 'checkpoint' | 'fork', fields: object): B
   return Buffer.from(`oubli/journal/${what}/v1\n${JSON.stringify(fields)}`);
 }
 
-/** @returns undefined for a line that was torn: whoever wrote it never heard that it was stored */
+/** @returns undefined for a line that was torn, or damaged: `isTorn` tells which */
 export function parseLine(text: string): JournalLine | undefined {
   const parsed = parsedObject(text);
   if (!parsed) return undefined;
@@ -89,6 +111,14 @@ export function parseLine(text: string): JournalLine | undefined {
   if (isFork(fork) && typeof signature === 'string') return { is: 'fork', fork: fork as unknown as Fork, signature };
   if (!isPlace(entry) || typeof entry.act !== 'string' || typeof mac !== 'string') return undefined;
   return { is: 'entry', entry: entry as unknown as JournalEntry, mac };
+}
+
+/**
+ * Whether a line that cannot be read was cut off while it was written, with or without the zeros that a file system leaves where the power
+ * went: whoever wrote it never heard that it was stored, and it is written again. Anything else was done to it later.
+ */
+export function isTorn(text: string): boolean {
+  return /^(?:\{[\x20-\x7e]*)?\0*$/.test(text) && !text.endsWith('"}');
 }
 
 /** Whether this installation wrote the line. */
@@ -108,7 +138,7 @@ function parsedObject(text: string): Record<string, unknown> | undefined {
     const parsed: unknown = JSON.parse(text);
     return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined;
   } catch {
-    return undefined; // torn: readers count it
+    return undefined; // readers tell what was torn from what was damaged
   }
 }
 
@@ -119,5 +149,10 @@ function isPlace(given: unknown): given is Record<string, unknown> {
 
 function isFork(given: unknown): given is Record<string, unknown> {
   const { branch, after, lost } = (given ?? {}) as Record<string, unknown>;
-  return Number.isSafeInteger(branch) && Number.isSafeInteger(after) && Array.isArray(lost);
+  return Number.isSafeInteger(branch) && Number.isSafeInteger(after) && Array.isArray(lost) && lost.every(isLost);
+}
+
+function isLost(given: unknown): boolean {
+  const { branch, after, position } = (given ?? {}) as Record<string, unknown>;
+  return [branch, after, position].every(Number.isSafeInteger);
 }

@@ -9,6 +9,7 @@ import { TamperedError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable, Row } from '../queryable';
 import { genesis, linkOf } from './link';
+import { refuseWithoutJournal } from './remembered-journal';
 import type { RestoreWatch } from './restore-watch';
 
 export interface LedgerEntry {
@@ -34,7 +35,8 @@ select l.entry, oubli.ledger_text(l) as text from oubli.ledger l where l.entry =
 const ALL_TEXTS = 'select l.entry, oubli.ledger_text(l) as text from oubli.ledger l order by l.entry';
 
 const LOCK_HEAD = `
-select h.position, h.link, (select k.link from oubli.ledger_link k where k.position = $1) as seen
+select h.position, h.link, (select k.link from oubli.ledger_link k where k.position = $1) as seen,
+  (select t.journal from oubli.ledger_told t) as journal
 from oubli.ledger_head h for update of h`;
 
 const LINK = `
@@ -45,12 +47,17 @@ with linked as (
 update oubli.ledger_head set position = $1::bigint + cardinality($2::bigint[]), link = $5`;
 
 export class Ledger {
-  private isTold = true;
+  /** Where entries were linked whose commit the journal has not heard of. */
+  private readonly untold = new WeakSet<Queryable>();
 
-  /** @param watch where there is a journal: nothing is linked to a chain that was restored */
+  /**
+   * @param isJournaled whether this process tells a journal; where it does not, and the database remembers one, nothing is written
+   * @param watch where there is a journal: nothing is linked to a chain that was restored
+   */
   constructor(
     private readonly keys: LedgerKeys,
     private readonly instance: Uint8Array,
+    private readonly isJournaled: boolean,
     private readonly watch?: RestoreWatch,
   ) {}
 
@@ -77,13 +84,16 @@ export class Ledger {
    *
    * @param entries their numbers, as the statement returned them
    * @throws TamperedError when the chain has lost its end; RestoreReplayRequiredError when it is not the one it was
+   * @throws ConfigurationError JOURNAL_NOT_GIVEN
    */
   async chain(connection: Queryable, entries: readonly unknown[]): Promise<void> {
     if (entries.length === 0) return;
     const mine = (await connection.query(TEXTS, [entries.map(String)])).rows;
-    const [head] = (await connection.query(LOCK_HEAD, [this.watch?.position ?? 0])).rows;
+    const seen = this.watch?.seen; // while the lock is waited for, another request of this process may see more
+    const [head] = (await connection.query(LOCK_HEAD, [seen?.position ?? 0])).rows;
     if (!head) throw new TamperedError('LEDGER_HEAD_MISSING');
-    this.watch?.refuseBehind(Number(head.position), head.seen as Uint8Array | null);
+    if (!this.isJournaled) refuseWithoutJournal(head.journal);
+    this.watch?.refuseBehind(seen, Number(head.position), head.seen as Uint8Array | null);
     const texts = String(head.position) === '0' ? (await connection.query(ALL_TEXTS)).rows : mine;
     const links = this.linksOf(texts, (head.link as Uint8Array | null) ?? genesis(this.instance));
     await connection.query(LINK, [
@@ -93,14 +103,12 @@ export class Ledger {
       byteaArray(links.map((link) => this.keys.mac(link))),
       links.at(-1),
     ]);
-    this.isTold = false;
+    this.untold.add(connection);
   }
 
-  /** Whether entries were linked here since this was asked last; they are for the journal, once they are committed. */
-  takeNews(): boolean {
-    const news = !this.isTold;
-    this.isTold = true;
-    return news;
+  /** Whether entries were linked in this transaction; they are for the journal, once they are committed. */
+  hasNews(connection: Queryable): boolean {
+    return this.untold.has(connection);
   }
 
   private linksOf(texts: readonly Row[], end: Uint8Array): Buffer[] {

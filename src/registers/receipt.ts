@@ -61,8 +61,11 @@ export interface ArchivedLine extends ReceiptLine {
   readonly until: string;
   /** Its schema. */
   readonly archive: string;
-  /** Set where that is in another database: `'outbox'` until the rows have arrived there. */
-  readonly elsewhere?: 'outbox' | 'delivered';
+  /**
+   * Set where that is in another database: `'outbox'` until the last of the rows has arrived there and all are `'delivered'`; `'ended'` where
+   * the end of the archive came before some of them did.
+   */
+  readonly elsewhere?: 'outbox' | 'delivered' | 'ended';
 }
 
 export interface Receipt {
@@ -97,7 +100,7 @@ interface StoredLine {
   columns?: TreatedColumn[];
 }
 
-/** @param row of `oubli.ledger`, with what was looked at beside it and whether rows still wait in the outbox, as `RECEIPT` selects it */
+/** @param row of `oubli.ledger`, with what was looked at beside it and what waits in the outbox and has arrived, as `RECEIPT` selects it */
 export function receiptFrom(row: Row): Receipt {
   const details = row.details as { kind: string; tables: StoredLine[] };
   const of = (action: string): ReceiptLine[] =>
@@ -111,7 +114,7 @@ export function receiptFrom(row: Row): Receipt {
     removed: of('delete'),
     anonymised: of('anonymise').map((line) => ({ columns: [], ...line })),
     detached: of('detach'),
-    archived: of('archive').map((line) => archived(line, Boolean(row.waiting ?? true))),
+    archived: of('archive').map((line) => archived(line, row)),
     kept: of('keep') as KeptLine[],
     skipped: of('skip') as SkippedLine[],
     ...examinedIn(row),
@@ -123,9 +126,15 @@ function examinedIn({ examined }: Row): Examined {
   return { ...(probe ? { probe } : {}), ...(measured ? { measured } : {}) };
 }
 
-/** What was moved is in the outbox at first. */
-function archived(line: ReceiptLine, waiting: boolean): ArchivedLine {
+function archived(line: ReceiptLine, found: Row): ArchivedLine {
   const { elsewhere, until, ...rest } = line as StoredLine & { archive: string; because: string; until: string };
   const ends = { ...rest, until: new Date(until).toISOString() };
-  return elsewhere ? { ...ends, elsewhere: waiting ? 'outbox' : 'delivered' } : ends;
+  return elsewhere ? { ...ends, elsewhere: onItsWay(line, found) } : ends;
+}
+
+/** What was moved is in the outbox at first; what the ledger tells of its arrival has arrived, and nothing else. */
+function onItsWay({ table, rows }: ReceiptLine, { waiting, arrived }: Row): NonNullable<ArchivedLine['elsewhere']> {
+  const count = (of: unknown): number => Number((of as Record<string, unknown>)[table] ?? 0);
+  if (waiting === undefined || count(waiting) > 0) return 'outbox';
+  return count(arrived) >= rows ? 'delivered' : 'ended';
 }

@@ -9,10 +9,13 @@ export interface ReceiptsOptions {
   readonly before?: number;
 }
 
-/** What a receipt is made of: an entry, what was looked at beside it, and whether rows of it still wait in the archive's outbox. */
+/** What a receipt is made of: an entry, what was looked at beside it, and per table how many rows wait in the archive's outbox or have arrived. */
 export const RECEIPT = `l.entry, l.at, l.key_id, l.because, l.details,
   (select e.details from oubli.ledger e where e.act = 'examined' and e.details -> 'entries' @> to_jsonb(l.entry) limit 1) as examined,
-  exists (select from oubli.archive_outbox o where o.entry = l.entry) as waiting`;
+  coalesce((select jsonb_object_agg(o.source, o.rows) from (select source, count(*) as rows from oubli.archive_outbox where entry = l.entry group by 1) o), '{}') as waiting,
+  coalesce((select jsonb_object_agg(d.source, d.rows) from (
+    select t ->> 'table' as source, sum((t ->> 'rows')::bigint) as rows from oubli.ledger a, jsonb_array_elements(a.details -> 'tables') t
+    where a.act = 'delivered' and a.key_id = l.key_id and (a.details ->> 'entry')::bigint = l.entry group by 1) d), '{}') as arrived`;
 
 const PAGE = `
 select ${RECEIPT} from oubli.ledger l

@@ -1,6 +1,7 @@
 /**
  * The requests of people (GDPR Art. 12(3): answered within one month), as the ledger holds them (ERASURE.md L2): each is written and
- * committed before anything is destroyed, outlives the person, and is done when an entry says that she was erased.
+ * committed before anything is destroyed, outlives the person, and is done when an entry says that she was erased,
+ * or that she took it back, or that her row was deleted past the life cycle while it waited for a hold.
  */
 import type { Queryable, Row } from '../queryable';
 
@@ -13,7 +14,7 @@ export interface ErasureRequest {
   readonly kind: string | undefined;
   /** The reason that was given. */
   readonly because: string;
-  /** The entry that says it was done: a receipt's number. Undefined while it is open. */
+  /** The entry that ends it: a receipt's number, unless it was withdrawn. Undefined while it is open. */
   readonly doneBy: number | undefined;
 }
 
@@ -26,10 +27,18 @@ export interface RequestsOptions {
   readonly before?: number;
 }
 
+/** What ends a request before it is carried out: whoever asks again after it has a new one. */
+const CLOSING = `'erasure withdrawn', 'erasure closed'`;
+
+/** SQL condition: the entry ends the request, whose entry is `r`. @param alias of the entry */
+export function endsRequest(alias: string): string {
+  return `${alias}.key_id = r.key_id and (${alias}.act = 'erased' or ${alias}.act in (${CLOSING}) and ${alias}.entry > r.entry)`;
+}
+
 const PAGE = `
 select r.entry, r.at, r.key_id, r.because, r.details, d.entry as done from oubli.ledger r
 left join lateral (
-  select e.entry from oubli.ledger e where e.key_id = r.key_id and e.act = 'erased' order by e.entry limit 1) d on true
+  select e.entry from oubli.ledger e where ${endsRequest('e')} order by e.entry limit 1) d on true
 where r.act = 'requested' and ($1::bigint is null or r.entry < $1) and not ($2::boolean and d.entry is not null)
 order by r.entry desc limit $3`;
 

@@ -10,16 +10,27 @@ import { equal } from '../crypto/bytes';
 import { ConfigurationError, JournalError, RestoreReplayRequiredError, TamperedError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable } from '../queryable';
-import { type Fork, isOurs, type Journal, type JournalLine, parseLine } from './journal';
+import { type Fork, isOurs, isTorn, type Journal, type JournalLine, parseLine } from './journal';
 
 /** Enough for all processes that append at once; a fork stands behind what it gave up. */
 const TAIL = 5000;
 /** Between two looks of a process that only reads. */
 const LOOK_MS = 5000;
 const HEAD = `
-select h.position, h.link, t.position as told, (select k.link from oubli.ledger_link k where k.position = $1) as seen
-from oubli.ledger_head h, oubli.ledger_told t`;
+select h.position, h.link, (select k.link from oubli.ledger_link k where k.position = $1) as seen,
+  (select min(f.after) + 1 from oubli.ledger_fork f where not exists (
+    select from oubli.ledger_replayed r where r.branch = f.branch)) as replaying
+from oubli.ledger_head h`;
+/** `replaying`: the first position behind the fork of a replay that has not come to its end. */
 const LINK_AT = 'select link from oubli.ledger_link where position = $1';
+
+const TOLD = 'select position from oubli.ledger_told';
+
+/** Where the chain was when somebody looked. */
+export interface Seen {
+  readonly position: number;
+  readonly link: Uint8Array;
+}
 
 /** The last entry of one branch. */
 export interface Tip {
@@ -29,7 +40,7 @@ export interface Tip {
 }
 
 export class RestoreWatch {
-  private seen: { position: number; link: Uint8Array } | undefined;
+  private last: Seen | undefined;
   private lookAgainAt = 0;
   /** How often the connection was lost, and of which the comparison is done. */
   private doubts = 0;
@@ -44,15 +55,17 @@ export class RestoreWatch {
 
   /**
    * Compares database and journal, as at start.
-   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST; TamperedError JOURNAL_FOREIGN
+   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST, JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
    */
   async compare(connection: Queryable): Promise<void> {
     const { doubts } = this;
+    // first what it was told, then what it has: others write meanwhile, and tell it before they say so
+    const told = Number((await connection.query(TOLD)).rows[0]?.position);
     const { tips, end } = await tipsOf(this.journal, this.keys, this.instance);
     const [head] = (await connection.query(HEAD, [0])).rows;
-    const told = Number(head?.told);
     if (told > end) throw new JournalError('JOURNAL_LOST', { journal: this.journal.name, position: told, known: end });
     for (const tip of tips) if (!(await isIn(connection, tip))) throw this.required(tip.position);
+    if (head?.replaying) throw this.required(Number(head.replaying), 'begun');
     this.cleared = doubts;
     this.remember(Number(head?.position), head?.link as Uint8Array | null);
   }
@@ -66,36 +79,40 @@ export class RestoreWatch {
   async look(connection: Queryable): Promise<void> {
     if (this.cleared < this.doubts) return this.compare(connection);
     if (this.clock() < this.lookAgainAt) return;
-    const [head] = (await connection.query(HEAD, [this.seen?.position ?? 0])).rows;
-    if (this.isBehind(Number(head?.position), head?.seen as Uint8Array | null)) return this.compare(connection);
+    const { last } = this;
+    const [head] = (await connection.query(HEAD, [last?.position ?? 0])).rows;
+    const isOther = isBehind(last, Number(head?.position), head?.seen as Uint8Array | null);
+    if (isOther || head?.replaying) return this.compare(connection);
     this.remember(Number(head?.position), head?.link as Uint8Array | null);
   }
 
-  /** The position whose link `LOCK_HEAD` is to tell. */
-  get position(): number {
-    return this.seen?.position ?? 0;
+  /** Where the chain was when this process looked last: to be taken before the database is asked. */
+  get seen(): Seen | undefined {
+    return this.last;
   }
 
-  /** @param link at the position that was seen last @throws RestoreReplayRequiredError: the transaction must end here */
-  refuseBehind(position: number, link: Uint8Array | null): void {
-    if (!this.isBehind(position, link)) return;
+  /**
+   * @param seen before the database was asked @param position where the chain ends now @param link at the position that was seen
+   * @throws RestoreReplayRequiredError: the transaction must end here
+   */
+  refuseBehind(seen: Seen | undefined, position: number, link: Uint8Array | null): void {
+    if (!isBehind(seen, position, link)) return;
     this.suspect(); // whoever asks for a key next finds out from the journal
-    throw this.required(this.position);
-  }
-
-  private isBehind(position: number, link: Uint8Array | null): boolean {
-    const { seen } = this;
-    return seen !== undefined && (position < seen.position || link === null || !equal(link, seen.link));
+    throw this.required(seen?.position ?? 0);
   }
 
   private remember(position: number, link: Uint8Array | null): void {
-    this.seen = link ? { position, link } : undefined;
+    this.last = link ? { position, link } : undefined;
     this.lookAgainAt = this.clock() + LOOK_MS;
   }
 
-  private required(position: number): RestoreReplayRequiredError {
-    return new RestoreReplayRequiredError('RESTORE_REPLAY_REQUIRED', { position, journal: this.journal.name });
+  private required(position: number, begun?: 'begun'): RestoreReplayRequiredError {
+    return new RestoreReplayRequiredError('RESTORE_REPLAY_REQUIRED', { position, journal: this.journal.name, begun });
   }
+}
+
+function isBehind(seen: Seen | undefined, position: number, link: Uint8Array | null): boolean {
+  return seen !== undefined && (position < seen.position || link === null || !equal(link, seen.link));
 }
 
 /** The last entries of the branches that were not given up, and how far any goes. @throws TamperedError JOURNAL_FOREIGN */
@@ -116,7 +133,10 @@ export async function tipsOf(
   return { tips: [...tips.values()].filter((tip) => !isGivenUp(tip, forks)), end };
 }
 
-/** The journal's lines; one that was torn is passed over, for nobody was told that it was stored. */
+/**
+ * The journal's lines; one that was torn is passed over, for nobody was told that it was stored.
+ * @throws JournalError JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
+ */
 export async function* oursIn(
   journal: Journal,
   keys: LedgerKeys,
@@ -126,7 +146,8 @@ export async function* oursIn(
   const own = Buffer.from(instance).toString('hex');
   for await (const text of journal.read(options)) {
     const line = parseLine(text);
-    if (!line) continue;
+    if (!line && isTorn(text)) continue;
+    if (!line) throw new JournalError('JOURNAL_DAMAGED', { journal: journal.name });
     const of = line.is === 'entry' ? own : line.is === 'fork' ? line.fork.instance : line.checkpoint.instance;
     if (of !== own || !isOurs(keys, line)) throw new TamperedError('JOURNAL_FOREIGN', { journal: journal.name });
     yield line;
@@ -135,8 +156,8 @@ export async function* oursIn(
 
 /** Whether a fork, signed after a replay, says that this is in the journal only. */
 export function isGivenUp({ branch, position }: Omit<Tip, 'link'>, forks: readonly Fork[]): boolean {
-  return forks.some(
-    (fork) => position > fork.after && fork.lost.some((lost) => lost.branch === branch && position <= lost.position),
+  return forks.some(({ lost }) =>
+    lost.some((part) => part.branch === branch && position > part.after && position <= part.position),
   );
 }
 

@@ -1,15 +1,21 @@
 /**
  * Tells the journal what the ledger has: after each commit, by whichever process; and what a crash left out, by the next one. It
  * goes on behind what was told last, so nothing is left out, and what is told twice is the same line (ERASURE.md L1, S1).
+ *
+ * While the journal is written no transaction is open and nothing is locked: one that hangs stops nobody. Those who tell at the same
+ * time may tell the same.
  */
 import { JournalError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable, Row } from '../queryable';
-import { checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
+import { caseReference, checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
 import type { Ledger } from './ledger';
+import { rememberJournal } from './remembered-journal';
 
 export interface Transactions {
   transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** Outside of any transaction: each statement by itself. */
+  alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 
 export interface Telling {
@@ -23,19 +29,31 @@ export interface Telling {
 const PAGE = 1000;
 /** A checkpoint at least so often (ERASURE.md L1), while anything is written. */
 const CHECKPOINT_ENTRIES = 1000;
-const LOCK = `
-select position, checkpoint_position, (extract(epoch from oubli.now()) * 1000000)::bigint as now,
-  coalesce(checkpoint_at <= oubli.now() - interval '5 minutes', true) as due
-from oubli.ledger_told for update`;
+/** Acts after which somebody may have to be found in a database that never knew her key. */
+const NAMED = `'requested', 'erased', 'hold placed', 'restricted'`;
+/** What was told last comes first: it is signed where nothing came after it. */
 const UNTOLD = `
-select k.position, k.entry, encode(k.link, 'hex') as link, coalesce(l.act, 'deleted') as act,
-  coalesce(extract(epoch from l.at) * 1000000, 0)::bigint as at, encode(l.key_id, 'hex') as key,
-  (select coalesce(max(f.branch), 0) from oubli.ledger_fork f where f.after < k.position) as branch
-from oubli.ledger_link k left join oubli.ledger l on l.entry = k.entry
-where k.position > $1 order by k.position limit ${PAGE}`;
+select t.position as told, t.checkpoint_position, (extract(epoch from oubli.now()) * 1000000)::bigint as now,
+  coalesce(t.checkpoint_at <= oubli.now() - interval '5 minutes', true) as due, l.*
+from oubli.ledger_told t left join lateral (
+  select k.position, k.entry, encode(k.link, 'hex') as link, coalesce(l.act, 'deleted') as act,
+    coalesce(extract(epoch from l.at) * 1000000, 0)::bigint as at, encode(l.key_id, 'hex') as key,
+    (select coalesce(max(f.branch), 0) from oubli.ledger_fork f where f.after < k.position) as branch,
+    encode(f.subject_reference, 'hex') as subject, s.kind, s.subject_id,
+    case when l.act in ('hold placed', 'hold released') then l.details ->> 'case' end as case_name
+  from oubli.ledger_link k left join oubli.ledger l on l.entry = k.entry
+  left join oubli.fence f on f.key_id = l.key_id and l.act in (${NAMED})
+  left join oubli.subject_link s on s.key_id = l.key_id and l.act in (${NAMED})
+  where k.position >= t.position order by k.position limit ${PAGE} + 1) l on true
+order by l.position`;
+/**
+ * Never waits: whoever holds the row says the same, or will. Nor where a journal was begun anew meanwhile ($3 is what had been told before).
+ */
 const TOLD = `
-update oubli.ledger_told set position = $1, checkpoint_position = coalesce($2, checkpoint_position),
-  checkpoint_at = case when $2::bigint is null then checkpoint_at else oubli.now() end`;
+update oubli.ledger_told set position = greatest(position, $1),
+  checkpoint_position = greatest(checkpoint_position, coalesce($2, checkpoint_position)),
+  checkpoint_at = case when $2::bigint is null then checkpoint_at else oubli.now() end
+where only_one in (select only_one from oubli.ledger_told where position >= $3 for update skip locked)`;
 
 export class Teller {
   private running: Promise<void> = Promise.resolve();
@@ -61,33 +79,44 @@ export class Teller {
   }
 
   private async tellAll(): Promise<void> {
-    while (await this.telling.database.transaction((connection) => this.tellPage(connection)));
+    while (await this.tellPage());
   }
 
   /** @returns whether there may be more */
-  private async tellPage(connection: Queryable): Promise<boolean> {
-    const [told] = (await connection.query(LOCK)).rows as [Row];
-    const entries = (await connection.query(UNTOLD, [told.position])).rows.map(entryFrom);
-    const last = entries.at(-1) ?? (await this.unsigned(connection, told));
+  private async tellPage(): Promise<boolean> {
+    const { database, keys } = this.telling;
+    const rows = await database.alone(async (connection) => (await connection.query(UNTOLD)).rows);
+    const [state] = rows as [Row];
+    const told = Number(state.told);
+    const known = rows.flatMap((row) => (row.position === null ? [] : [this.entryFrom(row)]));
+    const last = known.at(-1);
     if (!last) return false;
-    const lines = entries.map((entry) => entryLine(this.telling.keys, entry));
-    const isSigned = this.isDue(told, last);
-    if (isSigned) lines.push(this.checkpoint(last, String(told.now)));
+    const entries = known.filter(({ position }) => position > told);
+    const isSigned = isDue(state, last);
+    if (entries.length === 0 && !isSigned) return false;
+    const lines = entries.map((entry) => entryLine(keys, entry));
+    if (isSigned) lines.push(this.checkpoint(last, String(state.now)));
     await this.append(lines);
-    await connection.query(TOLD, [last.position, isSigned ? last.position : null]);
-    return entries.length === PAGE;
+    const signed = isSigned ? last.position : null;
+    await database.transaction((connection) => connection.query(TOLD, [last.position, signed, told]));
+    return known.length > PAGE;
   }
 
-  /** What was told last, where no checkpoint came after it and one is due. */
-  private async unsigned(connection: Queryable, told: Row): Promise<JournalEntry | undefined> {
-    const position = Number(told.position);
-    if (position === Number(told.checkpoint_position) || told.due !== true) return undefined;
-    const [row] = (await connection.query(UNTOLD, [position - 1])).rows;
-    return row && entryFrom(row);
-  }
-
-  private isDue(told: Row, { position }: JournalEntry): boolean {
-    return told.due === true || position - Number(told.checkpoint_position) >= CHECKPOINT_ENTRIES;
+  private entryFrom(row: Row): JournalEntry {
+    const { keys } = this.telling;
+    const { kind, subject_id: id, case_name: name } = row;
+    const subject = row.subject ?? (kind === null ? null : keys.referenceOf(String(kind), String(id)).toString('hex'));
+    return {
+      branch: Number(row.branch),
+      position: Number(row.position),
+      entry: String(row.entry),
+      at: String(row.at),
+      act: String(row.act),
+      key: row.key as string | null,
+      link: String(row.link),
+      ...(subject === null ? {} : { subject: String(subject) }),
+      ...(name === null ? {} : { case: caseReference(keys, String(name)) }),
+    };
   }
 
   private checkpoint({ branch, position, link }: JournalEntry, at: string): string {
@@ -100,13 +129,23 @@ export class Teller {
     try {
       await journal.append(lines);
     } catch (error) {
-      throw new JournalError('JOURNAL_NOT_WRITTEN', { journal: journal.name, why: (error as { code?: string }).code });
+      const why = error instanceof JournalError ? 'no answer in time' : (error as { code?: string }).code;
+      throw new JournalError('JOURNAL_NOT_WRITTEN', { journal: journal.name, why });
     }
   }
 }
 
-export interface Journaled extends Transactions {
-  /** Tells what a crash left out. @throws JournalError */
+/** Every 1000 entries or 5 minutes, where there is something that no checkpoint signs. */
+function isDue({ due, checkpoint_position: signed }: Row, { position }: JournalEntry): boolean {
+  const unsigned = position - Number(signed);
+  return unsigned >= CHECKPOINT_ENTRIES || (unsigned > 0 && due === true);
+}
+
+export interface Journaled {
+  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** The database remembers that it has a journal, which is told what a crash left out. @throws JournalError */
+  begin(): Promise<void>;
+  /** Tells what a crash left out, and signs a checkpoint where one is due. @throws JournalError */
   catchUp(): Promise<void>;
 }
 
@@ -115,9 +154,18 @@ export function journaled(database: Transactions, ledger: Ledger, telling: Omit<
   const teller = new Teller({ ...telling, database });
   return {
     transaction: async (work) => {
-      const result = await database.transaction(work);
-      if (ledger.takeNews()) await teller.tell();
+      let isNews = false;
+      const result = await database.transaction(async (connection) => {
+        const done = await work(connection);
+        isNews = ledger.hasNews(connection);
+        return done;
+      });
+      if (isNews) await teller.tell();
       return result;
+    },
+    begin: async () => {
+      await database.transaction((connection) => rememberJournal(connection, telling.journal.name));
+      await teller.tell();
     },
     catchUp: () => teller.tell(),
   };
@@ -125,17 +173,6 @@ export function journaled(database: Transactions, ledger: Ledger, telling: Omit<
 
 /** The same where nothing is kept outside. */
 export function notJournaled(database: Transactions): Journaled {
-  return { transaction: (work) => database.transaction(work), catchUp: async () => undefined };
-}
-
-function entryFrom(row: Row): JournalEntry {
-  return {
-    branch: Number(row.branch),
-    position: Number(row.position),
-    entry: String(row.entry),
-    at: String(row.at),
-    act: String(row.act),
-    key: row.key as string | null,
-    link: String(row.link),
-  };
+  const nothing = async (): Promise<void> => undefined;
+  return { transaction: (work) => database.transaction(work), begin: nothing, catchUp: nothing };
 }

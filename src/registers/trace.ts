@@ -26,9 +26,19 @@ export interface TracedTable {
   readonly name: string;
   /** Personal columns that are not sealed. */
   readonly clear: readonly string[];
+  /** Personal columns that are sealed now and were not once, or are still being sealed. */
+  readonly wasClear: readonly WasClear[];
 }
 
-/** What clear columns may have left, and sealed ones at most. */
+export interface WasClear {
+  readonly column: string;
+  /** ISO moment by which the last value had been sealed; null while some wait. */
+  readonly until: string | null;
+}
+
+/** What clear columns may have left, also those that are sealed since; and sealed ones at most. */
 export function stateOf(tables: readonly TracedTable[]): 'sealed' | 'possible' {
-  return tables.some(({ clear, oid }) => clear.length > 0 || oid === undefined) ? 'possible' : 'sealed';
+  const wereReadable = ({ clear, wasClear, oid }: TracedTable): boolean =>
+    clear.length > 0 || wasClear.length > 0 || oid === undefined;
+  return tables.some(wereReadable) ? 'possible' : 'sealed';
 }

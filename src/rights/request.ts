@@ -2,24 +2,32 @@
  * A person's request is written down before it is carried out (GDPR Art. 12(3); ERASURE.md L2): what fails afterwards leaves an open
  * request, and not nothing.
  */
-import { SubjectErasedError } from '../errors';
+import { JournalError, SubjectErasedError } from '../errors';
 import type { Engine } from '../lifecycle/engine';
 import type { Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
+import { endsRequest } from '../registers/requests';
 
 const IS_OPEN = `
-select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2`;
+select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2
+  and not exists (select from oubli.ledger e where ${endsRequest('e')})`;
 
-/** Committed when it resolves. Nothing is written of somebody who is not there, or was erased before. */
+/**
+ * Committed when it resolves. Nothing is written of somebody who is not there, or was erased before.
+ * @throws JournalError REQUEST_NOT_TOLD: it is committed, and only what may be done without an answer of the journal goes on
+ */
 export async function writeRequest(engine: Engine, plan: Plan, id: string, because: string): Promise<void> {
   const keyId = await keyOf(engine, plan, id);
   if (!keyId) return;
-  await engine.database.transaction(async (connection) => {
+  const written = engine.database.transaction(async (connection) => {
     // asked again after a failure for the same reason, it is the same request
     if ((await connection.query(IS_OPEN, [keyId, because])).rows.length > 0) return;
     const details = { kind: plan.kind, right: 'erasure' };
     await engine.ledger.record(connection, [{ act: 'requested', keyId, because, details }]);
+  });
+  await written.catch((error: unknown) => {
+    throw error instanceof JournalError ? new JournalError('REQUEST_NOT_TOLD', { journal: error.journal }) : error;
   });
 }
 

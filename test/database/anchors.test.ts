@@ -167,6 +167,20 @@ describe('D3: the clock of a rule starts', () => {
     });
   });
 
+  it('A8: not of somebody who was erased, whatever is said of her', async () => {
+    const [ada, bob] = [await addMember(), await addMember('Bob')];
+    await world.db('claims').insert({ member_id: bob, address: 'here' });
+    for (const id of [ada, bob]) await world.subject('member', id).erase({ because: 'a letter' });
+    const kept = await world.plain('oubli.person_event');
+    for (const id of [ada, bob]) {
+      const her = world.subject('member', id);
+      const calls = [() => her.active(), () => her.serviceEnded(), () => her.consentEnded({ purpose: 'newsletter' })];
+      for (const call of calls) expect(await refusalOf(call)).to.be.instanceOf(AlreadyErasedError);
+    }
+    expect(await world.plain('oubli.person_event')).to.deep.equal(kept);
+    await world.plain('claims').delete();
+  });
+
   it('D3: at the latest of several dates; NULL is none of them, infinity is always the latest', async () => {
     const add = async (login: string | null, order: string | null): Promise<string> =>
       (

@@ -51,7 +51,7 @@ describe('A declaration in a migration', () => {
   const guards = async (): Promise<unknown[]> =>
     (
       await empty.rows(
-        `select tgrelid::regclass::text as rel, tgname from pg_trigger where tgname like 'oubli%' order by 2`,
+        `select tgrelid::regclass::text as rel, tgname from pg_trigger where tgname like 'oubli\\_guard%' order by 2`,
       )
     ).map((row) => `${row.rel}: ${row.tgname}`);
   const guardFunctions = async (): Promise<number> =>

@@ -185,6 +185,7 @@ describe('An archive in another database', () => {
     expect(await failureOfSweep(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
     expect(await world.plain('oubli.archive_key')).to.deep.equal([]);
     expect([await waiting(), await arrived()]).to.deep.equal([0, 2]);
+    expect(await state(), 'his never arrived, and no receipt says so').to.deep.equal(['ended', 'delivered']);
     await other.plain.raw(`create or replace function oubli_archive.now() returns timestamptz language sql stable set search_path = pg_catalog
       return timestamptz '2034-01-31T00:00:00Z'`);
     await carrier.sweep();

@@ -1,7 +1,10 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { PgBoss, TestClock } from 'pg-boss';
-import { annotate, ConfigurationError, type Jobs, type SweepReport } from '../../src';
+import { annotate, ConfigurationError, fileJournal, type Jobs, type SweepReport } from '../../src';
 import { stopClock } from '../../src/testing';
 import { addPeople, addPerson } from '../support/people';
 import { refusalOf } from '../support/refusals';
@@ -141,6 +144,33 @@ describe('Sweeps as pg-boss jobs', () => {
     const gone = (await storedJobs()).map(({ output }) => Number(output?.gone));
     expect(gone.reduce((sum, each) => sum + each, 0)).to.equal(6);
     expect(await receiptsPerPerson(world.plain)).to.deep.equal({ entries: 6, people: 6 });
+  });
+
+  it('L1: sign the last entries of a quiet day: a checkpoint job stands beside them where there is a journal', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
+    const file = path.join(folder, 'journal');
+    const signed = async (): Promise<number[]> =>
+      (await readFile(file, 'utf8'))
+        .split('\n')
+        .flatMap((line) => (line.startsWith('{"checkpoint"') ? [JSON.parse(line).checkpoint.position] : []));
+    const start = '2026-08-31T12:00:00Z';
+    await stopClock(world.plain, start);
+    const clock = new TestClock(start);
+    const journaled = await world.another({ journal: fileJournal({ file }) });
+    for (const name of ['one', 'another']) await journaled.holds.open({ name, ground: 'lawsuit' });
+    expect(await signed()).to.deep.equal([1]);
+
+    const jobs = await journaled.startJobs(await startBoss({ clock, cronMonitorIntervalSeconds: 1 }));
+    await stopClock(world.plain, '2026-08-31T12:05:00Z');
+    await clock.setTime('2026-08-31T12:05:00Z');
+    const tick = async (): Promise<boolean> => {
+      await clock.tick(1000);
+      return (await signed()).length > 1;
+    };
+    await until('the checkpoint', tick, 30);
+    expect(await signed()).to.deep.equal([1, 2]);
+    await jobs.stop();
+    await rm(folder, { recursive: true });
   });
 
   it('asked for again while they wait or run are one', async () => {

@@ -159,6 +159,25 @@ describe('D4: a rule that asks for notices', () => {
     expect(await users(), 'the notice of another end does not count').to.deep.equal([ada]);
   });
 
+  it('D4: has new notices where the rule has another period now: nobody leaves on a day that was not announced', async () => {
+    const ada = await add('2026-08-31');
+    expect(await toldAt('2027-02-27T12:00:00Z')).to.deep.equal([`${ada}: 1 day`]);
+    const keep = async (period: string): Promise<void> => {
+      await world.plain.raw(`update oubli.personal_table set spec = jsonb_set(spec, '{retention,keep}', ?::jsonb)`, [
+        JSON.stringify(period),
+      ]);
+      await world.close();
+      Object.assign(world, await world.another());
+    };
+    await keep('12 months');
+    expect(await toldAt('2027-08-30T12:00:00Z')).to.deep.equal([`${ada}: 1 day`]);
+    expect(told[0]).to.include({ dueOn: '2027-08-31', purgeOn: '2027-09-06' });
+    expect(await users(), 'the notice of another day does not count').to.deep.equal([ada]);
+    await keep('6 months');
+    expect(await toldAt('2027-09-05T12:00:00Z'), 'that day was announced').to.deep.equal([]);
+    expect(await users()).to.deep.equal([]);
+  });
+
   it('D4: does not tell whoever is held that she leaves, and gives her notice when nothing holds her any more', async () => {
     const ada = await add('2026-08-31');
     await stopClock(world.plain, '2027-01-01T00:00:00Z');
@@ -210,7 +229,7 @@ describe('D4: a rule that asks for notices', () => {
       if (notice.id === ada) throw Object.assign(new Error('no mailbox ada@example.org'), { code: 'ENOTFOUND' });
       told.push(notice);
     };
-    const error = await failureOf(() => sweepAt('2027-02-27T12:00:00Z', failing));
+    const error = await failureOfSweep(() => sweepAt('2027-02-27T12:00:00Z', failing));
     expect(error).to.be.instanceOf(NoticeFailedError).and.include({ code: 'NOTICE_FAILED' });
     expect(error.message).to.contain('1 notices of subject:user').and.to.contain('Error ENOTFOUND');
     expect(JSON.stringify([error, error.message, error.cause ?? '']), 'nothing personal').not.to.contain('ada@');
@@ -305,8 +324,8 @@ describe('D4: a rule that asks for notices', () => {
   it('D4: finds whom to tell by a range of the anchor, among many', async function () {
     this.timeout(90_000);
     await world.plain.raw(`insert into users (ended_on) select date '2026-01-01' + n % 4000 from generate_series(1, 20000) n;
-      insert into oubli.notice (rule, subject_id, started, notice, sent_at)
-        select 'subject:user', n::text, (date '2026-01-01' + n % 4000)::timestamp at time zone 'Europe/Paris', '30 days', now() from generate_series(1, 20000) n;
+      insert into oubli.notice (rule, subject_id, due_on, notice, sent_at)
+        select 'subject:user', n::text, date '2026-01-01' + n % 4000 + interval '6 months', '30 days', now() from generate_series(1, 20000) n;
       analyze users, oubli.notice`);
     await stopClock(world.plain, '2026-08-01T00:00:00Z');
     const client = new Client({ connectionString: world.url });

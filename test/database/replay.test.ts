@@ -79,7 +79,7 @@ describe('S1: a replay', function () {
       await close();
     });
 
-    it('S1: destroys again the key of kept rows whose time had come, and lets the rows leave by their rule', async () => {
+    it('S1: destroys again the key of kept rows whose time had come; they leave by their rule with the next sweep', async () => {
       await erase(people[0]!.id);
       const { retained_key_id: kept } = await linkOf(people[0]!.id);
       backup = await backUp(world.url);
@@ -91,9 +91,11 @@ describe('S1: a replay', function () {
       await stopClock(world.plain, '2036-01-02');
       expect((await replayed()).lost).to.include({ shredded: 1 });
       expect(await keysThatLive(kept)).to.deep.equal([]);
-      expect(await connect()('invoices').where({ user_id: people[0]!.id })).to.deep.equal([]);
       expect(await connect()('oubli.fence').where({ key_id: kept })).to.have.length(1);
-      await (await start()).close();
+      const { sweep, close } = await start();
+      await sweep();
+      expect(await connect()('invoices').where({ user_id: people[0]!.id })).to.deep.equal([]);
+      await close();
     });
   });
 
@@ -147,7 +149,7 @@ describe('S1: a replay', function () {
     async function isRefusedUntilReleased(keyId: Buffer): Promise<void> {
       const refused = await refusalOf(replayed);
       expect(refused).to.include({ name: 'RestoreReplayRequiredError', code: 'REPLAY_INCOMPLETE' });
-      expectFix(refused, /npx oubli hold release 'its name' .* npx oubli replay --journal/);
+      expectFix(refused, /npx oubli hold release 'case 1' .* npx oubli replay --journal/);
       expect(await keysThatLive(keyId)).to.deep.equal([keyId]);
       expect(
         await connect()('notes').join('contracts', 'contracts.id', 'contract_id').where({ user_id: people[0]!.id }),
@@ -155,7 +157,7 @@ describe('S1: a replay', function () {
       expect((await linkOf(people[1]!.id)).erased_at, 'the others are erased').not.to.equal(null);
       expect((await failureOf(start)).code).to.equal('RESTORE_REPLAY_REQUIRED');
 
-      const where = ['--url', world.url, '--keys', world.keyFile];
+      const where = ['--url', world.url, '--keys', world.keyFile, '--journal', file];
       const released = await runOubli(['hold', 'release', 'case 1', '--because', 'released before', ...where]);
       expect(released, released.stderr).to.include({ code: 0 });
       await replayed();

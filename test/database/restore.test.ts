@@ -41,6 +41,12 @@ describe('S1: a database that was restored', function () {
     return knex;
   };
   const start = () => oubli(connect(), { keys: localKeys({ file: world.keyFile }), journal });
+  /** A service from the time before the database remembered that it has a journal. */
+  const careless = async () => {
+    const knex = connect();
+    await knex('oubli.ledger_told').update({ journal: null });
+    return oubli(knex, { keys: localKeys({ file: world.keyFile }) });
+  };
   const replayed = (): Promise<ReplayReport> =>
     replay(connect(), { keys: localKeys({ file: world.keyFile }), journal });
   const keyOf = async (knex: Knex, id: number): Promise<Buffer> =>
@@ -91,10 +97,9 @@ describe('S1: a database that was restored', function () {
     await erase(late);
     await erase(people[1]);
     await backup.restore();
-    const before = connect(); // a service without a journal, which served the restored database too soon
-    const careless = await oubli(before, { keys: localKeys({ file: world.keyFile }) });
-    const newcomer = await addPerson(careless.db, 600);
-    await careless.close();
+    const before = await careless(); // it served the restored database too soon
+    const newcomer = await addPerson(before.db, 600);
+    await before.close();
     expect(newcomer.id).to.equal(late.id);
 
     const report = await replayed();
@@ -119,7 +124,7 @@ describe('S1: a database that was restored', function () {
     const restored = acts.find(({ act }) => act === 'restored');
     expect(restored.details).to.deep.include({
       branch: 1,
-      lost: [{ branch: 0, position: (await linesOf()).filter((line) => line.branch === 0).length }],
+      lost: [{ branch: 0, after: 3, position: (await linesOf()).filter((line) => line.branch === 0).length }],
     });
     const forks = (await linesOf()).filter((line) => 'fork' in line);
     expect(forks).to.have.length(1);
@@ -180,18 +185,18 @@ describe('S1: a database that was restored', function () {
   it('S1: writes nothing to a chain that was rewritten at the place it knows', async () => {
     await erase(people[1]);
     await backup.restore();
-    const careless = await oubli(connect(), { keys: localKeys({ file: world.keyFile }) });
-    for (const person of people.slice(3, 6)) await careless.subject('user', person.id).erase({ because: 'too soon' });
-    await careless.close();
+    const before = await careless();
+    for (const person of people.slice(3, 6)) await before.subject('user', person.id).erase({ because: 'too soon' });
+    await before.close();
     expect((await failureOf(start)).code).to.equal('RESTORE_REPLAY_REQUIRED');
     expect(await replayed()).to.deep.include({ erased: 1 });
     await (await start()).close();
   });
 
   it('S1: catches up what a crash left out of the journal, at the next start', async () => {
-    const careless = await oubli(connect(), { keys: localKeys({ file: world.keyFile }) });
-    await careless.subject('user', people[4]!.id).erase({ because: 'its journal was not configured' });
-    await careless.close();
+    const without = await careless();
+    await without.subject('user', people[4]!.id).erase({ because: 'its journal was not configured' });
+    await without.close();
     const before = await linesOf();
     await (await start()).close();
     expect((await linesOf()).length).to.be.greaterThan(before.length);
@@ -208,7 +213,7 @@ describe('S1: a database that was restored', function () {
     expect(await replayed()).to.deep.include({ erased: 1 });
   });
 
-  it('S1: an erasure whose journal cannot be written is done, and says so; it is told later', async () => {
+  it('S1: what the journal cannot take is done, and says so; it is told later', async () => {
     const broken = fileJournal({ file: path.join(folder, 'nowhere', 'oubli.journal') });
     let mended = false;
     const flaky: Journal = {
@@ -217,7 +222,7 @@ describe('S1: a database that was restored', function () {
       read: (options) => journal.read(options),
     };
     const other = await oubli(connect(), { keys: localKeys({ file: world.keyFile }), journal: flaky });
-    const error = await failureOf(() => other.subject('user', people[1]!.id).erase({ because: 'request' }));
+    const error = await failureOf(() => other.subject('user', people[1]!.id).restrict({ because: 'request' }));
     expect(error).to.include({ name: 'JournalError', code: 'JOURNAL_NOT_WRITTEN' });
     expect(error.message).to.contain('ENOENT');
     mended = true;

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { annotate, install, SCHEMA_VERSION, SubjectUnknownError } from '../../src';
+import { AlreadyErasedError, annotate, install, SCHEMA_VERSION, SubjectUnknownError } from '../../src';
 import { stopClock } from '../../src/testing';
-import { refusalOf } from '../support/refusals';
+import { failureOf, refusalOf } from '../support/refusals';
+import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 /** Kinds of people whose clock starts in every way that a rule can name. */
@@ -107,6 +108,32 @@ describe('The end of service', () => {
         await stopClock(world.plain, '2027-02-28T05:00:00Z');
         await world.sweep();
         expect(await world.db(kind).pluck('name')).to.deep.equal(['Bob']);
+        expect(await world.plain('oubli.person_event')).to.deep.equal([]);
+      });
+
+      it('A8: of somebody who was erased is refused, and starts nothing', async () => {
+        await world.subject(kind, ada).erase({ because: 'her letter' });
+        for (const on of [undefined, '2026-08-01']) {
+          const error = await refusalOf(() => world.subject(kind, ada).serviceEnded(on ? { on } : {}));
+          expect(error).to.be.instanceOf(AlreadyErasedError);
+        }
+        expect(await world.plain('oubli.person_event')).to.deep.equal([]);
+      });
+
+      it('A2: said while she is being erased waits, and hears that it is too late', async () => {
+        await world.plain.raw(`create or replace function dawdle() returns trigger language plpgsql as
+          'begin perform pg_advisory_xact_lock(7); return old; end';
+          create or replace trigger dawdle before delete on ${kind} for each row execute function dawdle()`);
+        const gate = await world.plain.transaction();
+        await gate.raw('select pg_advisory_xact_lock(7)');
+        const erasing = world.subject(kind, ada).erase({ because: 'her letter' });
+        await untilSomebodyWaits(world.plain, 1);
+        const ending = failureOf(() => world.subject(kind, ada).serviceEnded());
+        await untilSomebodyWaits(world.plain, 2);
+        await gate.rollback();
+        await erasing;
+        await world.plain.raw(`drop trigger dawdle on ${kind}`);
+        expect(await ending).to.be.instanceOf(AlreadyErasedError);
         expect(await world.plain('oubli.person_event')).to.deep.equal([]);
       });
 

@@ -8,7 +8,10 @@ const LAYERS: readonly (readonly string[])[] = [
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
-  ['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts', 'restore.ts', 'drill.ts'],
+  [
+    ...['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts'],
+    ...['restore.ts', 'drill.ts', 'inspection.ts'],
+  ],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 /** Within one layer: the seam stands on the declarations, and assembly on one subject's handle. */
@@ -20,10 +23,12 @@ const SIDEWAYS = new Set([
   'oubli.ts → own-database.ts',
   'oubli.ts → converting.ts',
   'restore.ts → oubli.ts',
+  'restore.ts → subject.ts',
   'restore.ts → own-database.ts',
   'drill.ts → restore.ts',
   'drill.ts → oubli.ts',
   'drill.ts → own-database.ts',
+  'inspection.ts → oubli.ts',
   'registers → keyring',
   'own-types.ts → queryable.ts',
 ]);
