@@ -30,7 +30,8 @@ export interface ExportCheck {
 
 const NO_MAC = "whether the links carry the ledger's key: that takes the key, `oubli ledger verify` with the database";
 const NO_END = 'whether entries at the end were left out: only the journal can tell';
-const NO_SIGNATURES = "the journal's signatures: name the public key, `oubli ledger public-key` prints it";
+const NO_SIGNATURES =
+  "the journal's signatures, by which a replay also says what a restore gave up: name the public key, `oubli ledger public-key` prints it";
 
 /** @throws ConfigurationError NOT_AN_EXPORT */
 export async function verifyExport(check: ExportCheck): Promise<LedgerReport> {
