@@ -31,9 +31,10 @@ create trigger stays before delete or truncate on oubli.ledger_head
   for each statement execute function oubli.refuse_rewriting();
 alter table oubli.ledger_head enable always trigger stays;
 
--- At commit every entry has its link: one that was written past the chain would be found as a forgery later.
+-- At commit every entry has its link: one that was written past the chain would be found as a forgery later. By its index, whatever
+-- the size of the chain was when the session made its plan: a first purge begins with an empty one.
 create function oubli.refuse_unlinked() returns trigger
-language plpgsql as $$
+language plpgsql set enable_seqscan = off as $$
 begin
   if not exists (select from oubli.ledger_link l where l.entry = new.entry) then
     raise exception 'oubli: an entry of the ledger has no link in its chain' using errcode = 'OU032',

@@ -34,6 +34,15 @@ const released = (n: Names): string =>
   `${n.case}`.startsWith('restriction (')
     ? `await subject('${n.kind ?? 'user'}', id).liftRestriction({ because: 'say why', inform: () => tell(her) })`
     : `await holds.release('${n.case}', { because: 'say why' })`;
+/** What keeps somebody is released beside the replay, which then comes to its end. */
+const replayFix = (n: Names): string => {
+  const replay = `npx oubli replay --journal ${n.journal}`;
+  if (n.heldBy === undefined) return `${replay}  // once whoever writes to it was stopped`;
+  const because = `because: 'lifted before the restore', inform: () => tell(her)`;
+  return `${n.heldBy}`.startsWith('restriction (')
+    ? `await duringReplay(knex, { keys, journal }, ({ liftRestriction }) => liftRestriction('user', id, { ${because} })), then ${replay}`
+    : `npx oubli hold release '${n.heldBy}' --because 'released before the restore' --journal ${n.journal} && ${replay}`;
+};
 const rowNamed = (n: Names): string => (`${n.key}`.includes(', ') ? `{ ${n.key} }` : `${n.key}`);
 
 /** Where Debian and its kin put it. */
@@ -1107,8 +1116,7 @@ export const texts = {
   REPLAY_INCOMPLETE: {
     says: (n) =>
       `${n.count} keys or people that the journal names as erased live after the replay: ${n.heldBy ? `'${n.heldBy}' holds them in this database` : 'somebody writes to it'}`,
-    fix: (n) =>
-      `npx oubli hold release '${n.heldBy ?? 'its name'}' --because 'released before the restore' --journal ${n.journal} && npx oubli replay --journal ${n.journal}`,
+    fix: replayFix,
   },
   NOT_AN_EXPORT: {
     says: (n) => `${n.file} is no export of a ledger`,
@@ -1150,7 +1158,7 @@ export const texts = {
         ? `the journal ${n.journal} holds a line that was damaged: whom it named is not known`
         : `the journal ${n.journal} lacks position ${n.position} of the ledger: a line was damaged or taken away, and whom it named is not known`,
     fix: (n) =>
-      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where that is lost for good, and no database is to be restored: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
+      `npx oubli ledger verify --journal ${n.journal}  // says which; put back the journal from its own backup. Only where there is none, and this database was not restored: mv ${n.journal} ${n.journal}.damaged && npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
   },
   JOURNAL_LOST: {
     says: (n) =>

@@ -8,7 +8,18 @@ export interface Queryable {
   query(sql: string, params?: unknown[]): Promise<{ rows: Row[] }>;
 }
 
+/** Of PostgreSQL, by their names. */
+export type Settings = Readonly<Record<string, string>>;
+
 /** Quotes an identifier; the one place where it is done outside of PostgreSQL's own `format('%I')`. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * A text as SQL has it, of declarations, names and settings only: what a person is called travels as a parameter. A backslash
+ * means itself whatever the session's standard_conforming_strings.
+ */
+export function quoteLiteral(text: string): string {
+  return `${text.includes('\\') ? 'E' : ''}'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
 }

@@ -15,7 +15,7 @@ import { archivesOf, type OwnDatabase, ownDatabase } from './own-database';
 import type { Journal } from './registers/journal';
 import { journalInTime } from './registers/journal-in-time';
 import { forgetTold } from './registers/new-journal';
-import { type RestrictOptions, restrictPerson } from './rights/restrict';
+import { type LiftOptions, liftRestriction, type RestrictOptions, restrictPerson } from './rights/restrict';
 import type { SubjectId } from './subject';
 
 /**
@@ -47,11 +47,13 @@ export interface DuringReplay {
   readonly holds: Holds;
   /** As `subject(kind, id).restrict()`. */
   restrict(kind: string, id: SubjectId, options: RestrictOptions): Promise<void>;
+  /** As `subject(kind, id).liftRestriction()`. */
+  liftRestriction(kind: string, id: SubjectId, options: LiftOptions): Promise<void>;
 }
 
 /**
- * Holds and restrictions in a database whose replay was begun, and which nobody is served yet: a case is released that a restore brought
- * back and that keeps whom the replay would erase; what only the journal knows to have stood is placed again.
+ * Holds and restrictions in a database whose replay was begun, and which nobody is served yet: a case is released, or a restriction lifted,
+ * that a restore brought back and that keeps whom the replay would erase; what only the journal knows to have stood is placed again.
  *
  * @param options those of `oubli()`
  * @throws RestoreReplayRequiredError where no replay was begun; ConfigurationError NO_JOURNAL
@@ -69,7 +71,11 @@ export async function duringReplay<T>(
     await refuseNotBegun(engine, journal);
     const nothing = async (): Promise<void> => undefined; // what waited for a hold is the replay's, or the next sweep's
     const holds = holdsOf(async () => engine, nothing);
-    return work({ holds, restrict: (kind, id, how) => restrictPerson(engine, kind, String(id), how) });
+    return work({
+      holds,
+      restrict: (kind, id, how) => restrictPerson(engine, kind, String(id), how),
+      liftRestriction: async (kind, id, how) => void (await liftRestriction(engine, kind, String(id), how)),
+    });
   });
 }
 

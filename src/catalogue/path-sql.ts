@@ -2,7 +2,7 @@
  * Chains of references as SQL: the tables between a row and the one it belongs to, joined. Used wherever rows are found through
  * their person: erasure, export, backfill.
  */
-import { quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import type { Catalogue, ForeignKey, Table } from './model';
 
 export interface JoinedChain {
@@ -56,9 +56,4 @@ export function referringConditions({ declared }: ForeignKey, alias: string): st
 /** SQL of an array of texts. */
 export function textArray(texts: readonly string[]): string {
   return `array[${texts.map(literal).join(', ')}]::text[]`;
-}
-
-/** A backslash means itself whatever the session's standard_conforming_strings. */
-function literal(text: string): string {
-  return `${text.includes('\\') ? 'E' : ''}'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
 }

@@ -4,7 +4,7 @@
  */
 import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
-import type { Queryable } from '../queryable';
+import { type Queryable, quoteIdentifier, quoteLiteral, type Settings } from '../queryable';
 import { withoutValues } from './database-errors';
 import type { Connection, InternalClient } from './internals';
 
@@ -20,13 +20,17 @@ const SEE_ALL = 'set local row_security = off';
 export class OwnTransactions {
   constructor(private readonly client: InternalClient) {}
 
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
-    return this.within(BEGIN, (connection) => work(withOwnTypes(connection)));
+  /** @param settings of PostgreSQL, for as long as it lasts: sent with its first words, for one round trip in all */
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings: Settings = {}): Promise<T> {
+    const set = Object.entries(settings).map(
+      ([name, value]) => `set local ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
+    );
+    return this.within([BEGIN, SEE_ALL, ...set], (connection) => work(withOwnTypes(connection)));
   }
 
   /** One view of the database for all that is read in it. */
   snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T> {
-    return this.within(SNAPSHOT, (connection) => work(withOwnTypes(connection)));
+    return this.within([SNAPSHOT, SEE_ALL], (connection) => work(withOwnTypes(connection)));
   }
 
   /** Without a transaction, for statements that allow none. @param patience `lock_timeout`; the session's own is put back */
@@ -71,10 +75,10 @@ export class OwnTransactions {
     }
   }
 
-  private async within<T>(begin: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+  private async within<T>(begin: readonly string[], work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
     try {
-      await connection.query(`${begin}; ${SEE_ALL}`);
+      await connection.query(begin.join('; '));
       const result = await work(connection);
       await connection.query('commit');
       return result;

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
-import type { Queryable, Row } from '../queryable';
-import { beginErrand, endErrand } from '../registers/errand';
+import type { Queryable, Row, Settings } from '../queryable';
+import { beginErrand, endErrand, type News } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
@@ -55,9 +55,6 @@ interface Leaving {
   readonly references: readonly Uint8Array[];
 }
 
-/** Dates are compared and named as text, so they are written as ISO 8601 has it. */
-const SETTINGS = `select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
-  set_config('application_name', $3, true), set_config('datestyle', 'ISO', true)`;
 /** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
 const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
@@ -66,7 +63,6 @@ const ROWS_TAG = Buffer.from([0]);
 export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, errand: Errand): Promise<Applied> {
   refuseBlocked(plan);
   const { leaving, applied } = await engine.database.transaction(async (connection) => {
-    await connection.query(SETTINGS, [errand.patience, errand.time, APPLICATION_NAME]);
     await refuseUnindexed(engine.catalogue, plan, connection);
     const chosen = await choose(connection);
     // a new statement sees what was committed while the rows' locks were waited for
@@ -77,9 +73,9 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
     const leaving = only(left, all);
     const erased = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
     const { entries, written } = await finish(erased);
-    await linked(engine, connection, [...entries, ...written]);
+    await linked(engine, connection, entries, written);
     return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)), held } };
-  });
+  }, settingsOf(errand));
   if (plan.kind !== undefined) {
     for (const keyId of leaving.tags) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
   }
@@ -132,23 +128,32 @@ async function erase(
     throw refusedReplacement(error, plan);
   });
   await triggers?.takeBack(connection);
-  await endErrand(connection);
-  if (plan.kind !== undefined) await announce(connection, tags);
+  await endErrand(connection, plan.kind === undefined ? undefined : shredded(tags));
   return rows;
 }
 
 /** Last of all: nobody else writes to the ledger from here to the commit. */
-async function linked({ ledger }: Engine, connection: Queryable, entries: readonly Row[]): Promise<void> {
-  await ledger.chain(
-    connection,
-    entries.map(({ entry }) => entry),
-  );
+async function linked({ ledger }: Engine, connection: Queryable, erased: readonly Row[], written: readonly Row[]) {
+  const numbers = [...erased, ...written].map(({ entry }) => entry);
+  await ledger.chain(connection, numbers, written.length === 0 ? erased : undefined);
 }
 
-/** Other processes drop the key from their caches when this commits. */
-async function announce(connection: Queryable, keyIds: readonly Uint8Array[]): Promise<void> {
-  for (let from = 0; from < keyIds.length; from += ANNOUNCED_AT_ONCE) {
-    const names = keyIds.slice(from, from + ANNOUNCED_AT_ONCE).map((keyId) => Buffer.from(keyId).toString('hex'));
-    await connection.query('select pg_notify($1, $2)', [SHREDDED_CHANNEL, names.join(',')]);
-  }
+/** Other processes drop the keys from their caches. */
+function shredded(keyIds: readonly Uint8Array[]): News {
+  const names = keyIds.map((keyId) => Buffer.from(keyId).toString('hex'));
+  const messages: string[] = [];
+  for (let from = 0; from < names.length; from += ANNOUNCED_AT_ONCE)
+    messages.push(names.slice(from, from + ANNOUNCED_AT_ONCE).join(','));
+  return { channel: SHREDDED_CHANNEL, messages };
+}
+
+/** Dates are compared and named as text, so they are written as ISO 8601 has it. */
+function settingsOf({ patience, time }: Errand): Settings {
+  return {
+    lock_timeout: patience,
+    statement_timeout: time,
+    application_name: APPLICATION_NAME,
+    datestyle: 'ISO',
+    enable_seqscan: 'off',
+  };
 }

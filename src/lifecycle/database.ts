@@ -1,11 +1,11 @@
 /** How the life cycle reaches the database: transactions of its own, on connections that no query rewriter touches. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { NotSealedError, PlanBlockedError, TamperedError } from '../errors';
-import type { Queryable } from '../queryable';
+import type { Queryable, Settings } from '../queryable';
 
 export interface Database {
-  /** Commits when the work resolves, rolls back when it rejects. */
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** Commits when the work resolves, rolls back when it rejects. @param settings PostgreSQL's, for as long as it lasts */
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings?: Settings): Promise<T>;
   /** One view of the database for all that is read in it; nothing can be written. */
   snapshot<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** Outside of any transaction: each statement by itself. */

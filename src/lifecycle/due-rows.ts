@@ -18,6 +18,8 @@ export class DueRows {
   private readonly passedOver = new Set<string>();
   /** Who was chosen and is held by others in some table: tried again at the end of the run. */
   private readonly held = new Set<string>();
+  /** SQL of whom no case held when it was looked at last; an erasure looks again when it has locked them. */
+  private unheld: string | undefined;
   private since: string | undefined;
   private reached: string | undefined;
 
@@ -39,10 +41,8 @@ export class DueRows {
   /** Chooses and locks the next rows. Asked again without `goOn`, it chooses the same ones: a chunk that failed is repeated. */
   async choose(connection: Queryable, limit: number): Promise<string[]> {
     const apart = [...this.passedOver, ...this.held];
-    const { rows } = await connection.query(this.selection(limit, await this.unheld(connection)), [
-      apart,
-      this.since ?? null,
-    ]);
+    this.unheld ??= await this.heldByNone(connection);
+    const { rows } = await connection.query(this.selection(limit, this.unheld), [apart, this.since ?? null]);
     this.reached = rows.at(-1)?.anchor as string | undefined;
     const names = rows.map((row) => String(row.name));
     const still = await stillDue(connection, this.rule, this.plan, names);
@@ -56,6 +56,7 @@ export class DueRows {
   /** The chunk is done. @param passedOver who was chosen and must not hold the others up */
   goOn(passedOver: readonly string[]): void {
     for (const name of passedOver) this.passedOver.add(name);
+    if (passedOver.length > 0) this.unheld = undefined;
     this.since = this.reached ?? this.since;
   }
 
@@ -68,6 +69,7 @@ export class DueRows {
   /** From the start again: what somebody held may be free by now. */
   again(): void {
     this.held.clear();
+    this.unheld = undefined;
     this.since = undefined;
   }
 
@@ -87,7 +89,7 @@ export class DueRows {
 
   /** The same of what no case holds. */
   async leaving(connection: Queryable): Promise<string> {
-    return `${this.source()}${await this.unheld(connection)}`;
+    return `${this.source()}${await this.heldByNone(connection)}`;
   }
 
   /** What is due and stays because a case holds it: by which, and how many. */
@@ -101,7 +103,7 @@ where d.because is not null group by d.because order by d.because`);
   }
 
   /** Held people are not chosen at all; nothing is asked while nothing is held. */
-  private async unheld(connection: Queryable): Promise<string> {
+  private async heldByNone(connection: Queryable): Promise<string> {
     const condition = isFree(this.catalogue, this.plan, await standing(connection), 't');
     return condition === undefined ? '' : ` and ${condition}`;
   }

@@ -47,7 +47,7 @@ entry as (
   from (select distinct tag from root) r
   ${plan.steps.map((_, place) => `left join c${place} on c${place}.tag = r.tag`).join('\n  ')}
   where $6::text is not null
-  returning entry, at, key_id, because, details)${archiveBranches(plan)
+  returning entry, at, key_id, because, details, oubli.ledger_text(ledger) as text)${archiveBranches(plan)
     .map((branch) => `,\n${branch}`)
     .join('')}
 select * from entry order by entry`;

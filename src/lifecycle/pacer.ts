@@ -16,12 +16,15 @@ import { strainOn } from './strain';
 /** Traffic comes in gusts: what was seen after the last chunks counts too. */
 const REMEMBERED = 4;
 const LOOK_AGAIN_MS = 500;
+/** Chunks are shorter than what is to be seen: one look serves a few. */
+const LOOK_EACH_MS = 250;
 
 export class Pacer {
   private readonly range: SizeRange;
   private readonly recent: Strain[] = [];
   private steered: number;
   private patienceMs: number;
+  private lookedAt = Number.NEGATIVE_INFINITY;
 
   /** @param fixed size of all chunks; steered where undefined */
   constructor(
@@ -44,7 +47,8 @@ export class Pacer {
   /** Rests after a chunk, and waits while the database is in need. Ends at once when the run is to stop. */
   async after(taken: number, tookMs: number): Promise<void> {
     this.steered = nextSize(this.size, taken, tookMs, this.pace.target, this.range);
-    await this.pause(restAfter(tookMs, [...this.recent, await this.look()], this.pace));
+    if (performance.now() - this.lookedAt >= LOOK_EACH_MS) await this.look();
+    await this.pause(restAfter(tookMs, this.recent, this.pace));
     while (reasonToWait(this.recent.at(-1) as Strain, this.pace) && !this.stopping.aborted) {
       if (this.patienceMs <= 0) {
         this.steered = this.range.least;
@@ -64,10 +68,9 @@ export class Pacer {
     });
   }
 
-  private async look(): Promise<Strain> {
-    const strain = await this.database.transaction(strainOn);
-    this.recent.push(strain);
+  private async look(): Promise<void> {
+    this.recent.push(await this.database.alone(strainOn));
+    this.lookedAt = performance.now();
     if (this.recent.length > REMEMBERED) this.recent.shift();
-    return strain;
   }
 }

@@ -12,13 +12,18 @@ export interface Person {
   readonly reference: Uint8Array;
 }
 
+/** In the order of their ids, as writers take them. */
+const LOCK = `
+select w.name, k.key_id from unnest($2::text[]) w(name)
+join oubli.subject_link l on l.kind = $1 and l.subject_id = w.name and l.erased_at is null
+join oubli.subject_key k on k.key_id = l.key_id
+order by k.key_id for update of k`;
+
 const NOT_ERASED = `
 select w.name from unnest($2::text[], $3::bytea[]) w(name, reference)
 left join oubli.subject_link l on l.kind = $1 and l.subject_id = w.name
 where l.erased_at is null
   and (l.subject_id is not null or not exists (select from oubli.fence f where f.subject_reference = w.reference))`;
-
-const LOCK = 'select key_id from oubli.subject_key where key_id = any($1) order by key_id for update';
 
 /** @param names of people whose rows this transaction has locked */
 export async function lockPeople(
@@ -28,20 +33,31 @@ export async function lockPeople(
   names: readonly string[],
 ): Promise<Person[]> {
   if (names.length === 0) return [];
-  const references = names.map((name) => keys.referenceOf(kind, name));
-  const { rows } = await connection.query(NOT_ERASED, [kind, names, references]);
-  const known = new Set(rows.map((row) => String(row.name)));
-  // A person of whom nothing was ever sealed gets a key here: the ledger has no other name for her.
-  const keyOf = await keys.forSubjects(kind, [...known]);
-  const locked = await connection.query(LOCK, [[...keyOf.values()].map(({ keyId }) => keyId)]);
-  const alive = new Set(locked.rows.map((row) => hex(row.key_id as Uint8Array)));
-  return names.flatMap((name, place) => {
-    const keyId = keyOf.get(name)?.keyId;
-    const reference = references[place];
-    return keyId && reference && alive.has(hex(keyId)) ? [{ name, keyId, reference }] : [];
+  const lock = (wanted: readonly string[]) => locked(kind, connection, wanted);
+  const found = await lock(names);
+  const others = names.filter((name) => !found.has(name));
+  const made = others.length === 0 ? found : await lock(await withKeys(keys, kind, connection, others));
+  return names.flatMap((name) => {
+    const keyId = found.get(name) ?? made.get(name);
+    return keyId ? [{ name, keyId, reference: keys.referenceOf(kind, name) }] : [];
   });
 }
 
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
+async function locked(kind: string, connection: Queryable, names: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const { rows } = await connection.query(LOCK, [kind, names]);
+  return new Map(rows.map((row) => [String(row.name), row.key_id as Uint8Array]));
+}
+
+/** A person of whom nothing was ever sealed gets a key here: the ledger has no other name for her. @returns who was not erased */
+async function withKeys(
+  keys: SubjectKeys,
+  kind: string,
+  connection: Queryable,
+  names: readonly string[],
+): Promise<string[]> {
+  const references = names.map((name) => keys.referenceOf(kind, name));
+  const { rows } = await connection.query(NOT_ERASED, [kind, names, references]);
+  const there = rows.map((row) => String(row.name));
+  await keys.forSubjects(kind, there);
+  return there;
 }

@@ -118,7 +118,7 @@ export function parseLine(text: string): JournalLine | undefined {
  * went: whoever wrote it never heard that it was stored, and it is written again. Anything else was done to it later.
  */
 export function isTorn(text: string): boolean {
-  return /^(?:\{[\x20-\x7e]*)?\0*$/.test(text) && !text.endsWith('"}');
+  return /^(?:\{[\x20-\x7e]*)?\0*$/.test(text) && !/"(?:mac|signature)":"[^"]*"\}$/.test(text);
 }
 
 /** Whether this installation wrote the line. */

@@ -83,22 +83,23 @@ export class Ledger {
    * Links entries that a statement of its own has inserted in this transaction.
    *
    * @param entries their numbers, as the statement returned them
+   * @param texts the same with `oubli.ledger_text`, where the statement has returned it
    * @throws TamperedError when the chain has lost its end; RestoreReplayRequiredError when it is not the one it was
    * @throws ConfigurationError JOURNAL_NOT_GIVEN
    */
-  async chain(connection: Queryable, entries: readonly unknown[]): Promise<void> {
+  async chain(connection: Queryable, entries: readonly unknown[], texts?: readonly Row[]): Promise<void> {
     if (entries.length === 0) return;
-    const mine = (await connection.query(TEXTS, [entries.map(String)])).rows;
+    const mine = texts ?? (await connection.query(TEXTS, [entries.map(String)])).rows;
     const seen = this.watch?.seen; // while the lock is waited for, another request of this process may see more
     const [head] = (await connection.query(LOCK_HEAD, [seen?.position ?? 0])).rows;
     if (!head) throw new TamperedError('LEDGER_HEAD_MISSING');
     if (!this.isJournaled) refuseWithoutJournal(head.journal);
     this.watch?.refuseBehind(seen, Number(head.position), head.seen as Uint8Array | null);
-    const texts = String(head.position) === '0' ? (await connection.query(ALL_TEXTS)).rows : mine;
-    const links = this.linksOf(texts, (head.link as Uint8Array | null) ?? genesis(this.instance));
+    const linking = String(head.position) === '0' ? (await connection.query(ALL_TEXTS)).rows : mine;
+    const links = this.linksOf(linking, (head.link as Uint8Array | null) ?? genesis(this.instance));
     await connection.query(LINK, [
       head.position,
-      texts.map(({ entry }) => entry),
+      linking.map(({ entry }) => entry),
       byteaArray(links),
       byteaArray(links.map((link) => this.keys.mac(link))),
       links.at(-1),

@@ -7,13 +7,14 @@
  */
 import { JournalError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
-import type { Queryable, Row } from '../queryable';
+import type { Queryable, Row, Settings } from '../queryable';
 import { caseReference, checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
 import type { Ledger } from './ledger';
 import { rememberJournal } from './remembered-journal';
 
 export interface Transactions {
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  /** @param settings PostgreSQL's, for as long as it lasts */
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings?: Settings): Promise<T>;
   /** Outside of any transaction: each statement by itself. */
   alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
@@ -142,7 +143,7 @@ function isDue({ due, checkpoint_position: signed }: Row, { position }: JournalE
 }
 
 export interface Journaled {
-  transaction<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
+  transaction<T>(work: (connection: Queryable) => Promise<T>, settings?: Settings): Promise<T>;
   /** The database remembers that it has a journal, which is told what a crash left out. @throws JournalError */
   begin(): Promise<void>;
   /** Tells what a crash left out, and signs a checkpoint where one is due. @throws JournalError */
@@ -153,13 +154,13 @@ export interface Journaled {
 export function journaled(database: Transactions, ledger: Ledger, telling: Omit<Telling, 'database'>): Journaled {
   const teller = new Teller({ ...telling, database });
   return {
-    transaction: async (work) => {
+    transaction: async (work, settings) => {
       let isNews = false;
       const result = await database.transaction(async (connection) => {
         const done = await work(connection);
         isNews = ledger.hasNews(connection);
         return done;
-      });
+      }, settings);
       if (isNews) await teller.tell();
       return result;
     },
@@ -174,5 +175,5 @@ export function journaled(database: Transactions, ledger: Ledger, telling: Omit<
 /** The same where nothing is kept outside. */
 export function notJournaled(database: Transactions): Journaled {
   const nothing = async (): Promise<void> => undefined;
-  return { transaction: (work) => database.transaction(work), begin: nothing, catchUp: nothing };
+  return { transaction: (...asked) => database.transaction(...asked), begin: nothing, catchUp: nothing };
 }

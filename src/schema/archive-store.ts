@@ -5,7 +5,7 @@
  */
 import type { Knex } from 'knex';
 import { ARCHIVE_SCHEMA, type SettledArchive } from '../catalogue/check-archive';
-import { quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { asAnnotationError } from './migration-errors';
 import type { Bound } from './statements';
 
@@ -172,8 +172,4 @@ function createStore(s: string, keeper: string): string {
 /** Inside of a literal. */
 function quoted(text: string): string {
   return text.replaceAll("'", "''");
-}
-
-function literal(text: string): string {
-  return `'${quoted(text)}'`;
 }

@@ -6,6 +6,7 @@ import type { SettledPersonalSpec } from '../catalogue/check-personal';
 import type { SettledSubjectSpec, SettledTableSpec } from '../catalogue/check-table';
 import type { NotPersonalSpec } from '../catalogue/spec';
 import { quotedTable, tableNameFrom } from '../catalogue/table-name';
+import { quoteLiteral as literal } from '../queryable';
 import type { ElementDefinition } from './element-definition';
 
 export interface Bound {
@@ -128,8 +129,4 @@ function ifInstalled(block: string): Bound {
     sql: `do $oubli$ begin if to_regprocedure('oubli.refresh_guard(regclass)') is not null then ${block} end if; end $oubli$`,
     bindings: [],
   };
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -113,7 +113,7 @@ describe('An erased row that stays', () => {
 
   it('A8: costs an undeclared table nothing, and a declared one no trigger more than the guard’s', async () => {
     const { rows } = await owner.query(`select tgrelid::regclass::text as rel, count(*)::int as n from pg_trigger
-      where not tgisinternal group by 1 order by 1`);
+      where not tgisinternal and tgname not like 'oubli\\_people\\_%' group by 1 order by 1`);
     const own = rows.filter(({ rel }) => !rel.startsWith('oubli.'));
     expect(own).to.deep.equal(['contracts', 'invoices', 'notes', 'users', 'visits'].map((rel) => ({ rel, n: 2 })));
   });

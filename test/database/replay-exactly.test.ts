@@ -228,6 +228,23 @@ describe('S1: a replay erases exactly whom the journal names', function () {
     }
   });
 
+  it('S1: whoever restricted the processing is left, until that is lifted again', async () => {
+    await begin();
+    const [person] = (await addPeople(world.db, 1, '2099-01-01')) as [Person];
+    const lift = { because: 'the claim is settled', inform: async () => undefined };
+    await world.subject('user', person.id).restrict({ because: 'she needs it', ground: 'claims' });
+    backup = await backUp(world.url);
+    await world.subject('user', person.id).liftRestriction(lift);
+    await erase('user', person.id);
+    await backup.restore();
+    const refused = await refusalOf(replayed);
+    expect(refused).to.include({ code: 'REPLAY_INCOMPLETE' });
+    expectFix(refused, /^await duringReplay\(.* npx oubli replay --journal/);
+    await duringReplay(connect(), options(), ({ liftRestriction }) => liftRestriction('user', person.id, lift));
+    expect(await replayed()).to.deep.include({ erased: 1 });
+    await (await start()).close();
+  });
+
   it('S1: a key of kept rows is not destroyed while one of them is held', async () => {
     await begin();
     const [person] = (await addPeople(world.db, 1, '2099-01-01')) as [Person];
