@@ -24,6 +24,16 @@ create table oubli.archive_key (
 );
 create index on oubli.archive_key (until);
 create index on oubli.archive_key (entry);
+create index on oubli.archive_key (subject) where subject is not null;
+
+-- What was archived of somebody is held for a case, whether she is still there or was erased: until it is released nothing of it ends,
+-- wherever it stands, and no key of it (ERASURE.md H1).
+create table oubli.held_archive (
+  subject bytea not null,
+  case_id integer not null references oubli.hold_case,
+  primary key (subject, case_id)
+);
+create index on oubli.held_archive (case_id);
 
 -- Rows that were moved, in the transaction that took them out of their table, and have not arrived in the other database yet. What a row
 -- becomes before it leaves is one value, sealed under a key made for one person and one move. Its element's number is the greatest
@@ -40,6 +50,7 @@ create table oubli.archive_outbox (
   sealed   bytea not null check (oubli.is_sealed(sealed, 2147483647, false))
 );
 create index on oubli.archive_outbox (entry);
+create index on oubli.archive_outbox (schema, entry, id);
 create index on oubli.archive_outbox (until);
 create index on oubli.archive_outbox (source);
 

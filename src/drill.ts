@@ -6,7 +6,7 @@ import type { Knex } from 'knex';
 import { type Copier, dumpTools } from './checks/dump-tools';
 import { verifyLedger } from './checks/ledger';
 import { destroyedKeys, fencedPeople, type Looked } from './checks/restored';
-import { clear, refuseFilled } from './checks/scratch';
+import { clear, takeScratch } from './checks/scratch';
 import { ConfigurationError, OubliError } from './errors';
 import { refuseUnsuitable } from './knex/clients';
 import { internalsOf } from './knex/internals';
@@ -23,7 +23,10 @@ import { journalInTime } from './registers/journal-in-time';
 import { replay } from './restore';
 
 export interface DrillOptions {
-  /** On an empty database that nobody uses: all is restored into it, and dropped from it again. It is yours to destroy. */
+  /**
+   * On an empty database that nobody uses: all is restored into it, and dropped from it again. It is yours to destroy. What a drill that was
+   * killed left in it is dropped by the next, so one drill at a time.
+   */
   readonly into: Knex;
   /** `dumpTools()`, that is pg_dump and pg_restore on the PATH, unless given. */
   readonly copier?: Copier;
@@ -108,7 +111,7 @@ class Drill {
     const from = await reachedBy(this.live);
     const into = await reachedBy(this.into);
     await this.copier.ready(from, into);
-    await this.inScratch((scratch) => refuseFilled(scratch, into.database));
+    await this.inScratch((scratch) => takeScratch(scratch, into.database));
     try {
       await this.restoreAndVerify(from, into);
     } finally {

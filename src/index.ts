@@ -22,6 +22,7 @@ export type { BreakerOptions } from './lifecycle/breaker';
 export type { HeldBack, Redrive } from './lifecycle/deferred';
 export type { FakerLike } from './lifecycle/faker-like';
 export type { DueOptions, DueReport } from './lifecycle/foresight';
+export type { HeldArchive } from './lifecycle/held-archive';
 export type { HeldRows } from './lifecycle/held-rows';
 export type { HeldPerson, HoldCase, Holds, Placed, Released, StandingCase } from './lifecycle/holds';
 export type { JobOptions, Jobs } from './lifecycle/jobs';

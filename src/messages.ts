@@ -1056,6 +1056,10 @@ export const texts = {
     says: (n) => `the rows of ${n.table} have no primary key to be held by`,
     fix: (n) => `alter table ${n.table} add primary key (…)  -- or hold the person whose rows they are`,
   },
+  HOLD_NOTHING_ARCHIVED: {
+    says: (n) => `nothing of hers is in an archive, or not any more, so the case ${n.case} holds nothing of it`,
+    fix: () => 'npx oubli archive list  # what is there; whoever was not erased is held as a person: --subject kind:id',
+  },
   HOLD_BUSY: {
     says: (n) => `another transaction works on ${n.table} for too long: nothing was held`,
     fix: () => 'retry later',
@@ -1289,6 +1293,11 @@ export const texts = {
   ARCHIVE_NOT_INSTALLED: {
     says: (n) => `there is no archive ${n.schema} in the other database`,
     fix: (n) => `await installArchive(knexOfTheArchive, { schema: '${n.schema}' })  // in a migration there`,
+  },
+  ARCHIVE_BUSY: {
+    says: (n) =>
+      `somebody in the other database has the archive ${n.schema} for too long: nothing was moved or destroyed there`,
+    fix: () => 'select * from pg_stat_activity  -- there: who has it; the next sweep tries again',
   },
   ARCHIVE_NOT_EMPTY: {
     says: (n) => `rows that the law has kept are still in ${n.where}, and their keys would go with the schema oubli`,

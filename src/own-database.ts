@@ -32,12 +32,15 @@ export function ownDatabase(knex: Knex, seam: Seam, journal: Journal | undefined
   };
 }
 
+/** What waits for an archive elsewhere is tried again by the next sweep. */
+const PATIENCE = { statement: '30s', lock: '5s', most: 120_000 };
+
 /** The intermediate archive, beside the tables or in a database of its own. */
 export function archivesOf(
   here: ArchiveDatabase,
   { knex, role }: { knex?: Knex; role?: string } = {},
 ): Engine['archives'] {
-  return { here, elsewhere: knex && new OwnTransactions(internalsOf(knex)), role };
+  return { here, elsewhere: knex && new OwnTransactions(internalsOf(knex), PATIENCE), role };
 }
 
 function journaledIn({ ledger, ledgerKeys, catalogue }: Seam, own: OwnTransactions, journal: Journal): Journaled {

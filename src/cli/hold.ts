@@ -14,8 +14,13 @@ export function holdVerb(): Command {
     .requiredOption('--ground <text>', 'why the law lets it hold: GDPR Art. 17(3)(e), say')
     .option('--until <date>', 'its last day, 2028-12-31 (UTC); until it is released unless given')
     .action(open);
-  subverb(hold, 'place <case>', 'hold a person with the rows of her graph, or single rows')
+  subverb(
+    hold,
+    'place <case>',
+    'hold a person with the rows of her graph, single rows, or what was archived of somebody',
+  )
     .option('--subject <kind:id>', 'a person: user:42')
+    .option('--archived <who>', 'what was archived of whom: the key id of her receipt, or user:42')
     .option('--table <name>', 'the table of single rows')
     .option('--rows <keys>', 'their primary keys, with commas between them: 7,8')
     .action(place);
@@ -38,23 +43,30 @@ async function open(name: string, options: InstanceOptions & { ground: string; u
 
 interface PlaceOptions extends InstanceOptions {
   readonly subject?: string;
+  readonly archived?: string;
   readonly table?: string;
   readonly rows?: string;
 }
 
 async function place(name: string, options: PlaceOptions, command: Command): Promise<void> {
-  const { subject, table, rows } = options;
-  if ((subject === undefined) === (table === undefined))
-    command.error("error: give either '--subject kind:id' or '--table' with '--rows'");
-  const [kind = '', ...id] = (subject ?? '').split(':');
+  const { subject, archived, table, rows } = options;
+  if ([subject, archived, table].filter((each) => each !== undefined).length !== 1)
+    command.error("error: give one of '--subject kind:id', '--archived who', and '--table' with '--rows'");
   const what =
-    table === undefined
-      ? { kind, id: id.join(':') }
-      : { table, rows: (rows ?? '').split(',').filter((key) => key !== '') };
+    archived !== undefined
+      ? { archivedOf: archived.includes(':') ? personIn(archived) : { keyId: archived } }
+      : table === undefined
+        ? personIn(subject ?? '')
+        : { table, rows: (rows ?? '').split(',').filter((key) => key !== '') };
   const { placed } = await withHolds(options, (holds) => holds.place(name, what));
   console.log(
     `${name} holds ${placed} more ${table === undefined ? (placed === 1 ? 'person' : 'people') : `rows of ${table}`}`,
   );
+}
+
+function personIn(given: string): { kind: string; id: string } {
+  const [kind = '', ...id] = given.split(':');
+  return { kind, id: id.join(':') };
 }
 
 async function release(name: string, options: InstanceOptions & { because: string }): Promise<void> {

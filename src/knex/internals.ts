@@ -36,6 +36,8 @@ export interface Connection extends Queryable {
   /** `I`dle, in a `T`ransaction, in one that `E`rred; from pg 8.21 on. */
   getTransactionStatus?(): string | null;
   getTypeParser(oid: number, format: 'text'): (text: string) => unknown;
+  /** Whatever it waits for is rejected. */
+  end(): Promise<void>;
   once(event: 'end', listener: () => void): unknown;
   removeListener(event: 'end', listener: () => void): unknown;
 }

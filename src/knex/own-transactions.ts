@@ -17,20 +17,39 @@ const SNAPSHOT = 'begin isolation level repeatable read read only';
 /** Row security would hide rows without a word, and a receipt say that they are gone: with this PostgreSQL refuses (manual 5.9). */
 const SEE_ALL = 'set local row_security = off';
 
+/** For a database that is not the application's own, so that its trouble is not ours for ever. */
+export interface Patience {
+  /** PostgreSQL's `statement_timeout` and `lock_timeout` there. */
+  readonly statement: string;
+  readonly lock: string;
+  /** Milliseconds of a whole transaction, after which its connection is cut: of a server that answers nothing at all. */
+  readonly most: number;
+}
+
 export class OwnTransactions {
-  constructor(private readonly client: InternalClient) {}
+  private readonly settings: string;
+
+  constructor(
+    private readonly client: InternalClient,
+    private readonly patience?: Patience,
+  ) {
+    const { statement, lock } = patience ?? {};
+    this.settings = patience
+      ? `${SEE_ALL}; set local statement_timeout = '${statement}'; set local lock_timeout = '${lock}'`
+      : SEE_ALL;
+  }
 
   /** @param settings of PostgreSQL, for as long as it lasts: sent with its first words, for one round trip in all */
   transaction<T>(work: (connection: Queryable) => Promise<T>, settings: Settings = {}): Promise<T> {
     const set = Object.entries(settings).map(
       ([name, value]) => `set local ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
     );
-    return this.within([BEGIN, SEE_ALL, ...set], (connection) => work(withOwnTypes(connection)));
+    return this.within([BEGIN, this.settings, ...set], (connection) => work(withOwnTypes(connection)));
   }
 
   /** One view of the database for all that is read in it. */
   snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T> {
-    return this.within([SNAPSHOT, SEE_ALL], (connection) => work(withOwnTypes(connection)));
+    return this.within([SNAPSHOT, this.settings], (connection) => work(withOwnTypes(connection)));
   }
 
   /** Without a transaction, for statements that allow none. @param patience `lock_timeout`; the session's own is put back */
@@ -53,7 +72,7 @@ export class OwnTransactions {
   async *stream<T>(work: (snapshot: Queryable) => AsyncIterable<T>): AsyncGenerator<T> {
     const connection = await this.client.acquireConnection();
     try {
-      await connection.query(`${SNAPSHOT}; ${SEE_ALL}`);
+      await connection.query(`${SNAPSHOT}; ${this.settings}`);
       yield* work(withOwnTypes(connection));
     } catch (error) {
       throw said(error);
@@ -77,6 +96,7 @@ export class OwnTransactions {
 
   private async within<T>(begin: readonly string[], work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
+    const cut = this.patience && setTimeout(() => void connection.end(), this.patience.most);
     try {
       await connection.query(begin.join('; '));
       const result = await work(connection);
@@ -86,6 +106,7 @@ export class OwnTransactions {
       await rollback(connection);
       throw said(error);
     } finally {
+      clearTimeout(cut);
       await this.client.releaseConnection(connection);
     }
   }

@@ -11,6 +11,7 @@ import type { Queryable } from '../queryable';
 import { canonicalId } from './canonical-id';
 import { deferredNow, type Redrive } from './deferred';
 import type { Engine } from './engine';
+import { type HeldArchive, holdArchive } from './held-archive';
 import { type HeldRows, holdRows } from './held-rows';
 import { holderOf, refreshTriggers, underTriggers } from './held-tables';
 import { graphTables } from './hold-graph';
@@ -30,6 +31,7 @@ export interface StandingCase extends HoldCase {
   readonly openedAt: Date;
   /** False once its last day is over: it holds nothing any more, and is released when you say so. */
   readonly holds: boolean;
+  /** Also those of whom it holds what was archived. */
   readonly people: number;
   readonly rows: number;
 }
@@ -65,12 +67,16 @@ export interface Holds {
    * Holds a person with the rows of her graph, or single rows. From its return on they are neither erased nor deleted nor
    * changed, by whomever; what she needs to log in may be (columns declared as not personal that neither lead to her nor name the row).
    *
+   * Of whoever was erased, what the law has kept in an archive can be held: it does not end, whatever its date, until the case is
+   * released. It is named by `{ archivedOf }`, so that nobody takes her for somebody whose data were all held.
+   *
    * @throws AlreadyErasedError, SubjectUnknownError, SubjectLockedError
-   * @throws ConfigurationError HOLD_UNKNOWN, HOLD_LAPSED, HOLD_ROWS_GONE, HOLD_WITHOUT_KEY
+   * @throws ConfigurationError HOLD_UNKNOWN, HOLD_LAPSED, HOLD_ROWS_GONE, HOLD_WITHOUT_KEY, HOLD_NOTHING_ARCHIVED
    * @example await holds.place('case 2026-17', subject('user', 42));
    * @example await holds.place('case 2026-17', { table: 'invoices', rows: [7, 8] });
+   * @example await holds.place('case 2026-17', { archivedOf: { keyId: receipt.keyId } });
    */
-  place(name: string, what: HeldPerson | HeldRows): Promise<Placed>;
+  place(name: string, what: HeldPerson | HeldRows | HeldArchive): Promise<Placed>;
   /**
    * Releases a case and all that it holds. What waited for it is carried out, unless another case holds it too.
    * @throws ConfigurationError HOLD_UNKNOWN, HOLD_NO_BECAUSE
@@ -86,7 +92,8 @@ on conflict (name) where released_at is null do nothing returning id`;
 
 const LIST = `
 select c.name, c.ground, c.until::text as until, c.opened_at, exists (select from oubli.standing_case s where s.id = c.id) as holds,
-  (select count(*) from oubli.held_person p where p.case_id = c.id) as people,
+  (select count(*) from oubli.held_person p where p.case_id = c.id)
+    + (select count(*) from oubli.held_archive a where a.case_id = c.id) as people,
   (select count(*) from oubli.held_row r where r.case_id = c.id) as rows
 from oubli.hold_case c where c.released_at is null order by c.opened_at, c.id`;
 
@@ -101,8 +108,9 @@ const RELEASE = `
 with released as (update oubli.hold_case set released_at = oubli.now() where id = $1),
 tables as (delete from oubli.held_table where holder = 'case ' || $1::text),
 people as (delete from oubli.held_person where case_id = $1 returning 1),
+archives as (delete from oubli.held_archive where case_id = $1 returning 1),
 rows as (delete from oubli.held_row where case_id = $1 returning 1)
-select (select count(*) from people) as people, (select count(*) from rows) as rows`;
+select (select count(*) from people) + (select count(*) from archives) as people, (select count(*) from rows) as rows`;
 
 /** @param redrive carries out what waited, as far as this process can */
 export function holdsOf(engine: () => Promise<Engine>, redrive: (what: Redrive) => Promise<void>): Holds {
@@ -133,14 +141,14 @@ async function openCase(engine: Engine, { name, ground, until }: HoldCase): Prom
   });
 }
 
-async function placeHold(engine: Engine, name: string, what: HeldPerson | HeldRows): Promise<Placed> {
-  const id = await engine.database.transaction((connection) => standingCase(connection, name));
+async function placeHold(engine: Engine, name: string, what: HeldPerson | HeldRows | HeldArchive): Promise<Placed> {
+  const stands = (connection: Queryable): Promise<number> => standingCase(connection, name);
+  const id = await engine.database.transaction(stands);
+  if ('archivedOf' in what)
+    return { case: name, placed: await holdArchive(engine, { id, name }, what.archivedOf, stands) };
   if ('rows' in what) {
     const table = tableNamed(engine.catalogue, what.table, 'holds.place');
-    const placed = await holdRows(engine, { id, name }, table, what.rows, (connection) =>
-      standingCase(connection, name),
-    );
-    return { case: name, placed };
+    return { case: name, placed: await holdRows(engine, { id, name }, table, what.rows, stands) };
   }
   return { case: name, placed: await holdPerson(engine, { id, name }, what) };
 }

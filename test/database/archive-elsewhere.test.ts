@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import type { ArchivedRow, Oubli } from '../../src';
+import { internalsOf } from '../../src/knex/internals';
+import { OwnTransactions } from '../../src/knex/own-transactions';
 import { stopClock } from '../../src/testing';
 import { addInvoiced, anotherDatabase, migrateElsewhere, type OtherDatabase } from '../support/archive';
 import { startCarrier } from '../support/archive-process';
@@ -195,6 +197,74 @@ describe('An archive in another database', () => {
       ['oubli.archive_outbox', 2],
       ['oubli_archive', 2],
     ]);
+  });
+
+  it('R1: one that is missing keeps those beside it from nothing', async () => {
+    const ada = await addInvoiced(world.db, 'Adalgisa', 1);
+    await world.subject('user', ada).erase({ because: 'her request' });
+    // declared for another table, and not installed in the other database yet; its rows are the older ones
+    await world.plain.raw(
+      `insert into oubli.archive values ('legal', 'legal', true); update oubli.archive_outbox set schema = 'legal'`,
+    );
+    const bob = await addInvoiced(world.db, 'Bertrand', 3);
+    await world.subject('user', bob).erase({ because: 'his request' });
+    const error = await refusalOf(() => carrier.sweep());
+    expect(error).to.include({ code: 'ARCHIVE_NOT_INSTALLED' });
+    expect(error.message).to.include('legal');
+    expect([await waiting(), await arrived()]).to.deep.equal([1, 3]);
+  });
+
+  it('H1: a hold is placed at once while the other database lets us wait, and what it holds is not destroyed', async () => {
+    const ada = await addInvoiced(world.db, 'Adalgisa', 1);
+    const bob = await addInvoiced(world.db, 'Bertrand', 1);
+    const cleo = await addInvoiced(world.db, 'Cleo', 1);
+    const { keyId } = await world.subject('user', ada).erase({ because: 'her request' });
+    await world.subject('user', bob).erase({ because: 'his request' });
+    await carrier.sweep();
+    await stopClock(world.plain, '2040-01-01T00:00:00Z');
+    await other.plain.raw(`create or replace function oubli_archive.now() returns timestamptz language sql stable set search_path = pg_catalog
+      return timestamptz '2040-01-01'`);
+    const lock = await other.plain.transaction();
+    await lock.raw('lock table oubli_archive.archived_row in access exclusive mode');
+    const sweeping = carrier.sweep();
+    await untilSomebodyWaits(other.plain);
+    await world.holds.open({ name: 'case 7', ground: 'lawsuit' });
+    const before = performance.now();
+    expect(await world.holds.place('case 7', { archivedOf: { keyId } })).to.include({ placed: 1 });
+    expect(await world.holds.place('case 7', { kind: 'user', id: cleo })).to.include({ placed: 1 });
+    expect(performance.now() - before, 'nobody waited for the other database').to.be.lessThan(4000);
+    await lock.rollback();
+    await sweeping;
+    const left = await other.plain('oubli_archive.archived_row');
+    expect(left).to.have.length(1);
+    expect(left[0].key_id).to.deep.equal((await world.plain('oubli.archive_key').first()).key_id);
+    await world.holds.release('case 7', { because: 'settled' });
+    await carrier.sweep();
+    expect([await arrived(), (await world.plain('oubli.archive_key')).length]).to.deep.equal([0, 0]);
+  });
+
+  it('R1: one that somebody else has for too long fails the sweep by name, and nothing is lost', async () => {
+    const ada = await addInvoiced(world.db, 'Adalgisa', 1);
+    await world.subject('user', ada).erase({ because: 'her request' });
+    const lock = await other.plain.transaction();
+    await lock.raw('lock table oubli_archive.archived_row in access exclusive mode');
+    const error = await refusalOf(() => carrier.sweep());
+    expect(error).to.include({ code: 'ARCHIVE_BUSY' });
+    await lock.rollback();
+    expect([await waiting(), await arrived()]).to.deep.equal([1, 0]);
+    await carrier.sweep();
+    expect([await waiting(), await arrived()]).to.deep.equal([0, 1]);
+  });
+
+  it('R1: a server that answers nothing at all is cut off, and its pool goes on', async () => {
+    const patience = { statement: '30s', lock: '5s', most: 300 };
+    const impatient = new OwnTransactions(internalsOf(other.mover), patience);
+    const error = await failureOf(() => impatient.transaction((there) => there.query('select pg_sleep(60)')));
+    expect(error.message).to.match(/terminated|ended/);
+    const { rows } = await impatient.transaction((there) =>
+      there.query(`select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock`),
+    );
+    expect(rows).to.deep.equal([{ statement: '30s', lock: '5s' }]);
   });
 
   it('R1: is refused under a misspelt name', async () => {

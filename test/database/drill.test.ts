@@ -5,12 +5,13 @@ import path from 'node:path';
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
 import { type Copier, type DrillReport, drill, dumpTools, fileJournal, type Journal, localKeys } from '../../src';
-import { runOubli } from '../support/cli';
+import { runOubli, startOubli } from '../support/cli';
 import { toolsFor } from '../support/dump-tools';
 import { addPeople, type Person } from '../support/people';
 import { createDatabase, type TestDatabase, testServerUrl } from '../support/postgres';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { templateCopier } from '../support/template-copier';
+import { until } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 const MADE = `
@@ -148,6 +149,25 @@ describe('S2: a restore drill', function () {
     const own = await failureOf(() => drill(world.plain, options(), { into: world.plain, copier: copied() }));
     expect(own).to.include({ code: 'SCRATCH_NOT_EMPTY' });
     expect(await world.plain('oubli.ledger').where({ act: 'drilled' })).to.deep.equal([]);
+  });
+
+  it('S2: the copy of everybody that a killed drill left is dropped by the next one, and nothing that nobody marked', async () => {
+    const began = path.join(folder, 'began');
+    const version = (name: string): string =>
+      `if [ "$1" = --version ]; then echo "${name} (PostgreSQL) 99.0"; exit; fi`;
+    const pgDump = await fakeTool(folder, 'pg_dump', `${version('pg_dump')}; echo > ${began}; exec sleep 20`);
+    const pgRestore = await fakeTool(folder, 'pg_restore', `${version('pg_restore')}; cat > /dev/null`);
+    const where = ['--url', world.url, '--keys', world.keyFile, '--journal', file, '--into', scratch.url];
+    const killed = startOubli(['drill', ...where, '--pg-dump', pgDump, '--pg-restore', pgRestore]);
+    await until('the copying', () => readFile(began).then(Boolean, () => false));
+    await killed.kill();
+    // as far as pg_restore had come
+    await into.raw('create table copied (name text); create function f(copied) returns int language sql return 1');
+    const report = await drilled(copied());
+    expect(report.passed, JSON.stringify(report.checks)).to.equal(true);
+    expect((await into.raw(MADE)).rows).to.deep.equal([NOTHING]);
+    await into.raw('create schema oubli_drill');
+    expect(await failureOf(() => drilled(copied()))).to.include({ code: 'SCRATCH_NOT_EMPTY' });
   });
 
   it('S2: drops whatever can be made in a database: extensions, event triggers, large objects, odd names', async () => {

@@ -37,6 +37,6 @@ describe('oubli hold', function () {
     expect(unknown.stderr).to.contain(`there is no open case 'case 7'`).and.to.contain('fix: await holds.open');
     const both = await hold('place', 'case 1', '--subject', 'user:1', '--table', 'invoices');
     expect(both.code).to.equal(1);
-    expect(both.stderr).to.contain('give either');
+    expect(both.stderr).to.contain('give one of');
   });
 });

@@ -5,8 +5,9 @@
  */
 import type { Queryable, Row } from '../../queryable';
 import type { Ledger } from '../../registers/ledger';
+import { retried } from '../database';
 import type { Engine } from '../engine';
-import { heldSubjects } from './held';
+import { heldNow, heldSubjects } from './held';
 import { asArchiveError, inStore, type Store, storesOf } from './places';
 
 const AT_ONCE = 500;
@@ -75,22 +76,45 @@ function endInOutbox({ database, ledger, keys }: Engine): Promise<number> {
   });
 }
 
+const destroyIn = (store: Store): string =>
+  `select source, entry::text as entry, rows::text as rows from ${inStore(store, 'destroy_ended($1, $2)')}`;
+
+/** Nobody can be held meanwhile: a hold that was committed before is seen, and one that comes later finds the rows gone. */
+function endIn(engine: Engine, store: Store): Promise<number> {
+  const { database, keys, ledger } = engine;
+  if (store.elsewhere) return endElsewhere(engine, store);
+  return database.transaction(async (here) => {
+    const { rows } = await here.query(destroyIn(store), [AT_ONCE, await heldSubjects(keys, here)]);
+    return recorded(ledger, here, store.schema, rows);
+  });
+}
+
 /**
- * In the other database the rows go last: what the ledger says was destroyed may be destroyed again, never the other way round.
- * Nobody can be held meanwhile: a hold that was committed before is seen, and one that comes later finds the rows gone.
+ * The other database may take its time, so no lock of ours is held while it is asked: whoever was held meanwhile is seen before its
+ * commit, and nothing is destroyed then. Its rows go last: what the ledger says was destroyed may be destroyed again, never the
+ * other way round.
  */
-function endIn({ database, ...engine }: Engine, store: Store): Promise<number> {
-  const call = `select source, entry::text as entry, rows::text as rows from ${inStore(store, 'destroy_ended($1, $2)')}`;
-  const destroy = async (here: Queryable, there: Queryable): Promise<number> => {
-    const { rows } = await there.query(call, [AT_ONCE, await heldSubjects(engine.keys, here)]);
-    return recorded(engine.ledger, here, store.schema, rows);
-  };
-  if (!store.elsewhere) return database.transaction((here) => destroy(here, here));
-  return store.database
-    .transaction((there) => database.transaction((here) => destroy(here, there)))
-    .catch((error: unknown) => {
-      throw asArchiveError(error, store.schema);
-    });
+function endElsewhere({ database, keys, ledger }: Engine, store: Store): Promise<number> {
+  const attempt = (there: Queryable): Promise<number> =>
+    database
+      .transaction((here) => heldNow(keys, here))
+      .then(async (told) => {
+        const { rows } = await there.query(destroyIn(store), [AT_ONCE, told]).catch((error: unknown) => {
+          throw asArchiveError(error, store.schema);
+        });
+        if (rows.length === 0) return 0;
+        return database.transaction(async (here) => {
+          if (!told.equals(await heldSubjects(keys, here))) throw new HeldMeanwhile();
+          return recorded(ledger, here, store.schema, rows);
+        });
+      });
+  return retried(() => store.database.transaction(attempt));
+}
+
+/** The one that came later goes on: as PostgreSQL says it of two transactions (manual, appendix A: serialization_failure). */
+class HeldMeanwhile extends Error {
+  override readonly name = 'HeldMeanwhile';
+  readonly code = '40001';
 }
 
 async function recorded(ledger: Ledger, connection: Queryable, archive: string, gone: readonly Row[]): Promise<number> {

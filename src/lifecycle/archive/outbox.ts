@@ -11,11 +11,13 @@ import { type ArchiveDatabase, asArchiveError } from './places';
 
 const AT_ONCE = 500;
 
+const ARCHIVES = 'select schema::text as schema from oubli.archive where elsewhere order by 1';
+
 /** Oldest first, past those that another worker is bringing over at this moment. */
 const WAITING = `
-select id::text as id, schema::text as schema, source, key_id, subject, until::text as until, entry::text as entry,
+select id::text as id, source, key_id, subject, until::text as until, entry::text as entry,
   moved_at::text as moved_at, sealed::bytea as sealed
-from oubli.archive_outbox where until > oubli.now() order by entry, id limit $1 for update skip locked`;
+from oubli.archive_outbox where schema = $2 and until > oubli.now() order by entry, id limit $1 for update skip locked`;
 
 /** No RETURNING and no conflict target: the role that brings rows may insert them, and nothing else. */
 const delivery = (schema: string): string => `
@@ -35,35 +37,45 @@ from counted c group by c.entry order by c.entry
 returning entry`;
 
 /**
- * Brings over what waits, where this process knows the other database.
+ * Brings over what waits, where this process knows the other database. An archive that is missing there keeps no other waiting.
  * @param signal stops between two batches
  * @returns how many rows arrived
- * @throws ConfigurationError ARCHIVE_NOT_INSTALLED, and what the connection says when the archive is down: nothing is lost then
+ * @throws ConfigurationError ARCHIVE_NOT_INSTALLED, ARCHIVE_BUSY, and what the connection says when the archive is down: nothing is
+ *   lost then
  */
 export async function deliver(
   { database, ledger, archives: { elsewhere } }: Engine,
   signal?: AbortSignal,
 ): Promise<number> {
+  if (!elsewhere) return 0;
+  const { rows } = await database.transaction((connection) => connection.query(ARCHIVES));
   let delivered = 0;
-  while (elsewhere && !signal?.aborted) {
-    const rows = await database.transaction((connection) => deliverSome(ledger, connection, elsewhere));
-    if (rows === 0) break;
-    delivered += rows;
+  const failures: unknown[] = [];
+  for (const schema of rows.map((row) => String(row.schema))) {
+    try {
+      for (let arrived = 1; arrived > 0 && !signal?.aborted; delivered += arrived)
+        arrived = await database.transaction((connection) => deliverSome(ledger, connection, elsewhere, schema));
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return delivered;
 }
 
-async function deliverSome(ledger: Ledger, connection: Queryable, elsewhere: ArchiveDatabase): Promise<number> {
-  const { rows } = await connection.query(WAITING, [AT_ONCE]);
+async function deliverSome(
+  ledger: Ledger,
+  connection: Queryable,
+  elsewhere: ArchiveDatabase,
+  schema: string,
+): Promise<number> {
+  const { rows } = await connection.query(WAITING, [AT_ONCE, schema]);
   if (rows.length === 0) return 0;
-  for (const schema of new Set(rows.map((row) => String(row.schema)))) {
-    const going = rows.filter((row) => row.schema === schema);
-    await elsewhere
-      .transaction((there) => there.query(delivery(schema), arraysOf(going)))
-      .catch((error: unknown) => {
-        throw asArchiveError(error, schema);
-      });
-  }
+  await elsewhere
+    .transaction((there) => there.query(delivery(schema), arraysOf(rows)))
+    .catch((error: unknown) => {
+      throw asArchiveError(error, schema);
+    });
   const entries = await connection.query(ARRIVED, [rows.map(({ id }) => id)]);
   await ledger.chain(
     connection,

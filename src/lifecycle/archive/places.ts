@@ -1,7 +1,7 @@
 /** Where archives are: schemas beside the active base, and, where the process was told which, another database. */
 import { ConfigurationError } from '../../errors';
 import { type Queryable, quoteIdentifier as q } from '../../queryable';
-import type { Database } from '../database';
+import { type Database, isLocked, isTooLong } from '../database';
 
 export interface ArchiveDatabase extends Database {
   /** One view of the database for all that is read in it, as long as somebody takes rows. */
@@ -49,8 +49,9 @@ export function inStore({ schema }: Store, call: string): string {
 
 const NO_SUCH_SCHEMA = new Set(['3F000', '42P01', '42883']);
 
-/** @returns the error to raise instead, where the other database has no such archive */
+/** @returns the error to raise instead, where the other database has no such archive, or lets us wait */
 export function asArchiveError(error: unknown, schema: string): unknown {
+  if (isLocked(error) || isTooLong(error)) return new ConfigurationError('ARCHIVE_BUSY', { schema });
   const { code } = error as { code?: string };
   return NO_SUCH_SCHEMA.has(code ?? '') ? new ConfigurationError('ARCHIVE_NOT_INSTALLED', { schema }) : error;
 }
