@@ -380,7 +380,7 @@ begin
      from closed c left join oubli.subject_link l on l.kind = $2 and l.subject_id = c.subject_id',
     'with closed as (delete from oubli.restriction x where x.kind = $2 and %s returning x.key_id, x.ground)
      insert into oubli.unrecorded (act, key_id, because, details)
-     select ''restriction ended'', key_id, ''her row was deleted past the life cycle'', jsonb_build_object(''kind'', $2, ''ground'', ground)
+     select ''restriction lifted'', key_id, ''her row was deleted past the life cycle'', jsonb_build_object(''kind'', $2, ''ground'', ground)
      from closed'] loop
     execute format(work, gone) using names, of_kind;
   end loop;

@@ -60,8 +60,10 @@ insert into oubli.ledger_told default values;
 -- Where the chain went on after a restore: what had been written behind this position is in the journal only, under the number of
 -- the branch before.
 create table oubli.ledger_fork (
-  branch integer primary key check (branch > 0),
-  after  bigint not null
+  branch   integer primary key check (branch > 0),
+  after    bigint not null,
+  -- by the clock of the keys: whoever got one later got it from the replay, for nobody else is served
+  named_at timestamptz not null default pg_catalog.now()
 );
 create trigger append_only before update or delete or truncate on oubli.ledger_fork
   for each statement execute function oubli.refuse_rewriting();

@@ -1,9 +1,11 @@
 -- How the sweeps of each rule went: for metrics, breakers and what was deferred.
 
 -- One row per rule, named as jobs name it (`subject:user`): when a sweep last began, came to its end or failed, how much has
--- left in all, how much was still due when it ended, and what it raised the alarm for.
+-- left in all, how much was still due when it ended, and what it raised the alarm for. `runs` is how often one began: whoever asks for a
+-- sweep while one runs means the next.
 create table oubli.sweep_state (
   rule            text primary key,
+  runs            bigint not null default 0,
   last_started_at timestamptz,
   last_success_at timestamptz,
   last_failed_at  timestamptz,

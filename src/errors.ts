@@ -79,12 +79,54 @@ export class JournalError extends OubliError {
 export class DrillError extends OubliError {}
 /** Mend the callback: notices could not be sent, and nobody leaves without hers. The next sweep sends them again. */
 export class NoticeFailedError extends OubliError {}
+/** Mend the callback: it was told of something and threw. What it was told of is done; this comes as a warning of the process. */
+export class CallbackFailedError extends OubliError {
+  override readonly cause: unknown;
+
+  constructor(code: ErrorCode, names: Names, cause: unknown) {
+    super(code, names);
+    this.cause = cause;
+  }
+}
+/** Look at each failure: some sweeps failed, and the others did their work. */
+export class SweepsFailedError extends OubliError {
+  /** What each failed with; of what follows when all of them have ended, `rule` is undefined. */
+  readonly failures: readonly SweepFailed[];
+  /** Of those that came to their end. */
+  readonly reports: readonly Swept[];
+
+  constructor(failures: readonly SweepFailed[], reports: readonly Swept[]) {
+    const [fix] = failures.flatMap(({ error }) => (error instanceof OubliError ? [error.fix] : []));
+    const reasons = failures.map(reasonOf).join('; ');
+    super('SWEEPS_FAILED', { failed: failures.length, ended: reports.length, reasons, rule: failures[0]?.rule, fix });
+    this.failures = failures;
+    this.reports = reports;
+  }
+}
+export interface SweepFailed {
+  readonly rule: string | undefined;
+  readonly error: unknown;
+}
+/** What stands in every report; the reports are those that `sweep()` would have returned. */
+export interface Swept {
+  readonly rule: string;
+  readonly gone: number;
+  readonly stillDue: number;
+  readonly finished: boolean;
+}
 /** Wait for the case, or release it: what was asked for is written down, and carried out then. Nothing was touched. */
 export class HoldError extends OubliError {}
 /** Lift the restriction first, or leave her out: nobody reads or writes what is only to be stored (GDPR Art. 18). */
 export class RestrictedError extends OubliError {}
 /** Update the library or the schema, whichever is older. */
 export class SchemaVersionError extends OubliError {}
+
+/** Texts of ours are names; PostgreSQL's may quote a value, so that of those the code is all. */
+function reasonOf({ rule, error }: SweepFailed): string {
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  const reason = error instanceof OubliError ? error.message.split('\n')[0] : String(code ?? name ?? 'unknown');
+  return `${rule ?? 'afterwards'}: ${reason}`;
+}
 
 function asName(name: Names[string]): string | undefined {
   return name === undefined ? undefined : String(name);

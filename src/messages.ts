@@ -912,6 +912,22 @@ export const texts = {
     fix: (n) =>
       `if current_setting('application_name') = 'oubli sweep' then return coalesce(new, old); end if;  -- first in the function of ${n.triggers}`,
   },
+  SWEEPS_FAILED: {
+    says: (n) => `${n.failed} failed, and ${n.ended} sweeps came to their end: ${n.reasons}`,
+    fix: (n) => `${n.fix ?? `await sweep({ rule: '${n.rule ?? '…'}' })  // when its cause is mended`}`,
+  },
+  CALLBACK_FAILED: {
+    says: (n) => `${n.option} threw when it was told of ${n.rule}; the sweep went on`,
+    fix: (n) => `${n.option}: (told) => { try { … } catch (error) { … } }`,
+  },
+  PARTITION_STRANDED: {
+    says: (n) =>
+      `${n.table} was detached to be dropped, its rule is gone, and it cannot be attached again: neither queries nor erasures find its rows`,
+    fix: (n) =>
+      n.parent === undefined
+        ? `drop table ${n.table};  -- or keep what is in it elsewhere first`
+        : `alter table ${n.parent} attach partition ${n.table} ${n.bound};  -- once nothing else stands there; or drop table ${n.table};`,
+  },
   TRACK_COUNTS_OFF: {
     says: () =>
       'a trigger may write to other tables while rows leave, and with track_counts off PostgreSQL does not say to which: nothing was touched',

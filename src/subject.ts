@@ -2,6 +2,7 @@
  * A person, as the application speaks of her: `subject('user', 42)`. The verbs of her life here: her service ends, she takes
  * her data along, she is forgotten.
  */
+
 import type { Readable } from 'node:stream';
 import type { Knex } from 'knex';
 import { pathToSubject } from './catalogue/subject-path';
@@ -9,6 +10,7 @@ import { suggest } from './catalogue/suggest';
 import { ConfigurationError, SubjectUnknownError } from './errors';
 import { PinnedValue } from './knex/pinned-value';
 import { SubjectRow } from './knex/subject-row';
+import { canonicalId } from './lifecycle/canonical-id';
 import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
 import { clockOf, type PersonClock, type Say } from './lifecycle/person-clock';
@@ -139,10 +141,11 @@ export class Subject {
     }
     const { root, rootColumn } = this.erasurePlan();
     const type = rootType({ root, rootColumn });
+    const id = await canonicalId(this.parts.engine(), this.kind, String(this.id));
     const named = `select 1 from ${root.sqlName} where ${quoteIdentifier(rootColumn)} = ?::${type}`;
-    const { rows } = await this.parts.db.raw(named, [String(this.id)]);
+    const { rows } = await this.parts.db.raw(named, [id]);
     if (rows.length === 0) throw this.unknown();
-    return exportPerson(this.parts.exporting(), this.kind, String(this.id));
+    return exportPerson(this.parts.exporting(), this.kind, id);
   }
 
   /**

@@ -43,7 +43,8 @@ class JournalComparison implements JournalFindings {
   async compare(): Promise<void> {
     for await (const text of this.check.journal.read()) {
       const line = parseLine(text);
-      if (line?.is === 'fork' && this.check.isOurs(line)) this.forks.push(line.fork);
+      // without the key a fork is believed, as its entries are: what could not be checked is said
+      if (line?.is === 'fork' && this.check.isOurs(line) !== false) this.forks.push(line.fork);
     }
     let lines: JournalLine[] = [];
     let number = 0;

@@ -7,6 +7,7 @@ import { loadCatalogue } from '../catalogue/load';
 import { archiveStates, outboxState, sayArchive, sayOutbox } from '../checks/archives';
 import { sharedTables, unfoundSubjects } from '../checks/column-subjects';
 import { undeclaredColumns } from '../checks/declarations';
+import { endingPartitions } from '../checks/ending-partitions';
 import type { Finding } from '../checks/finding';
 import { undeclaredHistories } from '../checks/history';
 import { leaksOf, sayLeak } from '../checks/leakage';
@@ -47,7 +48,12 @@ async function read(connection: Queryable): Promise<Read> {
   const archives = (await archiveStates(connection)).map(sayArchive);
   archives.push(...sayOutbox(await outboxState(connection)));
   const catalogue = await loadCatalogue(connection);
-  const findings = [...undeclaredColumns(catalogue), ...unfoundSubjects(catalogue), ...undeclaredHistories(catalogue)];
+  const findings = [
+    ...undeclaredColumns(catalogue),
+    ...unfoundSubjects(catalogue),
+    ...undeclaredHistories(catalogue),
+    ...(await endingPartitions(connection)),
+  ];
   return { findings, leaks, shared: sharedTables(catalogue), archives };
 }
 

@@ -1,5 +1,7 @@
 /** `oubli sweep`: everything that is due leaves now, for who runs it by cron and not under pg-boss. */
 import { Command } from 'commander';
+import { SweepsFailedError } from '../errors';
+import type { SweepReport } from '../lifecycle/sweep-report';
 import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { sayPlan, sayReport } from './planned';
 
@@ -25,6 +27,18 @@ async function sweep({ dryRun, rule, seconds, ...options }: Options): Promise<vo
     const stop = new AbortController();
     process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
     const given = { ...only, ...(seconds === undefined ? {} : { seconds }), signal: stop.signal };
-    for (const report of await instance.sweep(given)) console.log(sayReport(report));
+    for (const report of await swept(instance.sweep(given))) console.log(sayReport(report));
   });
+}
+
+/** What ended is said, whatever failed beside it. */
+async function swept(sweeping: Promise<SweepReport[]>): Promise<readonly SweepReport[]> {
+  try {
+    return await sweeping;
+  } catch (error) {
+    if (!(error instanceof SweepsFailedError)) throw error;
+    console.error(`oubli: ${error.message}`);
+    process.exitCode = 1;
+    return error.reports as readonly SweepReport[];
+  }
 }

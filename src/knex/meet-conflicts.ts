@@ -3,12 +3,12 @@
  * connection. What a merge writes is sealed for the person of the row it would update, not for a new one.
  */
 
+import { canonicalIds } from '../catalogue/canonical-ids';
 import type { Element } from '../catalogue/model';
 import { anchorColumns } from '../catalogue/subject-path';
 import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
-import { canonicalIds } from './canonical-ids';
 import type { ConflictColumn, ConflictTarget, SubjectRow } from './subject-row';
 
 /** Notes in `anchors` the person of each row that would be updated instead of inserted. */

@@ -3,13 +3,14 @@
  * the row names only its parent, and looks up whom an upsert would meet. All on the statement's own connection, so that
  * rows of the same transaction are seen. One query per question and statement, whatever the number of rows.
  */
+
+import { canonicalIds } from '../catalogue/canonical-ids';
 import type { Catalogue, ForeignKey, Table } from '../catalogue/model';
 import { referringColumns, refers } from '../catalogue/reference';
 import { anchorColumns } from '../catalogue/subject-path';
 import { UnsupportedQueryError } from '../errors';
 import type { Sealer } from '../keyring/sealer';
 import { type Queryable, quoteIdentifier } from '../queryable';
-import { canonicalIds } from './canonical-ids';
 import { meetConflicts } from './meet-conflicts';
 import type { SubjectRow } from './subject-row';
 

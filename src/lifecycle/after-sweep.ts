@@ -4,6 +4,7 @@ import { tendArchives } from './archive/work';
 import type { Engine } from './engine';
 import { tendLeftBehind } from './outlived';
 import { destroyExpiredKeys } from './retained-keys';
+import { attachStranded } from './stranded-partitions';
 import { vacuumTouched } from './vacuum';
 
 export async function afterSweeps(engine: Engine, signal?: AbortSignal): Promise<void> {
@@ -11,4 +12,5 @@ export async function afterSweeps(engine: Engine, signal?: AbortSignal): Promise
   await tendLeftBehind(engine);
   await tendArchives(engine, signal);
   await vacuumTouched(engine, signal);
+  await attachStranded(engine);
 }

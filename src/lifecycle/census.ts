@@ -11,9 +11,9 @@ const COUNTED = 100_000;
 
 /** How many people of the kind live in the table, or how many rows it has. */
 export async function totalOf(connection: Queryable, rule: Rule): Promise<number> {
-  const rows = await estimated(connection, `select from ${rule.table.sqlName}`);
+  const rows = await estimatedRows(connection, `select from ${rule.table.sqlName}`);
   if (rows <= COUNTED) return counted(connection, rule);
-  return rule.kind === undefined ? rows : Math.max(0, rows - (await estimated(connection, erasedLinks(rule.kind))));
+  return rule.kind === undefined ? rows : Math.max(0, rows - (await estimatedRows(connection, erasedLinks(rule.kind))));
 }
 
 function erasedLinks(kind: string): string {
@@ -30,7 +30,7 @@ async function counted(connection: Queryable, { table, kind }: Rule): Promise<nu
 }
 
 /** The planner's estimate: reltuples, brought up to date by the size of the file now, summed over partitions. */
-async function estimated(connection: Queryable, query: string): Promise<number> {
+export async function estimatedRows(connection: Queryable, query: string): Promise<number> {
   const { rows } = await connection.query(`explain (format json) ${query}`);
   const [plan] = (rows[0] as { 'QUERY PLAN': { Plan: { 'Plan Rows': number } }[] })['QUERY PLAN'];
   return plan?.Plan['Plan Rows'] ?? 0;

@@ -1,7 +1,8 @@
 /**
  * People whom the journal names, and of whom nothing had been sealed when the backup was made: this database never knew their keys, and is
  * looked through for them by the keyed reference, which PostgreSQL cannot compute. Only those without a key are looked at: a newcomer
- * who got an old primary key has one as soon as anything of hers is sealed.
+ * who got an old primary key has one as soon as anything of hers is sealed. A key that the replay itself made, to name her in the ledger,
+ * before it was struck down, is none.
  */
 import { quoteIdentifier as q } from '../queryable';
 import type { Engine } from './engine';
@@ -32,13 +33,18 @@ export async function* foundByReference(engine: Engine, wanted: ReadonlySet<stri
   }
 }
 
+const BEFORE_REPLAY = `
+  select from oubli.subject_link l left join oubli.subject_key k on k.key_id = l.key_id
+  where l.kind = $1 and l.subject_id = w.name and coalesce(k.created_at < (
+    select min(f.named_at) from oubli.ledger_fork f
+    where not exists (select from oubli.ledger_replayed r where r.branch = f.branch)), true)`;
+
 /** Everybody of a kind without a key, by their names, page by page. */
 async function* keyless({ database }: Engine, plan: Plan, kind: string): AsyncGenerator<string[]> {
   const column = `t.${q(plan.rootColumn)}`;
   const page = (behind: string): string => `
-select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t
-where ${column} is not null${behind} and not exists (
-  select from oubli.subject_link l where l.kind = $1 and l.subject_id = ${column}::text)
+select w.name from ${plan.root.sqlName} t cross join lateral (select ${nameOf(plan, 't')} as name) w
+where ${column} is not null${behind} and not exists (${BEFORE_REPLAY})
 order by ${column} limit ${AT_ONCE}`;
   const next = page(` and ${column} > $2::${rootType(plan)}`);
   let names: string[] = [];

@@ -3,10 +3,12 @@
  * about one person each holds her by itself. A committed hold wins over whatever has not been erased by then; what was erased stays
  * erased.
  */
+
 import { suggest } from '../catalogue/suggest';
 import { tableNamed } from '../catalogue/table-name';
 import { ConfigurationError } from '../errors';
 import type { Queryable } from '../queryable';
+import { canonicalId } from './canonical-id';
 import { deferredNow, type Redrive } from './deferred';
 import type { Engine } from './engine';
 import { type HeldArchive, holdArchive } from './held-archive';
@@ -157,8 +159,9 @@ async function holdPerson(
   who: HeldPerson,
 ): Promise<number> {
   const { kind } = who;
+  const own = await canonicalId(engine, kind, String(who.id));
   return underTriggers(engine, graphTables(engine.catalogue, kind), holderOf.case(id), (demand) =>
-    aboutPerson(engine, kind, String(who.id), demand, async (connection, person) => {
+    aboutPerson(engine, kind, own, demand, async (connection, person) => {
       await standingCase(connection, name);
       const { rows } = await connection.query(HOLD_PERSON, [kind, person.name, id]);
       if (rows.length === 0) return 0;

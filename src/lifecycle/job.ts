@@ -5,6 +5,7 @@ import { type Rule, rulesOf } from './rule';
 import { sweep } from './sweep';
 import { SweepFailure, SweepInterrupted } from './sweep-failure';
 import type { SweepOptions, SweepReport } from './sweep-report';
+import { tell } from './tell';
 
 export interface SweepJob {
   readonly data: { readonly rule: string };
@@ -30,16 +31,21 @@ export async function runJob(
   // A rule may be gone since its schedule was made: a later migration's decision, not a failure.
   if (!rule) return undefined;
   const stop = signal ? AbortSignal.any([signal, stopping]) : stopping;
-  const report = await sweepRule(engine, rule, { ...options, signal: stop });
-  onSweep?.(report);
+  const report = await sweepRule(engine, rule, { ...options, signal: stop }, onSweep);
   // pg-boss gives what is left to another attempt, or process, soon and not on the next day.
   if (!report.finished || report.locked > 0) throw new SweepInterrupted(rule.name);
   return report;
 }
 
-async function sweepRule(engine: Engine, rule: Rule, options: SweepOptions): Promise<SweepReport> {
+async function sweepRule(
+  engine: Engine,
+  rule: Rule,
+  options: SweepOptions,
+  onSweep: JobRun['onSweep'],
+): Promise<SweepReport> {
   try {
     const report = await sweep(engine, rule, options);
+    tell('onSweep', rule.name, onSweep, report);
     await afterSweeps(engine, options.signal);
     return report;
   } catch (error) {

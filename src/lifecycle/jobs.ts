@@ -11,6 +11,7 @@ import { runJob } from './job';
 import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
 import type { SweepOptions, SweepReport } from './sweep-report';
+import { runsOf } from './sweep-state';
 
 export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
   /** When sweeps run: every night at three unless said otherwise. Minute resolution. */
@@ -33,7 +34,7 @@ export interface Jobs {
   readonly queue: string;
   /** Where jobs end whose attempts have all failed. */
   readonly deadLetters: string;
-  /** Runs the sweep of every rule now, or of some, through the queue. */
+  /** Runs the sweep of every rule now, or of some, through the queue: after the one under way, where one runs. */
   sweepNow(only?: readonly string[]): Promise<void>;
   /** Stops working here, after the chunk under way; what is left is another process's. Schedules stay. */
   stop(): Promise<void>;
@@ -81,7 +82,10 @@ export async function startJobs(
     deadLetters: DEAD_LETTERS,
     sweepNow: async (only) => {
       const wanted = slots.filter(({ rule }) => only === undefined || only.includes(rule));
-      for (const { rule, key } of wanted) await boss.send(QUEUE, { rule }, { singletonKey: key });
+      const runs = await runsOf(await engine());
+      // one that runs may have looked already: this is another job, and one for all who ask before it begins
+      for (const { rule, key } of wanted)
+        await boss.send(QUEUE, { rule }, { singletonKey: `${key} after run ${runs.get(rule) ?? 0}` });
     },
     stop: async () => {
       stopping.abort();

@@ -10,12 +10,17 @@ import { foundByReference } from './found-by-reference';
 type Standing = JournalEntry & { readonly act: 'hold placed' | 'restricted' };
 
 const HELD_PEOPLE = `
-select kind, subject_id, true as restricted from oubli.restriction
-union all select kind, subject_id, false from oubli.person_held`;
+select kind, subject_id, null::text as subject, true as restricted from oubli.restriction
+union all select kind, subject_id, null, false from oubli.person_held
+union all select null, null, encode(subject, 'hex'), false from oubli.held_archive`;
 const HOLDING = `
 select c.name from oubli.hold_case c where c.released_at is null and (
-  exists (select from oubli.held_row r where r.case_id = c.id) or exists (select from oubli.held_person p where p.case_id = c.id))`;
+  exists (select from oubli.held_row r where r.case_id = c.id) or exists (select from oubli.held_person p where p.case_id = c.id)
+  or exists (select from oubli.held_archive a where a.case_id = c.id))`;
 const LIVING = 'select key_id from oubli.subject_key where key_id = any($1::bytea[])';
+/** Who was erased before the backup, and of whom something is archived. */
+const ARCHIVED = `
+select distinct encode(subject, 'hex') as subject from oubli.archive_key where subject = any($1::bytea[])`;
 /** Named in an error; whoever is not is found when these are placed. */
 const NAMED = 20;
 
@@ -78,8 +83,8 @@ async function placedAgain({ database, keys, ledgerKeys }: Engine): Promise<Set<
     const people = (await snapshot.query(HELD_PEOPLE)).rows;
     const cases = (await snapshot.query(HOLDING)).rows;
     return new Set([
-      ...people.map(({ kind, subject_id: id, restricted }) => {
-        const reference = keys.referenceOf(String(kind), String(id)).toString('hex');
+      ...people.map(({ kind, subject_id: id, subject, restricted }) => {
+        const reference = subject ?? keys.referenceOf(String(kind), String(id)).toString('hex');
         return `${restricted ? 'restricted' : 'hold placed'} ${reference}`;
       }),
       ...cases.map(({ name }) => `case ${caseReference(ledgerKeys, String(name))}`),
@@ -93,8 +98,10 @@ async function ofPeopleHere(engine: Engine, lost: readonly Standing[]): Promise<
   const { rows } = await engine.database.snapshot((snapshot) => snapshot.query(LIVING, [keyIds]));
   const living = new Set(rows.map(({ key_id }) => Buffer.from(key_id as Uint8Array).toString('hex')));
   const gone = lost.filter(({ key, subject }) => key !== null && !living.has(key) && subject !== undefined);
-  const here = new Set<string>();
-  for await (const { references } of foundByReference(engine, new Set(gone.map(({ subject }) => String(subject)))))
-    for (const reference of references.keys()) here.add(reference);
+  const references = gone.map(({ subject }) => Buffer.from(String(subject), 'hex'));
+  const archived = await engine.database.snapshot((snapshot) => snapshot.query(ARCHIVED, [references]));
+  const here = new Set(archived.rows.map(({ subject }) => String(subject)));
+  for await (const found of foundByReference(engine, new Set(gone.map(({ subject }) => String(subject)))))
+    for (const reference of found.references.keys()) here.add(reference);
   return lost.filter(({ key, subject }) => key === null || living.has(key) || here.has(String(subject)));
 }

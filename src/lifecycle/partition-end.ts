@@ -19,17 +19,21 @@ export interface EndedRows {
 }
 
 const PATIENCE = '5s';
+/** Another partition of the table is half detached (object not in prerequisite state): PostgreSQL has one at a time be so. */
+const PENDING_BESIDE = '55000';
 /** Other objects depend on it (PostgreSQL manual, appendix A), or rows refer to it. */
 const DEPENDED_ON = new Set(['2BP01', '23503']);
 
+/** By the table and not by the rule's name, which follows the name of the table. */
 const BEGUN = `
 select e.rel::oid::bigint::text as rel, e.rel::text as name, e.parent::text as parent, e.bound, false as "besideDefault",
   c.oid is not null as there, i.inhrelid is not null as attached, coalesce(i.inhdetachpending, false) as pending
 from oubli.ending_partition e left join pg_catalog.pg_class c on c.oid = e.rel
-left join pg_catalog.pg_inherits i on i.inhrelid = e.rel and i.inhparent = e.parent where e.rule = $1`;
+left join pg_catalog.pg_inherits i on i.inhrelid = e.rel and i.inhparent = e.parent
+where e.parent in (select t.relid from pg_partition_tree($1::oid::regclass) t)`;
 const NOTE = `
 insert into oubli.ending_partition (rel, rule, parent, bound) values ($1::oid::regclass, $2, $3::regclass, $4) on conflict do nothing`;
-const FORGET = 'delete from oubli.ending_partition where rel = $1::oid returning rule';
+export const FORGET = 'delete from oubli.ending_partition where rel = $1::oid returning rule';
 /** Two processes do not end the partitions of one rule at once. */
 const MINE = 'select pg_try_advisory_lock(hashtextextended($1, 0)) as mine';
 const SETTINGS = `select set_config('lock_timeout', $1, true), pg_advisory_xact_lock(hashtextextended($2, 0))`;
@@ -74,7 +78,9 @@ class PartitionEnds {
   }
 
   private async begun(): Promise<Begun[]> {
-    const { rows } = await this.engine.database.transaction((connection) => connection.query(BEGUN, [this.rule.name]));
+    const { rows } = await this.engine.database.transaction((connection) =>
+      connection.query(BEGUN, [this.rule.table.oid]),
+    );
     return rows as unknown as Begun[];
   }
 
@@ -83,7 +89,7 @@ class PartitionEnds {
     try {
       if (await this.alone(partition, detach)) await this.drop(partition);
     } catch (error) {
-      if (!isLocked(error)) throw error;
+      if (!isLocked(error) && !isPendingBeside(error)) throw error;
       this.waiting += 1;
     }
   }
@@ -170,10 +176,14 @@ interface Begun extends Partition {
   readonly pending: boolean;
 }
 
-function lockOf({ rel }: Partition): string {
+export function lockOf({ rel }: { readonly rel: string }): string {
   return `oubli partition ${rel}`;
 }
 
 function isDependedOn(error: unknown): boolean {
   return DEPENDED_ON.has(String((error as { code?: string }).code));
+}
+
+function isPendingBeside(error: unknown): boolean {
+  return (error as { code?: string }).code === PENDING_BESIDE;
 }

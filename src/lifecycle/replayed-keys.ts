@@ -36,7 +36,10 @@ const KEPT =
 const ARCHIVED = `
 select key_id, encode(subject, 'hex') as subject from oubli.archive_key
 where key_id = any($1::bytea[]) and subject is not null`;
-const HELD = 'select kind, subject_id, held_by from oubli.person_held';
+const HELD = `
+select kind, subject_id, null::bytea as subject, held_by from oubli.person_held
+union all
+select null, null, h.subject, c.name from oubli.held_archive h join oubli.standing_case c on c.id = h.case_id`;
 const HELD_BY_KEY = `
 select l.key_id, h.held_by from oubli.subject_link l
 join oubli.person_held h on h.kind = l.kind and h.subject_id = l.subject_id where l.key_id = any($1::bytea[])
@@ -115,8 +118,8 @@ export class KeysOfJournal {
     if (archived.length === 0) return;
     const { rows } = await connection.query(HELD);
     const held = new Map(
-      rows.map(({ kind, subject_id: id, held_by }) => [
-        hex(this.engine.keys.referenceOf(String(kind), String(id))),
+      rows.map(({ kind, subject_id: id, subject, held_by }) => [
+        hex((subject as Buffer | null) ?? this.engine.keys.referenceOf(String(kind), String(id))),
         String(held_by),
       ]),
     );

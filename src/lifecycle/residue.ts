@@ -27,9 +27,9 @@ const ALL = '*';
 // slow and of all statements it is wherever log_parameter_max_length and the settings below say so.
 const QUIET = `select set_config('log_parameter_max_length_on_error', '0', true)`;
 const SILENCE = `select set_config('log_parameter_max_length', '0', true)`;
-const MAY_SILENCE = `select current_setting('is_superuser') = 'on'
-  or current_setting('server_version_num')::int >= 150000
-    and (select has_parameter_privilege(current_user, 'log_parameter_max_length', 'set')) as may`;
+const ROLE = `select current_setting('is_superuser') = 'on' as all, current_setting('server_version_num')::int >= 150000 as granted`;
+/** From PostgreSQL 15 on: before, the name of the function alone is an error. */
+const MAY_SILENCE = `select has_parameter_privilege(current_user, 'log_parameter_max_length', 'set') as may`;
 const IS_LOGGED = `select current_setting('log_parameter_max_length') <> '0' and (
     current_setting('log_min_duration_statement') <> '-1' or current_setting('log_min_duration_sample') <> '-1'
     or current_setting('log_statement') = 'all' or current_setting('log_transaction_sample_rate') <> '0')
@@ -70,8 +70,9 @@ export async function findResidue(
 
 async function wouldBeLogged(connection: Queryable): Promise<boolean> {
   await connection.query(QUIET);
-  const [role] = (await connection.query(MAY_SILENCE)).rows;
-  if (role?.may) await connection.query(SILENCE);
+  const [role] = (await connection.query(ROLE)).rows;
+  const may = role?.all || (role?.granted && (await connection.query(MAY_SILENCE)).rows[0]?.may);
+  if (may) await connection.query(SILENCE);
   return Boolean((await connection.query(IS_LOGGED)).rows[0]?.logged);
 }
 

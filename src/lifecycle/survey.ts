@@ -2,11 +2,13 @@
  * Plans with their figures, read in one READ ONLY transaction: what a dry run prints and a plan file holds. Nothing is written,
  * locked or created on the way, not even a key.
  */
+
 import type { Catalogue } from '../catalogue/model';
 import { suggest } from '../catalogue/suggest';
 import { ConfigurationError } from '../errors';
 import { type Queryable, quoteIdentifier as q } from '../queryable';
 import { looking } from './branch';
+import { canonicalIdIn } from './canonical-id';
 import { DueRows } from './due-rows';
 import type { Engine } from './engine';
 import { foundationOf } from './fingerprint';
@@ -72,11 +74,12 @@ async function surveyRule(engine: Engine, connection: Queryable, rule: Rule, asO
   return { rule: rule.name, ...(await surveyed(engine, connection, plan, rule, source, [])) };
 }
 
-async function surveyAsked(engine: Engine, connection: Queryable, { kind, id }: Asked): Promise<Planned> {
+async function surveyAsked(engine: Engine, connection: Queryable, { kind, id: named }: Asked): Promise<Planned> {
   const subjects = engine.catalogue.subjectTable(kind);
   const kinds = engine.catalogue.subjectKinds;
   if (!subjects)
     throw new ConfigurationError('UNKNOWN_KIND', { given: kind, suggestion: suggest(kind, kinds) ?? kinds[0] });
+  const id = await canonicalIdIn(engine.catalogue, connection, kind, named);
   const plan = planErasure(engine.catalogue, subjects);
   const source = `${subjects.sqlName} t where t.${q(plan.rootColumn)} = $1::${rootType(plan)}`;
   const target = await targetOf(engine, connection, { kind, id });

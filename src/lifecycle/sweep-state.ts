@@ -6,10 +6,11 @@ import { BreakerError } from '../errors';
 import type { Engine } from './engine';
 import type { Rule } from './rule';
 import type { Alarm, SweepReport } from './sweep-report';
+import { tell } from './tell';
 
 const STARTED = `
-insert into oubli.sweep_state as s (rule, last_started_at) values ($1, oubli.now())
-on conflict (rule) do update set last_started_at = excluded.last_started_at`;
+insert into oubli.sweep_state as s (rule, last_started_at, runs) values ($1, oubli.now(), 1)
+on conflict (rule) do update set last_started_at = excluded.last_started_at, runs = s.runs + 1`;
 
 const ENDED = `
 update oubli.sweep_state s set gone = s.gone + $2::bigint, still_due = $3::bigint,
@@ -21,6 +22,14 @@ const FAILED = `
 update oubli.sweep_state s set last_failed_at = oubli.now(), last_failure = $2,
   alarm = coalesce($3, s.alarm), alarmed_at = case when $3::text is not null then oubli.now() else s.alarmed_at end
 where s.rule = $1`;
+
+const RUNS = 'select rule, runs from oubli.sweep_state';
+
+/** How often a sweep of each rule began, by its name; none of a rule that was never swept. */
+export async function runsOf({ database }: Engine): Promise<Map<string, number>> {
+  const { rows } = await database.transaction((connection) => connection.query(RUNS));
+  return new Map(rows.map(({ rule, runs }) => [String(rule), Number(runs)]));
+}
 
 /** How a run ended: with somebody who could not leave, although everybody else did. */
 export interface Outcome {
@@ -44,14 +53,14 @@ export async function recorded(
     const alarm =
       error instanceof BreakerError ? ({ what: 'breaker', rule: rule.name, count: error.counted } as const) : undefined;
     await write(FAILED, [codeOf(error), alarm?.what ?? null]);
-    if (alarm) onAlarm?.(alarm);
+    if (alarm) tell('onAlarm', rule.name, onAlarm, alarm);
     throw error;
   };
   await write(STARTED, []);
   const { report, failure } = await run().catch(failed);
   const alarm = alarmAfter(report);
   await write(ENDED, [report.gone, report.stillDue, report.finished && failure === undefined, alarm?.what ?? null]);
-  if (alarm) onAlarm?.(alarm);
+  if (alarm) tell('onAlarm', rule.name, onAlarm, alarm);
   return failure === undefined ? report : failed(failure);
 }
 

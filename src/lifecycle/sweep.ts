@@ -2,6 +2,7 @@
  * A sweep: everything that is due under one rule leaves, a few at a time, each few in a transaction of its own. It may be
  * interrupted anywhere and run again: what is done is done with its ledger row, what is not is still due.
  */
+import { type SweepFailed, SweepsFailedError } from '../errors';
 import { afterSweeps } from './after-sweep';
 import { allowedOf, limitOf, refuseTooMany } from './breaker';
 import { Burden } from './burden';
@@ -61,19 +62,25 @@ export async function sweep(
   });
 }
 
-/** Every rule, then what follows when rows have left. What fails does not keep the others. */
+/**
+ * Every rule, then what follows when rows have left. What fails does not keep the others.
+ * @throws SweepsFailedError with each failure, and the reports of those that ended; of one rule that was named, its own failure
+ */
 export async function sweepAll(engine: Engine, options: SweepOptions = {}): Promise<SweepReport[]> {
   const reports: SweepReport[] = [];
-  const failures: unknown[] = [];
+  const failures: SweepFailed[] = [];
   for (const rule of rulesNamed(engine.catalogue, options.rule)) {
     await sweep(engine, rule, options).then(
       (report) => reports.push(report),
-      (error: unknown) => failures.push(error),
+      (error: unknown) => failures.push({ rule: rule.name, error }),
     );
   }
-  if (!process.env.NOAFTER) await afterSweeps(engine, options.signal).catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
-  return reports;
+  await afterSweeps(engine, options.signal).catch((error: unknown) => failures.push({ rule: undefined, error }));
+  const [first, second] = failures;
+  if (!first) return reports;
+  throw options.rule !== undefined && options.rule === first.rule && !second
+    ? first.error
+    : new SweepsFailedError(failures, reports);
 }
 
 class Run {

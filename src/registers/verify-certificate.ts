@@ -11,9 +11,21 @@ import { CERTIFICATE_FORMAT, type SignedCertificate, signedBytes } from './certi
  */
 export async function verifyCertificate(signed: unknown, publicKey: string): Promise<boolean> {
   if (!/^[0-9a-f]{64}$/i.test(publicKey)) throw new ConfigurationError('BAD_PUBLIC_KEY');
-  if (!isSigned(signed)) return false;
+  if (!isSigned(signed) || !/^[0-9a-f]{128}$/i.test(signed.signature)) return false;
+  const said = saidBy(signed);
+  if (!said) return false;
   const { verify } = await ed25519();
-  return verify(bytesOf(publicKey), signedBytes(signed.certificate), bytesOf(signed.signature));
+  return verify(bytesOf(publicKey), said, bytesOf(signed.signature));
+}
+
+/** @returns undefined for what has no canonical text: numbers that are not whole, a nesting without end; no certificate has them */
+function saidBy({ certificate }: SignedCertificate): Uint8Array | undefined {
+  try {
+    return signedBytes(certificate);
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 export function isSigned(given: unknown): given is SignedCertificate {

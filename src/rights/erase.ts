@@ -1,6 +1,7 @@
 /** The right to erasure (GDPR Art. 17): one person, now, by the same engine that runs retention (CNIL sheet 14). */
 import { AlreadyErasedError, ConfigurationError, HoldError, SubjectLockedError, SubjectUnknownError } from '../errors';
 import { applyPlan, type Choose } from '../lifecycle/apply';
+import { canonicalId } from '../lifecycle/canonical-id';
 import { isLocked, isRace, retried } from '../lifecycle/database';
 import { deferRequest } from '../lifecycle/deferred-requests';
 import type { Engine } from '../lifecycle/engine';
@@ -41,12 +42,13 @@ function probeOf(options: ProbeOptions | 'off' = {}): Probe | undefined {
 export async function erasePerson(
   engine: Engine,
   plan: Plan,
-  id: string,
+  named: string,
   because: string,
   probing?: ProbeOptions | 'off',
 ): Promise<Receipt> {
   if (typeof because !== 'string' || because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
   const kind = plan.kind as string;
+  const id = await canonicalId(engine, kind, named);
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
   await writeRequest(engine, plan, id, because);
   let heldBy: string | undefined;

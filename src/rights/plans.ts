@@ -2,9 +2,11 @@
  * Plans made and applied: for a rule whose run an operator wants to see first, or that the breaker stopped, and for a person's request
  * that two pairs of eyes have to pass. What is applied is what was planned, or nothing.
  */
+
 import type { Table } from '../catalogue/model';
 import { AlreadyErasedError, ConfigurationError } from '../errors';
 import { afterSweeps } from '../lifecycle/after-sweep';
+import { canonicalId } from '../lifecycle/canonical-id';
 import type { Engine } from '../lifecycle/engine';
 import { planErasure } from '../lifecycle/plan';
 import { differences, type PlanFile, type Planned, parsedPlan, refuseDrift } from '../lifecycle/plan-file';
@@ -87,7 +89,7 @@ async function applyRequest(
   { because, subject }: ApplyOptions,
 ): Promise<AppliedPlan> {
   if (typeof because !== 'string' || because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
-  const id = subject ? subject.id : await idOf(engine, plan);
+  const id = subject ? await canonicalId(engine, plan.kind, subject.id) : await idOf(engine, plan);
   if (engine.keys.referenceOf(plan.kind, id).toString('hex') !== plan.reference) {
     throw new ConfigurationError('PLAN_OF_NOBODY', { kind: plan.kind });
   }

@@ -5,6 +5,7 @@
 import { suggest } from '../catalogue/suggest';
 import { ConfigurationError } from '../errors';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
+import { canonicalId } from '../lifecycle/canonical-id';
 import { deferredNow, type Redrive } from '../lifecycle/deferred';
 import type { Engine } from '../lifecycle/engine';
 import { holderOf, refreshTriggers, underTriggers } from '../lifecycle/held-tables';
@@ -51,9 +52,10 @@ export async function restrictPerson(
   if (!GROUNDS.includes(ground)) {
     throw new ConfigurationError('BAD_GROUND', { given: String(ground), suggestion: suggest(String(ground), GROUNDS) });
   }
+  const own = await canonicalId(engine, kind, id);
   const tables = graphTables(engine.catalogue, kind);
   const restricted = await underTriggers(engine, tables, holderOf.restriction(kind), (demand) =>
-    aboutPerson(engine, kind, id, demand, async (connection, { name, keyId }) => {
+    aboutPerson(engine, kind, own, demand, async (connection, { name, keyId }) => {
       const { rows } = await connection.query(RESTRICT, [kind, name, keyId, ground, because]);
       if (rows.length === 0) throw new ConfigurationError('RESTRICTED_ALREADY', { kind });
       await forgetEverywhere(connection, keyId);
@@ -73,9 +75,10 @@ export async function liftRestriction(
   const { because, inform } = options ?? {};
   refuseBlank(because, 'liftRestriction');
   if (typeof inform !== 'function') throw new ConfigurationError('NOT_INFORMED');
-  await refuseUnrestricted(engine, kind, id);
+  const own = await canonicalId(engine, kind, id);
+  await refuseUnrestricted(engine, kind, own);
   await inform();
-  await aboutPerson(engine, kind, id, nothingFirst, async (connection, { name, keyId }) => {
+  await aboutPerson(engine, kind, own, nothingFirst, async (connection, { name, keyId }) => {
     const [lifted] = (await connection.query(LIFT, [kind, name])).rows;
     if (!lifted) throw new ConfigurationError('NOT_RESTRICTED', { kind }); // by somebody else, meanwhile
     const details = { kind, ground: lifted.ground };

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import type { ArchivedRow, Oubli } from '../../src';
+import type { ArchivedRow, Oubli, OubliError } from '../../src';
 import { internalsOf } from '../../src/knex/internals';
 import { OwnTransactions } from '../../src/knex/own-transactions';
 import { stopClock } from '../../src/testing';
 import { addInvoiced, anotherDatabase, migrateElsewhere, type OtherDatabase } from '../support/archive';
 import { startCarrier } from '../support/archive-process';
-import { failureOf, refusalOf } from '../support/refusals';
+import { failureOf, failureOfSweep, refusalOf } from '../support/refusals';
 import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
@@ -109,12 +109,12 @@ describe('An archive in another database', () => {
     await stopClock(world.plain, '2026-03-01T00:00:00Z');
     const ada = await addInvoiced(world.db, 'Adalgisa');
     await world.db('users').where({ id: ada }).update({ service_ended_on: '2025-01-01' });
-    expect(await failureOf(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
+    expect(await failureOfSweep(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
     expect(await world.plain('users')).to.deep.equal([]);
     await stopClock(world.plain, '2026-03-08T00:00:00Z');
     const bob = await addInvoiced(world.db, 'Bertrand');
     await down.subject('user', bob).erase({ because: 'his request' });
-    expect(await failureOf(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
+    expect(await failureOfSweep(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
     expect([await waiting(), await arrived()]).to.deep.equal([4, 0]);
     await carrier.sweep();
     expect([await waiting(), await arrived()]).to.deep.equal([0, 4]);
@@ -124,7 +124,7 @@ describe('An archive in another database', () => {
     const ada = await addInvoiced(world.db, 'Adalgisa');
     await world.subject('user', ada).erase({ because: 'her request' });
     await other.plain.raw('drop schema oubli_archive cascade');
-    const error = await refusalOf(() => carrier.sweep());
+    const error = (await failureOfSweep(() => carrier.sweep())) as OubliError;
     expect(error).to.include({ code: 'ARCHIVE_NOT_INSTALLED' });
     expect(error.fix).to.include('installArchive(');
     expect(await waiting()).to.equal(2);
@@ -184,7 +184,7 @@ describe('An archive in another database', () => {
     await other.plain.raw(`create or replace function oubli_archive.now() returns timestamptz language sql stable set search_path = pg_catalog
       return timestamptz '2034-01-30T23:59:59Z'`);
     const down = await world.another({ archive: { knex: other.moverAt('postgres://nobody@127.0.0.1:1/none') } });
-    expect(await failureOf(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
+    expect(await failureOfSweep(() => down.sweep())).to.have.property('code', 'ECONNREFUSED');
     expect(await world.plain('oubli.archive_key')).to.deep.equal([]);
     expect([await waiting(), await arrived()]).to.deep.equal([0, 2]);
     expect(await state(), 'his never arrived, and no receipt says so').to.deep.equal(['ended', 'delivered']);
@@ -208,7 +208,7 @@ describe('An archive in another database', () => {
     );
     const bob = await addInvoiced(world.db, 'Bertrand', 3);
     await world.subject('user', bob).erase({ because: 'his request' });
-    const error = await refusalOf(() => carrier.sweep());
+    const error = (await failureOfSweep(() => carrier.sweep())) as OubliError;
     expect(error).to.include({ code: 'ARCHIVE_NOT_INSTALLED' });
     expect(error.message).to.include('legal');
     expect([await waiting(), await arrived()]).to.deep.equal([1, 3]);
@@ -248,7 +248,7 @@ describe('An archive in another database', () => {
     await world.subject('user', ada).erase({ because: 'her request' });
     const lock = await other.plain.transaction();
     await lock.raw('lock table oubli_archive.archived_row in access exclusive mode');
-    const error = await refusalOf(() => carrier.sweep());
+    const error = (await failureOfSweep(() => carrier.sweep())) as OubliError;
     expect(error).to.include({ code: 'ARCHIVE_BUSY' });
     await lock.rollback();
     expect([await waiting(), await arrived()]).to.deep.equal([1, 0]);

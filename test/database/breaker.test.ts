@@ -6,7 +6,7 @@ import { totalOf } from '../../src/lifecycle/census';
 import { rulesNamed } from '../../src/lifecycle/rule';
 import type { Queryable } from '../../src/queryable';
 import { addPeople } from '../support/people';
-import { refusalOf } from '../support/refusals';
+import { failureOfSweep, refusalOf } from '../support/refusals';
 import { receiptsPerPerson, wholenessOf } from '../support/wholeness';
 import { createWorld, type World } from '../support/world';
 
@@ -27,7 +27,7 @@ describe('A4: a run that would touch too many', () => {
   it('is stopped when a bug sets all dates to 2000-01-01: nobody is touched, and the alarm is raised', async () => {
     await addPeople(world.db, 12, '2026-11-01');
     await world.db('users').update({ service_ended_on: '2000-01-01' });
-    const error = await refusalOf(() => world.sweep({ breaker: BY_DEFAULT }));
+    const error = await failureOfSweep(() => world.sweep({ breaker: BY_DEFAULT }));
     expect(error).to.be.instanceOf(BreakerError).and.include({ code: 'BREAKER', counted: 11 });
     expect(await wholenessOf(world.plain)).to.deep.equal({ untouched: 12, erased: 0, between: [] });
     expect(await world.plain('oubli.ledger')).to.have.length(0);
@@ -42,7 +42,7 @@ describe('A4: a run that would touch too many', () => {
   it('is one of rows as well; the other rules go on', async () => {
     await addPeople(world.db, 6, '2020-01-01');
     await world.plain('invoices').update({ issued_on: '2000-01-01' });
-    const error = await refusalOf(() => world.sweep({ breaker: BY_DEFAULT }));
+    const error = await failureOfSweep(() => world.sweep({ breaker: BY_DEFAULT }));
     expect(error).to.include({ code: 'BREAKER', counted: 11 });
     expect(await world.plain('invoices')).to.have.length(12);
     expect((await receiptsPerPerson(world.plain)).entries, 'six people are a handful').to.equal(6);

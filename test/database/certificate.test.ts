@@ -67,6 +67,9 @@ describe('L4: the certificate of an erasure', () => {
       { ...signed, certificate: { ...certificate, receipt: { ...certificate.receipt, entry: 99 } } },
       { ...signed, signature: signed.signature.replace(/^../, 'ff') },
       { ...signed, signature: '' },
+      { ...signed, signature: `${signed.signature}zz` },
+      { ...signed, certificate: { ...certificate, more: 1.5 } },
+      { ...signed, certificate: { ...certificate, more: JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)) } },
       { certificate },
       null,
     ];

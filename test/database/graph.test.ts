@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { AlreadyErasedError, AnnotationError, PlanBlockedError, type Receipt, SubjectUnknownError } from '../../src';
 import { migrateFamilies, migrateForgotten } from '../support/families';
-import { refusalOf } from '../support/refusals';
+import { failureOfSweep, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('Erasing along real foreign keys', () => {
@@ -231,7 +231,7 @@ describe('Erasing along real foreign keys', () => {
   it('lets one who cannot leave hold up nobody in a sweep, and fails loudly in the end', async () => {
     await world.plain('chefs').insert(Array.from({ length: 20 }, (_, i) => ({ id: 10 + i })));
     await world.plain('chefs').where('id', '>=', 2).whereNot({ id: 3 }).update({ ended_on: '2020-01-01' });
-    const error = await refusalOf(() => world.sweep({ chunk: 8 }));
+    const error = await failureOfSweep(() => world.sweep({ chunk: 8 }));
     expect(error).to.be.instanceOf(PlanBlockedError);
     expect(await ids('chefs')).to.deep.equal([2, 3]);
     await world.plain('tastings').where({ id: 2 }).delete();
@@ -250,7 +250,8 @@ describe('Erasing where a table was forgotten', () => {
   it('is blocked before anything is touched, and names the table', async () => {
     await world.plain('owners').insert({ id: 1, ended_on: '2020-01-01' });
     await world.plain('pets').insert({ id: 1, owner_id: 1, name: 'Rex' });
-    for (const attempt of [() => world.subject('owner', 1).erase({ because: 'a test' }), () => world.sweep()]) {
+    const sweep = (): Promise<unknown> => world.sweep({ rule: 'subject:owner' });
+    for (const attempt of [() => world.subject('owner', 1).erase({ because: 'a test' }), sweep]) {
       const error = await refusalOf(attempt);
       expect(error).to.be.instanceOf(PlanBlockedError).and.include({ code: 'PLAN_BLOCKED', table: 'vets' });
     }

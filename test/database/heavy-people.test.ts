@@ -67,6 +67,26 @@ describe('People of very many rows', function () {
     ).to.have.members([ROWS + 1, 1, 1, 1]);
   });
 
+  it('A3: of tables that nobody ever counted the first leaves alone, and no chunk is of millions of rows', async () => {
+    await world
+      .db('people')
+      .insert(Array.from({ length: 20 }, (_, i) => ({ id: 10 + i, name: 'one of many', left_on: '2020-01-01' })));
+    await world.plain.raw(`alter table steps set (autovacuum_enabled = off); alter table people set (autovacuum_enabled = off);
+      insert into steps (person_id, place) select 1 + n % 4, 'here' from generate_series(1, ${ROWS}) n`);
+    const { rows } = await world.plain.raw(
+      `select relname from pg_class where relname in ('steps', 'people') and reltuples = -1`,
+    );
+    expect(rows).to.have.length(2);
+    await world.sweep();
+    const chunks =
+      await world.plain.raw(`select sum((t ->> 'rows')::int)::int as rows from oubli.ledger e, jsonb_array_elements(e.details -> 'tables') t
+      where e.act = 'erased' group by e.at order by min(e.entry)`);
+    const sizes: number[] = chunks.rows.map((each: { rows: number }) => each.rows);
+    expect(sizes[0]).to.equal(ROWS / 4 + 1);
+    expect(Math.max(...sizes)).to.be.at.most(ROWS / 4 + 1);
+    expect(sizes.length, 'and they grew again').to.be.lessThan(20);
+  });
+
   it('A1: a row that two ways lead to is detached, also when somebody writes to it meanwhile', async () => {
     await world.plain('reviews').insert({ id: 1, author: 1, editor: 2, state: 'open' });
     const trx = await world.plain.transaction();

@@ -46,8 +46,8 @@ describe('Releasing a hold', () => {
     expect(queue.sent).to.deep.equal([]);
     await world.holds.release('case 1', { because: 'passed' });
     expect(queue.sent).to.have.deep.members([
-      { rule: 'rows:public.invoices', key: 'rows:public.invoices' },
-      { rule: 'subject:user', key: 'subject:user' },
+      { rule: 'rows:public.invoices', key: 'rows:public.invoices after run 1' },
+      { rule: 'subject:user', key: 'subject:user after run 0' },
     ]);
     await queue.drain();
     expect((await world.receipts()).map(({ because }) => because)).to.deep.equal(['her request']);

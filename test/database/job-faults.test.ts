@@ -126,9 +126,10 @@ describe('A3: the jobs of sweeps', function () {
     const started = await world.startJobs(one, { workers: 2, chunk: 1 });
     await (await world.another()).startJobs(other, { workers: 2, chunk: 1 });
     await started.sweepNow();
-    await started.sweepNow();
     const keys = ['rows:public.invoices', 'rows:public.invoices 2', 'subject:user', 'subject:user 2'];
-    expect((await jobs()).map((job) => job.singleton_key)).to.deep.equal(keys);
+    expect((await jobs()).map((job) => job.singleton_key).sort()).to.deep.equal(
+      keys.map((key) => `${key} after run 0`).sort(),
+    );
     expect((await one.getSchedules()).map(({ key }) => key).sort()).to.deep.equal([
       'rows/public.invoices',
       'rows/public.invoices-20-2',

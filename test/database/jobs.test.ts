@@ -181,6 +181,30 @@ describe('Sweeps as pg-boss jobs', () => {
     expect(await storedJobs()).to.have.length(2);
   });
 
+  it('asked for while one runs are one more, for who runs may have looked already; whoever listens fails none', async () => {
+    await addPeople(world.db, 2, '2020-01-01');
+    const open = await world.plain.transaction();
+    await open.raw('select pg_current_xact_id()'); // so old already that the sweep waits for its end
+    const told: string[] = [];
+    const jobs = await world.startJobs(await startBoss(), {
+      chunk: 1,
+      pace: { oldTransaction: 0 },
+      onSweep: ({ rule }) => {
+        told.push(rule);
+        throw new Error('nobody listens');
+      },
+    });
+    await jobs.sweepNow(['subject:user']);
+    await until('the first chunk', async () => (await world.plain('oubli.ledger')).length > 0);
+    await jobs.sweepNow(['subject:user']);
+    await jobs.sweepNow(['subject:user']);
+    expect((await storedJobs()).map(({ state }) => state).sort()).to.deep.equal(['active', 'created']);
+    await open.rollback();
+    await until('both', finished(2));
+    expect(told).to.deep.equal(['subject:user', 'subject:user']);
+    await jobs.stop();
+  });
+
   it('are set up again by every process that starts, with one queue and one schedule a rule', async () => {
     const [one, other] = [await startBoss(), await startBoss()];
     const started: Jobs[] = [];

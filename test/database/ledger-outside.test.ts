@@ -2,10 +2,19 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { fileJournal } from '../../src';
+import knexPackage from 'knex';
+import { fileJournal, type Journal, localKeys, replay } from '../../src';
+import { loadCatalogue } from '../../src/catalogue/load';
+import { exportedLedger, verifyExport } from '../../src/checks/ledger-export';
+import { ed25519 } from '../../src/crypto/signature';
+import { internalsOf } from '../../src/knex/internals';
+import { OwnTransactions } from '../../src/knex/own-transactions';
+import { genesis, linkOf } from '../../src/registers/link';
 import { tamper } from '../support/attacks';
+import { backUp } from '../support/backup';
 import { runOubli } from '../support/cli';
 import { addPeople } from '../support/people';
+import { refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('L1: the ledger, with its journal outside', function () {
@@ -80,6 +89,60 @@ describe('L1: the ledger, with its journal outside', function () {
     expect((await verify('--public-key', 'abc')).stderr).to.contain('64 digits of hex');
   });
 
+  it('L1: is whole after a replay too, and without the public key what could not be checked is said', async () => {
+    const journal = fileJournal({ file: file('journal') });
+    const backup = await backUp(world.url);
+    const knex = knexPackage({ client: 'pg', connection: world.url, pool: { min: 0, max: 2 } });
+    const after = await world.another({ journal });
+    const [late] = await addPeople(after.db, 1, '2099-01-01', 500);
+    await after.subject('user', late!.id).erase({ because: 'request' });
+    await backup.restore();
+    await replay(knex, { keys: localKeys({ file: world.keyFile }), journal });
+    const lines: string[] = [];
+    await new OwnTransactions(internalsOf(knex)).snapshot(async (snapshot) => {
+      const { instance } = await loadCatalogue(snapshot);
+      for await (const line of exportedLedger(snapshot, instance)) lines.push(line);
+    });
+    const verify = async (publicKey?: Uint8Array) =>
+      verifyExport({ lines: each(lines), name: 'ledger.ndjson', signatures: await ed25519(), journal, publicKey });
+    const withKey = await verify(world.publicKey);
+    expect(withKey.broken).to.deep.equal([]);
+    const { broken, unchecked } = await verify();
+    expect(broken).to.deep.equal([]);
+    expect(unchecked.join()).to.contain('by which a replay also says what a restore gave up');
+    lines.splice(4, 1);
+    expect((await verify()).broken).not.to.deep.equal([]);
+    await knex.destroy();
+    await backup.drop();
+  });
+
+  it('L1: offline, every line of the journal is compared with its place in the export, and what is no export is refused', async () => {
+    const instance = Buffer.alloc(16, 7);
+    async function* lines(count: number): AsyncGenerator<string> {
+      yield JSON.stringify({ oubli: 'ledger', version: 1, instance: instance.toString('hex') });
+      let link: Uint8Array = genesis(instance);
+      for (let position = 1; position <= count; position++) {
+        const text = `[${position}]`;
+        link = linkOf(link, text);
+        yield JSON.stringify({ position, entry: `${position}`, text, link: Buffer.from(link).toString('hex') });
+      }
+    }
+    const told: string[] = [];
+    for await (const line of lines(3_000)) {
+      const { position, entry, link } = JSON.parse(line);
+      if (position)
+        told.push(JSON.stringify({ branch: 0, position, entry, at: '0', act: 'erased', key: null, link, mac: '' }));
+    }
+    const journal: Journal = { name: 'told', append: async () => undefined, read: () => each(told) };
+    const verify = async (given: AsyncIterable<string>) =>
+      verifyExport({ lines: given, name: 'ledger.ndjson', signatures: await ed25519(), journal });
+    expect(await verify(lines(3_000))).to.deep.include({ entries: 3_000, broken: [] });
+    const cut = await verify(lines(2_998));
+    expect(cut.broken.map(({ position }) => position)).to.deep.equal([2_999, 3_000]);
+    for (const line of ['null', '[]', '{"position":1e300}', '{"position":1,"link":"ab"}', 'nothing'])
+      expect((await refusalOf(() => verify(each(['{"instance":""}', line])))).code, line).to.equal('NOT_AN_EXPORT');
+  });
+
   it('L1: is verified in the database by the command, with an exit code', async () => {
     const verify = () =>
       runOubli(['ledger', 'verify', '--url', world.url, '--keys', world.keyFile, '--journal', file('journal')]);
@@ -107,3 +170,7 @@ describe('L1: the ledger, with its journal outside', function () {
     expect(await checkpoints()).to.deep.equal([1, ENTRIES]);
   });
 });
+
+async function* each(lines: readonly string[]): AsyncGenerator<string> {
+  yield* lines;
+}

@@ -175,7 +175,7 @@ describe('A name that is used again', () => {
     await world.plain('logins').where({ login: 'ada' }).delete();
     await world.plain('logins').insert({ login: 'ada', nick: 'a newcomer' });
     await world.sweep();
-    expect(await acts()).to.deep.equal(['restricted', 'restriction ended']);
+    expect(await acts()).to.deep.equal(['restricted', 'restriction lifted']);
     await world.plain('logins').update({ nick: 'renamed' });
   });
 

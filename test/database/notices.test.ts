@@ -13,6 +13,7 @@ import {
   install,
   type Notice,
   NoticeFailedError,
+  type OubliError,
   SCHEMA_VERSION,
   type SweepReport,
 } from '../../src';
@@ -20,7 +21,7 @@ import { loadCatalogue } from '../../src/catalogue/load';
 import { NoticeStatements } from '../../src/lifecycle/notice-statements';
 import { rulesOf } from '../../src/lifecycle/rule';
 import { stopClock } from '../../src/testing';
-import { failureOf, refusalOf } from '../support/refusals';
+import { failureOf, failureOfSweep, refusalOf } from '../support/refusals';
 import { until, untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
@@ -82,7 +83,7 @@ describe('D4: a rule that asks for notices', () => {
   it('A4: tells nobody when a script has everybody near her end: the breaker is for notices, too', async () => {
     for (let n = 0; n < 12; n++) await add('2026-01-01');
     await stopClock(world.plain, '2026-06-15T12:00:00Z'); // nobody is due, everybody would hear of it
-    const error = await refusalOf(() => world.sweep({ onNotice, breaker: { people: 0.05, floor: 10 } }));
+    const error = await failureOfSweep(() => world.sweep({ onNotice, breaker: { people: 0.05, floor: 10 } }));
     expect(error).to.have.property('code', 'BREAKER');
     expect(told).to.deep.equal([]);
     await world.sweep({ onNotice, breaker: { people: 0.05, floor: 12 } });
@@ -228,7 +229,7 @@ describe('D4: a rule that asks for notices', () => {
       if (notice.id === ada) throw Object.assign(new Error('no mailbox ada@example.org'), { code: 'ENOTFOUND' });
       told.push(notice);
     };
-    const error = await failureOf(() => sweepAt('2027-02-27T12:00:00Z', failing));
+    const error = await failureOfSweep(() => sweepAt('2027-02-27T12:00:00Z', failing));
     expect(error).to.be.instanceOf(NoticeFailedError).and.include({ code: 'NOTICE_FAILED' });
     expect(error.message).to.contain('1 notices of subject:user').and.to.contain('Error ENOTFOUND');
     expect(JSON.stringify([error, error.message, error.cause ?? '']), 'nothing personal').not.to.contain('ada@');
@@ -288,7 +289,7 @@ describe('D4: a rule that asks for notices', () => {
   it('D4: cannot be swept without somebody who sends them, nor have jobs', async () => {
     await add('2026-08-31');
     await stopClock(world.plain, '2027-06-01T00:00:00Z');
-    const swept = await refusalOf(() => world.sweep());
+    const swept = (await failureOfSweep(() => world.sweep())) as OubliError;
     expect(swept).to.be.instanceOf(ConfigurationError).and.include({ code: 'NO_ON_NOTICE' });
     expect(swept.fix).to.contain('await sweep({ onNotice');
     const boss = { schedule: () => Promise.reject(new Error('not yet')) };

@@ -1,7 +1,18 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { annotate, install, SCHEMA_VERSION, type SweepReport } from '../../src';
+import { Client } from 'pg';
+import {
+  annotate,
+  install,
+  type OubliError,
+  SCHEMA_VERSION,
+  type SweepReport,
+  type SweepsFailedError,
+} from '../../src';
+import { endingPartitions } from '../../src/checks/ending-partitions';
+import type { Finding } from '../../src/checks/finding';
 import { stopClock } from '../../src/testing';
+import { failureOfSweep, refusalOf } from '../support/refusals';
 import { startWorker } from '../support/sweep-process';
 import { until, untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
@@ -191,5 +202,66 @@ describe('A5: a partition that lies wholly past its date', () => {
     expect(alarms).to.deep.equal([{ what: 'left', rule: 'rows:public.visits', count: 1 }]);
     await reader.rollback();
     expect(await sweep()).to.include({ gone: 1, stillDue: 0, locked: 0 });
+  });
+
+  const onItsWayOut = async (): Promise<Finding[]> => {
+    const client = new Client(world.url);
+    await client.connect();
+    return endingPartitions(client).finally(() => client.end());
+  };
+
+  it('beside another one that is half detached is waited for, and the rows of the others leave', async function () {
+    this.timeout(60_000);
+    await world.plain.raw(`create table visits_2020_03 partition of visits for values from ('2020-03-01') to ('2020-04-01');
+      create table visits_2020_04 partition of visits for values from ('2020-04-01') to ('2021-11-01')`);
+    await world.plain('visits').insert([visit(DUE), visit('2020-03-10T00:00:00Z'), visit('2020-05-01T00:00:00Z')]);
+    const reader = await world.plain.transaction();
+    await reader('visits').first();
+    const first = await sweep();
+    expect(first, 'one of them is half detached, and one after the other is not begun').to.include({ locked: 3 });
+    const second = await sweep();
+    expect(second, 'and so again').to.include({ finished: true, locked: 3 });
+    expect(await world.plain('visits'), 'what is in no partition past its date leaves row by row').to.have.length(0);
+    await reader.rollback();
+    expect(await sweep()).to.include({ stillDue: 0, locked: 0 });
+    expect(await partitions()).to.deep.equal(['visits_2020_04', 'visits_2021_11']);
+    expect(await world.plain('oubli.ending_partition')).to.have.length(0);
+  });
+
+  it('that was detached is dropped under its rule’s new name, when the table has another', async () => {
+    await world.plain('visits').insert([visit(DUE)]);
+    await detachedByHand();
+    await world.plain.raw('alter table visits rename to page_views');
+    expect((await world.sweep({ rule: 'rows:public.page_views' }))[0]).to.include({ gone: 1, stillDue: 0 });
+    expect(await exists('visits_2020_01')).to.equal(false);
+    expect((await entries())[0].details).to.include({ rule: 'page_views' });
+  });
+
+  it('that was detached, and whose rule is gone, is attached again, whole, by whichever sweep', async () => {
+    await world.plain('visits').insert([visit(DUE), visit(DUE)]);
+    await detachedByHand();
+    await annotate(world.plain, 'visits', { data: { purpose: 'serve', basis: 'contract' }, columns: {} });
+    expect((await failureOfSweep(() => world.sweep())).message, 'it was in the way').to.contain('visits_2020_01');
+    expect(await partitions()).to.contain('visits_2020_01');
+    expect(await world.plain('visits')).to.have.length(2);
+    await world.sweep();
+    expect(await world.plain('oubli.ending_partition')).to.have.length(0);
+  });
+
+  it('that can neither be dropped nor attached again is named, by the sweep and by the check', async () => {
+    await world.plain('visits').insert([visit(DUE)]);
+    await detachedByHand();
+    await annotate(world.plain, 'visits', { data: { purpose: 'serve', basis: 'contract' }, columns: {} });
+    await world.plain.raw(`create table january partition of visits for values from ('2020-01-10') to ('2020-01-20')`);
+    const { failures } = (await refusalOf(() => world.sweep())) as SweepsFailedError;
+    const error = failures.find(({ rule }) => rule === undefined)?.error as OubliError;
+    expect(error).to.include({ code: 'PARTITION_STRANDED', table: 'visits_2020_01' });
+    expect(await world.plain('visits_2020_01')).to.have.length(1);
+    const [finding] = await onItsWayOut();
+    expect(finding).to.include({ check: 'partitions', table: 'visits_2020_01', fix: 'npx oubli sweep' });
+    await world.plain.raw('alter table visits detach partition january; drop table january');
+    await world.plain.raw(error.fix.split(';')[0] as string);
+    await world.sweep();
+    expect(await onItsWayOut()).to.deep.equal([]);
   });
 });

@@ -101,6 +101,21 @@ describe('S1: a replay erases exactly whom the journal names', function () {
       expect(await replayed()).to.deep.include({ erased: 0, unknown: [] });
     });
 
+    it('S1: also where it was struck down when they had got a key, and were not erased yet', async () => {
+      await erase('member', ids[0]!);
+      await backup.restore();
+      const plain = connect();
+      await plain.raw(
+        `create function stop() returns trigger language plpgsql as $$ begin raise 'struck down'; end $$`,
+      );
+      await plain.raw('create trigger stops before delete on members for each row execute function stop()');
+      expect((await failureOf(replayed)).message).to.contain('struck down');
+      expect(await plain('oubli.subject_link').whereNotNull('key_id'), 'the key is made first').to.have.length(1);
+      await plain.raw('drop trigger stops on members');
+      expect(await replayed()).to.deep.include({ erased: 1, unknown: [] });
+      expect(await nicknames(plain)).to.deep.equal(['zaza', 'zoe', 'zeno']);
+    });
+
     it('S1: and opens again what they had asked for', async () => {
       await world.holds.open({ name: 'case 1', ground: 'lawsuit' });
       await world.holds.place('case 1', world.subject('member', ids[1]!));

@@ -153,7 +153,7 @@ describe('Erasing one of the people of a row', () => {
     await annotate(world.plain, 'writes', {
       columns: { id: { notPersonal: 'the number of a letter' }, op: { notPersonal: 'a verb' } },
     });
-    await world.sweep();
+    await world.sweep({ chunk: 10 });
     expect(await world.plain('writes').orderBy('id').select()).to.deep.equal([
       { id: 1, op: 'DELETE' },
       { id: 2, op: 'UPDATE' },

@@ -1,6 +1,6 @@
 /** What a call refuses with: the assertion that most tests of declarations and start need. */
 import { expect } from 'chai';
-import { OubliError } from '../../src';
+import { OubliError, SweepsFailedError } from '../../src';
 
 /** The error of ours that a call raises; fails where it raises none, or another's. */
 export async function refusalOf(call: () => unknown): Promise<OubliError> {
@@ -25,6 +25,14 @@ export async function failureOf(call: () => unknown): Promise<DatabaseFailure> {
     throw error;
   }
   throw new Error('nothing was refused');
+}
+
+/** What the one rule failed with whose sweep failed, of a call that swept all of them. */
+export async function failureOfSweep(call: () => unknown): Promise<DatabaseFailure> {
+  const error = await failureOf(call);
+  if (!(error instanceof SweepsFailedError)) throw error;
+  expect(error.failures).to.have.length(1);
+  return error.failures[0]?.error as DatabaseFailure;
 }
 
 /** Every error says what to write instead, with the reader's own names, and never what was written. */

@@ -14,7 +14,7 @@ export interface Storm {
   readonly requests: number;
   /** What the next worker finds to do. */
   prepare?(blow: number): Promise<void>;
-  start(url: string): Worker;
+  start(url: string): Pick<Worker, 'output' | 'kill'>;
   /** Strikes besides the worker: the server, if it is to fall. */
   strike?(): Promise<void>;
   /** Throws when something is between. */
@@ -39,7 +39,7 @@ export async function rage(storm: Storm): Promise<number> {
 async function blowOnce(storm: Storm, die: Faker): Promise<number> {
   const { wire, requests } = storm;
   const cut = die.datatype.boolean() ? 'unsent' : 'unanswered';
-  let worker: Worker | undefined;
+  let worker: ReturnType<Storm['start']> | undefined;
   let blow: Promise<void> | undefined;
   wire.arm(die.number.int({ min: 1, max: requests }), cut, () => {
     blow = Promise.all([worker?.kill(), storm.strike?.()]).then(() => undefined);

@@ -3,12 +3,14 @@
  * role that may; found by what the legal ground needs and nothing else: the end date, the move, the person's key id on
  * her receipt, or the person herself, whose right of access reaches here too (GDPR Art. 15).
  */
+
 import { suggest } from '../../catalogue/suggest';
 import { keyIdOf } from '../../crypto/envelope';
 import { ConfigurationError } from '../../errors';
 import { KeyCache } from '../../keyring/key-cache';
 import { ResultOpener } from '../../keyring/sealer';
 import { type Queryable, quoteIdentifier as q, type Row } from '../../queryable';
+import { canonicalId } from '../canonical-id';
 import type { Engine } from '../engine';
 import { inStore, lacksElsewhere, type Store, storesOf } from './places';
 import { type ArchivedColumns, openArchived } from './row';
@@ -88,7 +90,7 @@ async function storesWith({ archives, catalogue }: Engine, table: string): Promi
 }
 
 async function conditionsOf(
-  { database, keys }: Engine,
+  { catalogue, database, keys }: Engine,
   { table, subject, where = {} }: ArchiveReading,
 ): Promise<Wanted> {
   const conditions = ['source = $1'];
@@ -99,7 +101,10 @@ async function conditionsOf(
     parameters.push(parameter);
     conditions.push(condition.replace('?', `$${parameters.length}`));
   };
-  if (subject) add('subject', 'subject = ?', keys.referenceOf(subject.kind, String(subject.id)));
+  if (subject) {
+    const id = await canonicalId({ catalogue, database }, subject.kind, String(subject.id));
+    add('subject', 'subject = ?', keys.referenceOf(subject.kind, id));
+  }
   if (where.entry !== undefined) add('entry', 'entry = ?::bigint', where.entry);
   if (where.keyId !== undefined) add('keyId', 'entry = any(?::bigint[])', await entriesOf(database, where.keyId));
   if (where.endsBy !== undefined) add('endsBy', "until < (?::date + 1)::timestamp at time zone 'UTC'", where.endsBy);
