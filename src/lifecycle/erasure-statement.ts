@@ -76,7 +76,9 @@ function detail(step: Step, place: number): string {
   fields.push(...archivedDetail(step, place));
   if (step.action === 'anonymise')
     fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
-  return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;
+  const mayHaveNulls = step.action === 'keep' || step.action === 'archive';
+  const line = `jsonb_build_object(${fields.join(', ')})`;
+  return mayHaveNulls ? `jsonb_strip_nulls(${line})` : line;
 }
 
 /** Their rows are locked, so their places hold. */
