@@ -4,11 +4,10 @@
  * not-deferrable foreign keys work, and the counts cannot lie. Pure text; `apply.ts` runs it.
  */
 import type { Catalogue, Table } from '../catalogue/model';
-import { quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { treatmentOf } from './anonymise';
 import { archiveBranches, archivedDetail, sealedBranches } from './archive/statement';
 import { branches, isByName } from './branch';
-import { literal } from './due';
 import { loosened } from './hold-branches';
 import { eventBranches } from './person-events';
 import type { Plan } from './plan';

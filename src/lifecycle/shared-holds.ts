@@ -4,7 +4,7 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import { literal } from './literal';
+import { quoteLiteral as literal } from '../queryable';
 import type { Plan } from './plan';
 
 /**
