@@ -271,7 +271,6 @@ create function oubli.open_ways(target regclass, wanted jsonb, out kind text, ou
   returns setof record
 language plpgsql stable as $$
 declare
-  sealed boolean := cardinality(oubli.columns_protected(target, 'encrypt')) > 0;
   seen oid[] := array[target::oid];
   tables oid[] := array[target::oid];
   ways text[] := array[''];
@@ -283,7 +282,7 @@ begin
     for kind, subjects, col, hops in
       select s.subject_kind, s.rel, s.subject_column, string_to_array(f.way, ',')::oid[] from unnest(tables, ways) f(at, way)
       join oubli.personal_table s on s.rel = f.at and s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind) loop
-      if (cardinality(hops) > 1 and not sealed) or exists (select from unnest(hops) h(id) join oubli.reference r on r.id = h.id) then
+      if cardinality(hops) > 1 or exists (select from unnest(hops) h(id) join oubli.reference r on r.id = h.id) then
         return next;
       end if;
     end loop;
@@ -314,7 +313,7 @@ return (
     select array(select name::text from seen) as people, (select count(*) from seen) > (select count(*) from locked) as gone) w
   where w.people <> '{}';$sql$,
     s.owner, oubli.from_written(s.tables, 0, 'written'),
-    case event when 'update' then format(' except select %s from %s', s.owner, oubli.from_written(s.tables, 0, 'former')) end,
+    case event when 'update' then format(' except all select %s from %s', s.owner, oubli.from_written(s.tables, 0, 'former')) end,
     way.col, oubli.qualified_name(way.subjects), oubli.display_name(target), way.kind), '' order by way.hops)
   from oubli.personal_columns(target) p join oubli.personal_table t on t.rel = target and (p.wanted is not null or t.subject_kind is null),
     lateral oubli.open_ways(target, coalesce(p.wanted, t.spec -> 'subject')) way,
@@ -432,9 +431,9 @@ begin
       or exists (select from oubli.subject_link x where x.kind = %1$L and x.erased_at is not null)) then
     return null;
   end if;
-  select array_agg(f.name) as names, array_agg(w.name) as new_names into renamed
-  from (select x.%2$I::text as name, row_number() over () as place from former x) f
-  join (select x.%2$I::text as name, row_number() over () as place from written x) w using (place) where f.name <> w.name;
+  select array_agg(r.was) as names, array_agg(r.became) as new_names into renamed
+  from unnest((select array_agg(x.%2$I::text) from former x), (select array_agg(x.%2$I::text) from written x)) r(was, became)
+  where r.was <> r.became;
   if renamed.names is not null then
     perform oubli.rename_people(%1$L, renamed.names, renamed.new_names);
   end if;

@@ -1,5 +1,6 @@
 /** What follows when the sweeps of all rules, or of one under a job, have ended: each part of the engine adds its line. */
 
+import { type SweepFailed, SweepsFailedError } from '../errors';
 import { tendArchives } from './archive/work';
 import type { Engine } from './engine';
 import { tendLeftBehind } from './outlived';
@@ -8,13 +9,20 @@ import { attachStranded } from './stranded-partitions';
 import type { SweepOptions } from './sweep-report';
 import { vacuumTouched } from './vacuum';
 
+/** What one part fails with does not keep the others. @throws SweepsFailedError where several fail */
 export async function afterSweeps(
   engine: Engine,
   { signal, vacuum }: Pick<SweepOptions, 'signal' | 'vacuum'> = {},
 ): Promise<void> {
-  await destroyExpiredKeys(engine);
-  await tendLeftBehind(engine);
-  await tendArchives(engine, signal);
-  if (vacuum !== 'later') await vacuumTouched(engine, signal);
-  await attachStranded(engine);
+  const parts = [
+    () => destroyExpiredKeys(engine),
+    () => tendLeftBehind(engine),
+    () => tendArchives(engine, signal),
+    ...(vacuum === 'later' ? [] : [() => vacuumTouched(engine, signal)]),
+    () => attachStranded(engine),
+  ];
+  const failures: SweepFailed[] = [];
+  for (const part of parts) await part().catch((error: unknown) => failures.push({ rule: undefined, error }));
+  if (failures.length > 1) throw new SweepsFailedError(failures, []);
+  if (failures[0]) throw failures[0].error;
 }

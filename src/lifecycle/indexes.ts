@@ -21,15 +21,17 @@ export function referencesOf(catalogue: Catalogue, { steps }: Plan): number[] {
 }
 
 const MISSING = 'select "table", columns, statement from oubli.missing_indexes($1::oid[])';
-/** A plan is made for one sweep or one request, and many chunks are carried out by it. */
-const served = new WeakSet<Plan>();
+/** References that have their index, for as long as the schema is the one of which this catalogue was read. */
+const served = new WeakMap<Catalogue, Set<number>>();
 
 /** @throws PlanBlockedError INDEX_MISSING, with the statement that creates each of them */
 export async function refuseUnindexed(catalogue: Catalogue, plan: Plan, connection: Queryable): Promise<void> {
-  if (served.has(plan)) return;
-  const { rows } = await connection.query(MISSING, [referencesOf(catalogue, plan)]);
+  const known = served.get(catalogue) ?? new Set();
+  const asked = referencesOf(catalogue, plan).filter((id) => !known.has(id));
+  if (asked.length === 0) return;
+  const { rows } = await connection.query(MISSING, [asked]);
   if (rows.length === 0) {
-    served.add(plan);
+    served.set(catalogue, new Set([...known, ...asked]));
     return;
   }
   throw new PlanBlockedError('INDEX_MISSING', {

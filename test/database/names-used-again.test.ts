@@ -73,6 +73,17 @@ describe('A name that is used again', () => {
   const acts = async (): Promise<string[]> =>
     (await world.plain('oubli.ledger').orderBy('entry').pluck('act')) as string[];
 
+  it('D3: is looked for in one go, also by a session that has changed a single row before', async () => {
+    await add('ada');
+    await world.plain.raw(`insert into logins select 'guest ' || n, 'a nick' from generate_series(1, 10000) n`);
+    await world.plain.transaction(async (trx) => {
+      await trx.raw("set local statement_timeout = '10s'"); // it took a hundred
+      await trx('logins').where({ login: 'ada' }).update({ nick: 'ada' });
+      expect(await trx('logins').update({ nick: 'another' })).to.equal(10_001);
+    });
+    expect(await clocks()).to.deep.equal(['ada']);
+  });
+
   for (const [kind, table] of Object.entries(KINDS) as [keyof typeof KINDS, string][]) {
     it(`D3: has no clock of who bore it before, in ${table}: a DELETE stops it, whatever the session's role`, async () => {
       await add('ada', kind);

@@ -24,7 +24,8 @@ async function migrateReferences(knex: Knex): Promise<void> {
     create table clicks (id serial primary key, session int, target text);
     create table threads (id int primary key, person_id int not null references people, title text);
     create table posts (id serial primary key, thread_id int not null references threads, text text);
-    create index on sessions (person_id); create index on threads (person_id); create index on posts (thread_id);`);
+    create table memos (id serial primary key, thread_id int not null references threads, text text, secret text);
+    create index on sessions (person_id); create index on threads (person_id); create index on posts (thread_id); create index on memos (thread_id);`);
   const to = (columns: string[], table: string) => ({ data: { ...serve, references: [{ columns, to: table }] } });
   await annotate(knex, 'people', {
     subject: { kind: 'person', ...serve, retention: { from: 'ended_on', keep: '6 months', then: 'erase' } },
@@ -43,6 +44,8 @@ async function migrateReferences(knex: Knex): Promise<void> {
   await annotate(knex, 'clicks', { ...to(['session'], 'sessions'), columns: { target: clear } });
   await annotate(knex, 'threads', { data: { ...serve, onErase: 'anonymise' }, columns: { title: clear } });
   await annotate(knex, 'posts', { data: serve, columns: { text: clear } });
+  const sealed = { category: 'activity.content', protect: 'encrypt' } as const;
+  await annotate(knex, 'memos', { data: serve, columns: { text: clear, secret: sealed } });
 }
 
 /** What is written about person 1, and how the rows that are left of it are counted. */
@@ -52,6 +55,16 @@ const WRITES: readonly (readonly [what: string, sql: string, table: string])[] =
   ['by an id and its type', `insert into files (owner_type, owner, name) values ('Person', 1, 'cv')`, 'files'],
   ['by a reference to what refers to her', `insert into clicks (session, target) values (10, 'help')`, 'clicks'],
   ['below a row that stays', `insert into posts (thread_id, text) values (20, 'me')`, 'posts'],
+  [
+    'below a row that stays, beside a value that would have been sealed',
+    `insert into memos (thread_id, text) values (20, 'me')`,
+    'memos',
+  ],
+  [
+    'by leading a row of nobody to her, beside one of hers',
+    `update logins set person = '1' where person is null or person = '1'`,
+    'logins',
+  ],
   ['by leading a row of nobody to her', 'update logins set person = 1 where person is null', 'logins'],
 ];
 
