@@ -9,9 +9,9 @@ import type { Queryable } from '../queryable';
 import { quoteIdentifier as q } from '../queryable';
 import { literal } from './due';
 import { waysToPeople } from './hold-graph';
+import { holdsOfOthers } from './others-holds';
 import type { Plan } from './plan';
 import { fromName, rootType } from './root';
-import { holdsOfSharers } from './shared-holds';
 
 /** What stands at this moment: without anything, nothing more is asked. */
 export interface Standing {
@@ -42,7 +42,7 @@ export interface RootRow {
  * types, so that the planner may start from either side: from few holds, or from few rows.
  */
 export function holdsOn(catalogue: Catalogue, plan: Plan, found: Standing, row: RootRow): string[] {
-  const ofOthers = holdsOfSharers(catalogue, plan, found.kinds, row.id);
+  const ofOthers = holdsOfOthers(catalogue, plan, found.kinds, row);
   return [...ofItsPerson(catalogue, plan, found, row), ...ofItsRows(catalogue, plan, found, row), ...ofOthers];
 }
 
