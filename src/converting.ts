@@ -6,7 +6,7 @@ import type { Transactions } from './registers/teller';
 import type { ReleaseParts } from './schema/release';
 
 /** The schema as it is now, whoever has migrated since. */
-export async function reload(seam: Seam): Promise<void> {
+async function reload(seam: Seam): Promise<void> {
   seam.schemaChanged();
   await seam.refresh();
 }

@@ -6,7 +6,7 @@ import type { Knex } from 'knex';
 import { Archives } from './archive';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
-import { converting, reload } from './converting';
+import { converting } from './converting';
 import { ConfigurationError } from './errors';
 import type { KeyProvider } from './keyring/provider';
 import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
@@ -201,7 +201,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
-    await reload(seam);
+    await seam.freshen();
     return engine();
   };
   const caughtUp = async (): Promise<Engine> => {

@@ -14,7 +14,7 @@ import { type Measured, measure } from '../rounds';
 const SHARE = 10_000;
 /** A question takes a millisecond or two: many of them make a round. */
 const ASKED = 20;
-const BY_HAND = `select count(*) from (select from people where left_on <= (current_date - interval '6 months')::date) d`;
+const BY_HAND = `select t.id from people t where t.left_on <= (current_date - interval '6 months')::date`;
 
 export async function measureDue(server: string, people: number, rounds: number): Promise<Measured> {
   const database = await createDatabase(server);
@@ -27,10 +27,10 @@ export async function measureDue(server: string, people: number, rounds: number)
     const [rule] = rulesNamed(catalogue, 'subject:person');
     if (!rule) throw new Error('the rule of people is gone');
     const due = new DueRows(rule, planErasure(catalogue, rule.table), catalogue);
-    const ask = async (question: () => Promise<number>): Promise<void> => {
+    const ask = async (question: string): Promise<void> => {
       for (let n = 0; n < ASKED; n++) {
-        const count = await question();
-        if (count !== people / SHARE) throw new Error(`${count} are due`);
+        const { rows } = await client.query(question);
+        if (rows.length !== people / SHARE) throw new Error(`${rows.length} are due`);
       }
     };
     await refuseSequentialScan(client, due.source());
@@ -38,8 +38,8 @@ export async function measureDue(server: string, people: number, rounds: number)
       name: 'due',
       title: `who is due, 1 of ${SHARE} of ${people} people (to an index range scan)`,
       ...{ rounds, atMost: 2 },
-      plain: { run: () => ask(async () => Number((await client.query(BY_HAND)).rows[0].count)) },
-      tried: { run: () => ask(() => due.count(connection, people)) },
+      plain: { run: () => ask(BY_HAND) },
+      tried: { run: () => ask(`select t.id from ${due.source()}`) },
     });
   } finally {
     await client.end();

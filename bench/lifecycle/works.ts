@@ -50,7 +50,7 @@ export function lifeCycleWorks(server: string, scale: Scale = FULL): LifeCycleWo
     'purge-traffic': async () =>
       measureTraffic(await estate(), { people: scale.leaving, rounds: scale.rounds, seconds: scale.seconds }),
     due: () => measureDue(server, scale.subjects, scale.dueRounds),
-    'erase-one': async () => measureEraseOne(await estate(), scale.guests),
+    'erase-one': () => measureEraseOne(server, scale.guests),
     workers: async () => measureWorkers(await estate(), scale.working, scale.rounds),
   };
   return {

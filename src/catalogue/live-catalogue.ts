@@ -4,10 +4,13 @@
  */
 import type { Queryable } from '../queryable';
 import { loadCatalogue } from './load';
+import { markOf } from './mark';
 import type { Catalogue } from './model';
 
 export class LiveCatalogue {
   private loaded: Catalogue | undefined;
+  /** Of the schema, from before it was read. */
+  private mark: string | undefined;
   private stale = false;
   private closed = false;
   private loading: Promise<void> | undefined;
@@ -20,9 +23,18 @@ export class LiveCatalogue {
   }
 
   async load(connection: Queryable): Promise<void> {
+    const mark = await markOf(connection);
     const catalogue = await loadCatalogue(connection);
     this.verify(catalogue);
-    if (!this.closed) this.loaded = catalogue;
+    if (this.closed) return;
+    this.loaded = catalogue;
+    this.mark = mark;
+  }
+
+  /** Loads it again unless the schema is the one it was loaded from, whoever changed it and told nobody. */
+  async freshen(connection: Queryable): Promise<void> {
+    if ((await markOf(connection)) !== this.mark) this.schemaChanged();
+    await this.refresh(connection);
   }
 
   schemaChanged(): void {

@@ -130,6 +130,7 @@ function seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, 
       return current;
     },
     refresh: () => catalogue.refresh(store),
+    freshen: () => catalogue.freshen(store),
     load: (connection) => catalogue.load(connection),
     schemaChanged: () => catalogue.schemaChanged(),
     close: async () => {

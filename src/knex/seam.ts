@@ -18,6 +18,8 @@ export interface Seam {
   readonly ledger: Ledger;
   /** Loads the catalogue again, apart from any transaction, if the schema was changed since. */
   refresh(): Promise<void> | undefined;
+  /** The same if PostgreSQL's own catalogues say that it was, whoever changed it and told nobody. */
+  freshen(): Promise<void>;
   /** Loads what a transaction that changes the schema sees of it. */
   load(connection: Queryable): Promise<void>;
   /** Tells that the schema may have been changed. */

@@ -4,8 +4,7 @@
  */
 import type { Anchor } from '../catalogue/anchor-spec';
 import { type Period, toInterval } from '../period';
-import { quoteIdentifier as q } from '../queryable';
-import { literal } from './literal';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { rootType } from './root';
 import type { Rule, RulePerson } from './rule';
 

@@ -8,7 +8,7 @@ import { anonymisingAssignments } from './anonymise';
 import { deletedAndSealed } from './archive/statement';
 import { detachingAssignments } from './detach';
 import { dueCondition } from './due';
-import { belongsTo, type Root } from './root';
+import { arrayOfNames, belongsTo, type Root } from './root';
 import { rulesOf } from './rule';
 import { sharedBranches, sharedLooking } from './shared-branch';
 import type { Step, Way } from './step';
@@ -22,10 +22,22 @@ interface Found {
   readonly tag: string;
 }
 
-/** @returns branches of a WITH, the last of them named `name`, with the column `tag`; one that is kept or archived with `until` also */
+/**
+ * Rows that hang on what leaves by one way, and are deleted, are found by an array of names, with which PostgreSQL goes through an
+ * index at once: a join with the names costs a fifth more (measured). What they return is the name, then, and not its tag.
+ */
+export function isByName(of: Root, { action, shared, ways }: Step): boolean {
+  return action === 'delete' && !shared && ways.length === 1 && arrayOfNames(of) !== undefined;
+}
+
+/**
+ * @returns branches of a WITH, the last of them named `name`, with the column `tag`, or `id` where it is by name; one that is kept or
+ * archived with `until` also
+ */
 export function branches(catalogue: Catalogue, of: Root, step: Step, name: string): string[] {
   const { shared } = step;
   if (shared) return sharedBranches(catalogue, of, { ...step, shared }, name, until(catalogue, step.table));
+  if (isByName(of, step)) return [`${name} as (${deletedByName(catalogue, of, step)})`];
   const found = foundFor(catalogue, of, step, name);
   const before = found.gathered === undefined ? [] : [found.gathered];
   const doing = body(catalogue, step, found);
@@ -43,6 +55,13 @@ export function looking(catalogue: Catalogue, of: Root, step: Step, name: string
 
 function foundFor(catalogue: Catalogue, of: Root, step: Step, name: string): Found {
   return step.ways.length === 1 ? direct(catalogue, of, step) : gathered(catalogue, of, step, `${name}_rows`);
+}
+
+function deletedByName(catalogue: Catalogue, of: Root, { table, ways }: Step): string {
+  const { tables, conditions, root } = joinChain(catalogue, 't', ways[0] ?? [], of.rootColumn);
+  const using = tables.length === 0 ? '' : ` using ${tables.join(', ')}`;
+  const where = [...conditions, `${root} = any(${arrayOfNames(of)})`].join(' and ');
+  return `delete from ${table.sqlName} t${using} where ${where} returning ${root} as id`;
 }
 
 function body(catalogue: Catalogue, step: Step, { gathered, from, where, tag }: Found): string {

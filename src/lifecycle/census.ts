@@ -2,8 +2,7 @@
  * How many there are, for the breaker. Bounded, for ten million rows are not counted to know whether a dozen may
  * leave: of a large table PostgreSQL's own estimate is taken.
  */
-import type { Queryable } from '../queryable';
-import { literal } from './due';
+import { quoteLiteral as literal, type Queryable } from '../queryable';
 import type { Rule } from './rule';
 
 /** Up to so many rows are counted; it takes some 10 ms. */

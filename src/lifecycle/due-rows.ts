@@ -3,9 +3,9 @@
  * the end of the run; where one chunk ended the next goes on, so that people who were anonymised and stay are passed once.
  */
 import type { Catalogue } from '../catalogue/model';
-import type { Queryable } from '../queryable';
+import { quoteLiteral as literal, type Queryable } from '../queryable';
 import type { HeldBack } from './deferred';
-import { anchorType, type DueCondition, dueCondition, literal } from './due';
+import { anchorType, type DueCondition, dueCondition } from './due';
 import { dueSource, stillDue } from './due-source';
 import { holdsOn, isFree, rowOf, standing } from './held';
 import type { Plan } from './plan';

@@ -2,10 +2,9 @@
  * What is due under a rule, as SQL between `from` and `order by`: the one place where it is said, for whoever counts, lists,
  * chooses, or asks again under a lock.
  */
-import { type Queryable, quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '../queryable';
 import { stillPersonal } from './anonymise';
 import { type DueCondition, dueCondition } from './due';
-import { literal } from './literal';
 import { noticesSent } from './notice-condition';
 import { fromName, type Root } from './root';
 import type { Rule } from './rule';

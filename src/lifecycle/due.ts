@@ -4,11 +4,9 @@
  * other way round (`now - period >= from`) would be up to three days late.
  */
 import { type Period, toInterval } from '../period';
+import { quoteLiteral as literal } from '../queryable';
 import { anchorOf, reached } from './anchor';
-import { literal } from './literal';
 import type { Rule } from './rule';
-
-export { literal };
 
 export interface DueCondition {
   /** Further tables, when the clock starts with an event. */

@@ -4,13 +4,12 @@
  * do nothing else: no trigger (and so no hold or restriction on any of its rows), no row elsewhere that hangs on one of
  * theirs or refers to it.
  */
-import type { Queryable } from '../queryable';
+import { quoteLiteral as literal, type Queryable } from '../queryable';
 import { looking } from './branch';
 import { dueCondition } from './due';
 import { dueSource } from './due-source';
 import type { Engine } from './engine';
 import { isFree, standing } from './held';
-import { literal } from './literal';
 import type { Plan } from './plan';
 import { fromName, nameOf } from './root';
 import type { Rule } from './rule';

@@ -4,11 +4,10 @@
  * not-deferrable foreign keys work, and the counts cannot lie. Pure text; `apply.ts` runs it.
  */
 import type { Catalogue, Table } from '../catalogue/model';
-import { quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { treatmentOf } from './anonymise';
 import { archiveBranches, archivedDetail, sealedBranches } from './archive/statement';
-import { branches } from './branch';
-import { literal } from './due';
+import { branches, isByName } from './branch';
 import { loosened } from './hold-branches';
 import { eventBranches } from './person-events';
 import type { Plan } from './plan';
@@ -30,7 +29,7 @@ const OWN_PARAMETERS = 8;
 
 export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: readonly ResealedTable[]): string {
   const steps = plan.steps.flatMap((step, place) => branches(catalogue, plan, step, `s${place}`));
-  const counts = plan.steps.map((step, place) => count(step, place));
+  const counts = plan.steps.map((step, place) => count(plan, step, place));
   const ofWhat =
     plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
   const first = OWN_PARAMETERS + 1 + resealed.reduce((sum, { columns }) => sum + 2 + columns.length, 0);
@@ -53,7 +52,11 @@ entry as (
 select * from entry order by entry`;
 }
 
-function count(step: Step, place: number): string {
+function count(plan: Plan, step: Step, place: number): string {
+  if (isByName(plan, step)) {
+    const each = `select id, count(*) as rows from s${place} group by id`;
+    return `c${place} as (select r.tag, sum(n.rows)::bigint as rows from (${each}) n join root r on r.id = n.id group by r.tag)`;
+  }
   const last =
     step.action === 'keep' || step.action === 'archive'
       ? ", nullif(max(coalesce(until, 'infinity')), 'infinity') as until"
@@ -72,7 +75,9 @@ function detail(step: Step, place: number): string {
   fields.push(...archivedDetail(step, place));
   if (step.action === 'anonymise')
     fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
-  return `jsonb_strip_nulls(jsonb_build_object(${fields.join(', ')}))`;
+  const mayHaveNulls = step.action === 'keep' || step.action === 'archive';
+  const line = `jsonb_build_object(${fields.join(', ')})`;
+  return mayHaveNulls ? `jsonb_strip_nulls(${line})` : line;
 }
 
 /** Their rows are locked, so their places hold. */

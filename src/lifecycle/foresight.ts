@@ -4,12 +4,11 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { ConfigurationError } from '../errors';
-import type { Queryable } from '../queryable';
+import { quoteLiteral as literal, type Queryable } from '../queryable';
 import { anchorName, anchorOf } from './anchor';
 import { type DueCondition, dueCondition } from './due';
 import { isStillThere } from './due-source';
 import { refuseUnfindable } from './findable';
-import { literal } from './literal';
 import { idOf } from './notice-condition';
 import { type ProposedRule, proposedRule } from './proposed-rule';
 import { nameOf, rowColumn } from './root';

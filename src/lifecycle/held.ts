@@ -5,9 +5,7 @@
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import type { Queryable } from '../queryable';
-import { quoteIdentifier as q } from '../queryable';
-import { literal } from './due';
+import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '../queryable';
 import { waysToPeople } from './hold-graph';
 import { holdsOfOthers } from './others-holds';
 import type { Plan } from './plan';

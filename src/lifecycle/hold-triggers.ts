@@ -4,8 +4,7 @@
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import { quoteIdentifier as q } from '../queryable';
-import { literal } from './due';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { ofPerson } from './held';
 import { type PersonWay, watchedColumns, waysToPeople } from './hold-graph';
 

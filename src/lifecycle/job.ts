@@ -46,7 +46,7 @@ async function sweepRule(
   try {
     const report = await sweep(engine, rule, options);
     tell('onSweep', rule.name, onSweep, report);
-    await afterSweeps(engine, options.signal);
+    await afterSweeps(engine, options);
     return report;
   } catch (error) {
     throw SweepFailure.from(rule.name, error);

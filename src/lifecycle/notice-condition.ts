@@ -1,9 +1,8 @@
 /** Notices as SQL conditions (ERASURE.md D4): nobody leaves before the last one was sent, and the minimum has gone by since. */
 import type { Notices } from '../catalogue/anchor-spec';
 import { type Period, parsePeriod, toInterval } from '../period';
-import { quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { anchorOf } from './anchor';
-import { literal } from './literal';
 import type { Rule } from './rule';
 
 /** The earliest notice first. Days of a month are an average here: it is an order, and no date. */

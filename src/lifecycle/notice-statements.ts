@@ -1,10 +1,10 @@
 /** The statements of the notices of one rule: who waits for one, and the three steps of sending it. */
 import type { Notices } from '../catalogue/anchor-spec';
 import { type Period, toInterval } from '../period';
+import { quoteLiteral as literal } from '../queryable';
 import { anchorOf } from './anchor';
 import { dueCondition } from './due';
 import { isStillThere } from './due-source';
-import { literal } from './literal';
 import { dueOn, idOf, inOrder } from './notice-condition';
 import { rootType } from './root';
 import type { Rule } from './rule';

@@ -5,8 +5,8 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
+import { quoteLiteral as literal } from '../queryable';
 import { type PersonWay, watchedColumns, waysToPeople } from './hold-graph';
-import { literal } from './literal';
 import type { Plan } from './plan';
 import type { Step, Way } from './step';
 

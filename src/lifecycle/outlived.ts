@@ -3,10 +3,10 @@
  * those rows, and what a trigger did about somebody gets its entry in the ledger.
  */
 import type { Catalogue } from '../catalogue/model';
+import { quoteLiteral as literal } from '../queryable';
 import type { LedgerEntry } from '../registers/ledger';
 import { isEvent } from './anchor';
 import type { Engine } from './engine';
-import { literal } from './literal';
 import { eventRules } from './person-events';
 import type { Rule, RulePerson } from './rule';
 

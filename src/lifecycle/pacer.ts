@@ -11,20 +11,17 @@ import {
   type SizeRange,
   type Strain,
 } from './pace';
-import { strainOn } from './strain';
+import { APPLICATION_NAME, strainOn } from './strain';
 
-/** Traffic comes in gusts: what was seen after the last chunks counts too. */
-const REMEMBERED = 4;
+/** Traffic of short transactions is seldom caught at work: whoever was seen within this time is there still. */
+const REMEMBERED_MS = 2_000;
 const LOOK_AGAIN_MS = 500;
-/** Chunks are shorter than what is to be seen: one look serves a few. */
-const LOOK_EACH_MS = 250;
 
 export class Pacer {
   private readonly range: SizeRange;
-  private readonly recent: Strain[] = [];
+  private recent: readonly { readonly at: number; readonly strain: Strain }[] = [];
   private steered: number;
   private patienceMs: number;
-  private lookedAt = Number.NEGATIVE_INFINITY;
 
   /** @param fixed size of all chunks; steered where undefined */
   constructor(
@@ -47,16 +44,17 @@ export class Pacer {
   /** Rests after a chunk, and waits while the database is in need. Ends at once when the run is to stop. */
   async after(taken: number, tookMs: number): Promise<void> {
     this.steered = nextSize(this.size, taken, tookMs, this.pace.target, this.range);
-    if (performance.now() - this.lookedAt >= LOOK_EACH_MS) await this.look();
-    await this.pause(restAfter(tookMs, this.recent, this.pace));
-    while (reasonToWait(this.recent.at(-1) as Strain, this.pace) && !this.stopping.aborted) {
+    let seen = await this.look();
+    const recent = this.recent.map(({ strain }) => strain);
+    await this.pause(restAfter(tookMs, recent, this.pace));
+    while (reasonToWait(seen, this.pace) && !this.stopping.aborted) {
       if (this.patienceMs <= 0) {
         this.steered = this.range.least;
         return;
       }
       this.patienceMs -= LOOK_AGAIN_MS;
       await this.pause(LOOK_AGAIN_MS);
-      await this.look();
+      seen = await this.look();
     }
   }
 
@@ -68,9 +66,11 @@ export class Pacer {
     });
   }
 
-  private async look(): Promise<void> {
-    this.recent.push(await this.database.alone(strainOn));
-    this.lookedAt = performance.now();
-    if (this.recent.length > REMEMBERED) this.recent.shift();
+  /** Under the name that sweeps have, or they would take each other's looks for traffic. */
+  private async look(): Promise<Strain> {
+    const strain = await this.database.transaction(strainOn, { application_name: APPLICATION_NAME });
+    const at = performance.now();
+    this.recent = [...this.recent.filter((look) => at - look.at < REMEMBERED_MS), { at, strain }];
+    return strain;
   }
 }

@@ -2,11 +2,10 @@
  * The end of a partition: noted, detached CONCURRENTLY, looked through once more under a lock, then dropped with its entry in the
  * ledger in one transaction. What was interrupted anywhere is finished by the next run; what may not go after all is attached again.
  */
-import type { Queryable } from '../queryable';
+import { quoteLiteral as literal, type Queryable } from '../queryable';
 import { isLocked } from './database';
 import { endedPartitions, type Partition, partitioningAnchor, rowsIfAllMayGo } from './ended-partitions';
 import type { Engine } from './engine';
-import { literal } from './literal';
 import type { Plan } from './plan';
 import type { Rule } from './rule';
 import { becauseOf } from './rule-plan';

@@ -3,9 +3,8 @@
  * her table's rule names, or in `oubli.person_event`.
  */
 import type { Catalogue } from '../catalogue/model';
-import { quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { anchorOf, eventOf, isEvent, isInstant } from './anchor';
-import { literal } from './literal';
 import type { Plan } from './plan';
 import { rootType } from './root';
 import { type Rule, rulesOf } from './rule';

@@ -5,8 +5,7 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import { quoteIdentifier as q } from '../queryable';
-import { literal } from './due';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import type { Plan } from './plan';
 import { belongsTo, fromName } from './root';
 import type { SearchedTable } from './searched-tables';

@@ -4,8 +4,7 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
-import { quoteIdentifier as q } from '../queryable';
-import { literal } from './due';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import type { Engine } from './engine';
 import { planErasure } from './plan';
 import { rootType } from './root';

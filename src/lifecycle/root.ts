@@ -43,6 +43,11 @@ export function fromName(of: Root, name: string): string {
     : `${name}::${rootType(of)} as id`;
 }
 
+/** SQL of all the names, which are `$1`, by their own type; undefined where it takes more than one value to name a row. */
+export function arrayOfNames(of: Root): string | undefined {
+  return of.rootColumn === PLACE ? undefined : `$1::text[]::${rootType(of)}[]`;
+}
+
 /** SQL condition: the row at the start of the chain belongs to this row of `root`. */
 export function belongsTo({ rootColumn }: Root, { conditions, root }: JoinedChain, alias: string): string {
   const own = `${root} = ${alias}.id`;

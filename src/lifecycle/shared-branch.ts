@@ -6,9 +6,8 @@
 import type { Catalogue, Table } from '../catalogue/model';
 import type { Party } from '../catalogue/parties';
 import { joinChain } from '../catalogue/path-sql';
-import { type Queryable, quoteIdentifier as q } from '../queryable';
+import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '../queryable';
 import { replacementIn, stillPersonal } from './anonymise';
-import { literal } from './due';
 import { lockFound } from './lock-found';
 import type { Plan } from './plan';
 import { belongsTo, type Root } from './root';

@@ -6,8 +6,7 @@
 import type { Column, Table } from '../catalogue/model';
 import type { Anonymise } from '../catalogue/spec';
 import { AnnotationError } from '../errors';
-import { quoteIdentifier as q } from '../queryable';
-import { literal } from './due';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { fakeReplacement } from './fake-value';
 import { generalised } from './generalise';
 import { LEAST_DIGITS, lengthOf, type Place, type Replacement } from './replacement';

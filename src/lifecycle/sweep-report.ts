@@ -27,6 +27,8 @@ export interface SweepOptions {
    * reads every such table once. Who stands elsewhere is put off, and reported.
    */
   readonly probe?: 'off' | 'each';
+  /** When the tables that were touched are vacuumed: `'after'` the sweep unless said, or `'later'`, by `vacuum()` in a quiet hour. */
+  readonly vacuum?: 'after' | 'later';
   /** Sends a notice to a person whose end comes near; called before the sweep of a rule that asks for notices. */
   readonly onNotice?: OnNotice;
   /** Told when a run was stopped, or ended with somebody still due: while there is time before the date is missed. */

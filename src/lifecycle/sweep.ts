@@ -75,7 +75,7 @@ export async function sweepAll(engine: Engine, options: SweepOptions = {}): Prom
       (error: unknown) => failures.push({ rule: rule.name, error }),
     );
   }
-  await afterSweeps(engine, options.signal).catch((error: unknown) => failures.push({ rule: undefined, error }));
+  await afterSweeps(engine, options).catch((error: unknown) => failures.push({ rule: undefined, error }));
   const [first, second] = failures;
   if (!first) return reports;
   throw options.rule !== undefined && options.rule === first.rule && !second

@@ -78,7 +78,7 @@ async function applyRules(engine: Engine, file: PlanFile, options: ApplyOptions)
     const report = await sweep(engine, rule, options, { asOf: file.asOf });
     applied.push({ planned, fewer: Math.max(0, planned - report.gone), report });
   }
-  await afterSweeps(engine, options.signal);
+  await afterSweeps(engine, options);
   return applied;
 }
 

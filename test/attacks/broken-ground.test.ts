@@ -6,6 +6,7 @@ import { renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import { SweepsFailedError } from '../../src/errors';
 import { addPeople } from '../support/people';
 import { type FreshServer, startPostgres } from '../support/postgres';
 import { startWorker } from '../support/sweep-process';
@@ -58,7 +59,8 @@ describe('A disk that is full', () => {
         () => undefined,
         (failure: unknown) => failure,
       );
-      expect(error).to.have.property('code', '53100');
+      expect(error).to.be.instanceOf(SweepsFailedError);
+      expect((error as SweepsFailedError).failures[0]?.error).to.have.property('code', '53100');
       await other.close();
       await other.knex.destroy();
     });

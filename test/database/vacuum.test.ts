@@ -124,6 +124,15 @@ describe('L4: after a purge', () => {
     expect([await tuples(), await entries()]).to.deep.equal([0, 0]);
   });
 
+  it('L4: waits for a quiet hour where the sweep is told so, and is forgotten no more than that', async () => {
+    await people(1, 40, '2020-01-01');
+    await world.plain.raw('analyze');
+    await world.sweep({ breaker: { people: 1 }, vacuum: 'later' });
+    expect(await sampled()).to.contain('secret1@');
+    expect((await world.vacuum()).map(({ table, rows }) => `${table} ${rows}`)).to.include('people 39');
+    expect(await sampled()).not.to.contain('secret');
+  });
+
   it('L4: is done once for what was touched, requests included, and not again', async () => {
     await people(1, 3, null);
     await world.subject('person', 1).erase({ because: 'a test' });

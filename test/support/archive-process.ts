@@ -2,29 +2,12 @@
  * A worker in a process of its own that sweeps and brings rows to an archive elsewhere, for tests that kill it:
  * `node -r ts-node/register test/support/archive-process.ts <url> <key file> <url of the archive>`.
  */
-import { spawn } from 'node:child_process';
-import path from 'node:path';
 import knexPackage from 'knex';
 import { localKeys, oubli } from '../../src';
+import { startProcess, type Worker } from './worker';
 
-export interface Carrier {
-  readonly ended: Promise<number | null>;
-  kill(): Promise<void>;
-}
-
-export function startCarrier(url: string, keyFile: string, archiveUrl: string): Carrier {
-  const child = spawn(process.execPath, ['-r', 'ts-node/register', __filename, url, keyFile, archiveUrl], {
-    cwd: path.join(__dirname, '..', '..'),
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  return {
-    ended,
-    kill: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
+export function startCarrier(url: string, keyFile: string, archiveUrl: string): Worker {
+  return startProcess(__filename, [url, keyFile, archiveUrl]);
 }
 
 async function run([url = '', file = '', archiveUrl = '']: string[]): Promise<void> {

@@ -2,26 +2,13 @@
  * A worker of the sweeps' jobs in a process of its own, for tests that kill it:
  * `node -r ts-node/register test/support/job-process.ts <url> <key file>`. Works until somebody ends it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import path from 'node:path';
 import knexPackage from 'knex';
 import { PgBoss } from 'pg-boss';
 import { localKeys, oubli } from '../../src';
+import { startProcess, type Worker } from './worker';
 
-export function startJobProcess(url: string, keyFile: string): { process: ChildProcess; kill(): Promise<void> } {
-  const file = path.join(__dirname, 'job-process.ts');
-  const child = spawn(process.execPath, ['-r', 'ts-node/register', file, url, keyFile], {
-    cwd: path.join(__dirname, '..', '..'),
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  return {
-    process: child,
-    kill: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
+export function startJobProcess(url: string, keyFile: string): Worker {
+  return startProcess(__filename, [url, keyFile]);
 }
 
 async function work([url = '', file = '']: string[]): Promise<void> {

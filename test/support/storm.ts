@@ -4,7 +4,7 @@
  */
 import { en, Faker } from '@faker-js/faker';
 import type { FaultyWire } from './faulty-wire';
-import type { Worker } from './sweep-process';
+import type { Worker } from './worker';
 
 export interface Storm {
   readonly wire: FaultyWire;

@@ -2,41 +2,15 @@
  * A worker in a process of its own, for tests that kill it: `node -r ts-node/register test/support/sweep-process.ts
  * <url> <key file> <chunk> [mode]`. Prints its reports, or waits for whoever kills it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import path from 'node:path';
 import knexPackage from 'knex';
 import { localKeys, oubli } from '../../src';
-
-export interface Worker {
-  readonly process: ChildProcess;
-  /** What it printed, when it has ended by itself. */
-  readonly output: Promise<string>;
-  kill(): Promise<void>;
-}
+import { startProcess, type Worker } from './worker';
 
 /** Broken: people leave a table at a time; of a service whose rows are of several people, `torn`. */
 export type Mode = 'whole' | 'broken' | 'torn';
 
 export function startWorker(url: string, keyFile: string, chunk: number, mode: Mode = 'whole'): Worker {
-  const root = path.join(__dirname, '..', '..');
-  const file = path.join(__dirname, 'sweep-process.ts');
-  const child = spawn(process.execPath, ['-r', 'ts-node/register', file, url, keyFile, String(chunk), mode], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let text = '';
-  child.stdout?.on('data', (bytes: Buffer) => {
-    text += bytes.toString();
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  return {
-    process: child,
-    output: ended.then(() => text),
-    kill: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
+  return startProcess(__filename, [url, keyFile, String(chunk), mode]);
 }
 
 /** What no erasure may do: a commit after each table. A check of wholeness that passes this one checks nothing. */

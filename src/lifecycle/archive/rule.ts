@@ -6,7 +6,8 @@ import type { SettledArchive } from '../../catalogue/check-archive';
 import type { SettledRetention } from '../../catalogue/check-retention';
 import type { Column, Table } from '../../catalogue/model';
 import { toInterval } from '../../period';
-import { dueCondition, literal } from '../due';
+import { quoteLiteral as literal } from '../../queryable';
+import { dueCondition } from '../due';
 import type { Rule } from '../rule';
 
 export interface ArchiveRule {

@@ -2,8 +2,7 @@
  * The archive's part of the erasing statement (ERASURE.md A1, R1): rows that were deleted go, as they were sealed, into the
  * archive or its outbox in the same statement, under the ledger's entry that counts them. Pure text.
  */
-import { quoteIdentifier as q } from '../../queryable';
-import { literal } from '../due';
+import { quoteLiteral as literal, quoteIdentifier as q } from '../../queryable';
 import type { Plan } from '../plan';
 import type { Step } from '../step';
 import { type ArchiveRule, archiveRuleOf } from './rule';
