@@ -7,9 +7,9 @@ import type { Catalogue, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '../queryable';
 import { waysToPeople } from './hold-graph';
+import { holdsOfOthers } from './others-holds';
 import type { Plan } from './plan';
 import { fromName, rootType } from './root';
-import { holdsOfSharers } from './shared-holds';
 
 /** What stands at this moment: without anything, nothing more is asked. */
 export interface Standing {
@@ -40,7 +40,7 @@ export interface RootRow {
  * types, so that the planner may start from either side: from few holds, or from few rows.
  */
 export function holdsOn(catalogue: Catalogue, plan: Plan, found: Standing, row: RootRow): string[] {
-  const ofOthers = holdsOfSharers(catalogue, plan, found.kinds, row.id);
+  const ofOthers = holdsOfOthers(catalogue, plan, found.kinds, row);
   return [...ofItsPerson(catalogue, plan, found, row), ...ofItsRows(catalogue, plan, found, row), ...ofOthers];
 }
 

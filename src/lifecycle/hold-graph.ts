@@ -2,7 +2,7 @@
  * Whose rows those of a table are, as the erasure of a person finds them: the ways of its plan, read from the table's end. What
  * only refers to a person (a step that detaches) is not hers.
  */
-import type { Catalogue, Table } from '../catalogue/model';
+import { type Catalogue, type Column, isPersonal, type Table } from '../catalogue/model';
 import { planErasure } from './plan';
 import type { Way } from './step';
 
@@ -24,6 +24,19 @@ export function graphTables(catalogue: Catalogue, kind: string): Table[] {
 
 export function waysToPeople(catalogue: Catalogue, table: Table): readonly PersonWay[] {
   return waysOf(catalogue).get(table.oid) ?? [];
+}
+
+/**
+ * What stays as it is while a row is held. Columns declared as not personal may change, unless they lead to the person or name the
+ * row: she may still log in.
+ */
+export function watchedColumns(catalogue: Catalogue, table: Table): Column[] {
+  const own = table.declaration?.is === 'subject' ? [table.declaration.column] : [];
+  const leading = waysToPeople(catalogue, table).flatMap(({ way: [first] }) => first?.columns ?? []);
+  const kept = new Set([...table.primaryKey, ...own, ...leading]);
+  return [...table.columns.values()].filter(
+    (column) => kept.has(column.name) || column.spec === undefined || isPersonal(column),
+  );
 }
 
 /** A catalogue never changes. */

@@ -2,11 +2,11 @@
  * The triggers that refuse raw SQL what the life cycle refuses itself (ERASURE.md H1, GDPR Art. 18): the bodies of their
  * functions, made of the same ways that an erasure finds a person's rows by. `migrations/009_holds.sql` places them.
  */
-import { type Catalogue, isPersonal, type Table } from '../catalogue/model';
+import type { Catalogue, Table } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
 import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { ofPerson } from './held';
-import { type PersonWay, waysToPeople } from './hold-graph';
+import { type PersonWay, watchedColumns, waysToPeople } from './hold-graph';
 
 export interface HoldTrigger {
   readonly name: string;
@@ -86,27 +86,15 @@ function refusal(call: string): string {
   perform ${call};`;
 }
 
-/**
- * Columns declared as not personal may change, unless they lead to the person or name the row: she may still log in. The
- * bytes are compared, since not every type has an equality; the types are named, so that another type is another body.
- */
+/** The bytes are compared, since not every type has an equality; the types are named, so that another type is another body. */
 function unlessUntouched(catalogue: Catalogue, table: Table): string {
-  const kept = new Set(keyColumns(catalogue, table));
-  const watched = [...table.columns.values()].filter(
-    (column) => kept.has(column.name) || column.spec === undefined || isPersonal(column),
-  );
+  const watched = watchedColumns(catalogue, table);
   const row = (of: string): string => `row(${watched.map(({ name }) => `${of}.${q(name)}`).join(', ')})::record`;
   return `
   -- ${watched.map(({ name, type }) => `${q(name)} ${type}`.replace(/[\r\n]/g, ' ')).join(', ')}
   if not (${row('old')} *<> ${row('new')}) then
     return null;
   end if;`;
-}
-
-function keyColumns(catalogue: Catalogue, table: Table): string[] {
-  const own = table.declaration?.is === 'subject' ? [table.declaration.column] : [];
-  const leading = waysToPeople(catalogue, table).flatMap(({ way: [first] }) => first?.columns ?? []);
-  return [...table.primaryKey, ...own, ...leading];
 }
 
 function heldRow(catalogue: Catalogue, table: Table, ways: readonly PersonWay[]): string {
