@@ -23,6 +23,8 @@ export interface Divergence {
   readonly acts: Readonly<Record<string, number>>;
   /** Whether a replay of this database was begun, and has not come to its end. */
   readonly begun: boolean;
+  /** Forks whose replay this very database has behind it: whoever bears a name of theirs today is somebody else. */
+  readonly settled: readonly Fork[];
   /** What stood by entries that were lost, and by none that the database has. */
   readonly holds: LostHolds;
 }
@@ -36,6 +38,7 @@ const INSERT = 'insert into oubli.ledger_fork (branch, after) values ($1, $2) on
 const BEGUN = `
 select branch, after from oubli.ledger_fork f
 where not exists (select from oubli.ledger_replayed r where r.branch = f.branch) order by branch desc limit 1`;
+const SETTLED = 'select branch from oubli.ledger_replayed';
 const REPLAYED = 'insert into oubli.ledger_replayed select branch from oubli.ledger_fork on conflict do nothing';
 
 /**
@@ -78,7 +81,8 @@ export async function divergence(
   const point = goesOn ? begun : { branch: Math.max(branch, ...forks.map((fork) => fork.branch)) + 1, after };
   const lost = unknown.filter((entry) => !isGivenUp(entry, forks));
   holds.keepThose(lost);
-  return { ...point, lost: partsOf(lost), acts: countsOf(lost), begun: begun !== undefined, holds };
+  const settled = await settledAmong(connection, forks);
+  return { ...point, lost: partsOf(lost), acts: countsOf(lost), begun: begun !== undefined, settled, holds };
 }
 
 /** Of two branches that have the same position, the database has the link of one. */
@@ -98,6 +102,12 @@ function placeOf({ position, link }: Pick<JournalEntry, 'position' | 'link'>): s
 async function begunFork(connection: Queryable): Promise<{ branch: number; after: number } | undefined> {
   const [last] = (await connection.query(BEGUN)).rows;
   return last && { branch: Number(last.branch), after: Number(last.after) };
+}
+
+/** A backup from before a fork knows nothing of its replay, and is to go through it again. */
+async function settledAmong(connection: Queryable, forks: readonly Fork[]): Promise<Fork[]> {
+  const branches = new Set((await connection.query(SETTLED)).rows.map(({ branch }) => Number(branch)));
+  return forks.filter(({ branch }) => branches.has(branch));
 }
 
 /** A branch is in the database up to where it was left, and in the journal only from there on. */

@@ -7,7 +7,7 @@
 import { RestoreReplayRequiredError } from '../errors';
 import { type Queryable, quoteIdentifier as q } from '../queryable';
 import { forkLine, type Journal } from '../registers/journal';
-import { oursIn } from '../registers/restore-watch';
+import { isGivenUp, oursIn } from '../registers/restore-watch';
 import { applyPlan, type Choose } from './apply';
 import { retried } from './database';
 import type { Engine } from './engine';
@@ -59,6 +59,7 @@ class Replay {
   private readonly keys: KeysOfJournal;
   /** Whom the database never knew by key, by reference in hex: whether she was erased, or only asked for it. */
   private readonly sought = new Map<string, 'erased' | 'requested'>();
+  private settled: Divergence['settled'] = [];
 
   constructor(
     private readonly engine: Engine,
@@ -73,6 +74,7 @@ class Replay {
     const found = await database.alone((connection) =>
       divergence(connection, this.journal, ledgerKeys, catalogue.instance),
     );
+    this.settled = found.settled;
     const isBehind = found.lost.length > 0 || found.begun;
     if (found.lost.length > 0) await database.transaction((connection) => nameFork(connection, ledger, found));
     if (isBehind && !this.options.withoutHolds?.trim()) await found.holds.refuse(this.engine, this.journal.name);
@@ -94,7 +96,9 @@ class Replay {
       for (const line of lines) {
         if (line.is !== 'entry' || line.entry.key === null || !acts.includes(line.entry.act)) continue;
         const { key, subject } = line.entry;
-        named.set(key, { keyId: Buffer.from(key, 'hex'), subject: subject ?? named.get(key)?.subject });
+        const before = named.get(key);
+        const isSought = before?.isSought || !isGivenUp(line.entry, this.settled);
+        named.set(key, { keyId: Buffer.from(key, 'hex'), subject: subject ?? before?.subject, isSought });
       }
       if (named.size > 0) yield [...named.values()];
     }
@@ -102,7 +106,7 @@ class Replay {
 
   private async eraseAgain(named: readonly Named[]): Promise<void> {
     const { living, unknown } = await this.keys.statesOf(named);
-    for (const { subject } of unknown) if (subject) this.sought.set(subject, 'erased');
+    for (const subject of soughtAmong(named, unknown)) this.sought.set(subject, 'erased');
     const people = living.filter(({ kind }) => kind !== undefined);
     for (const kind of new Set(people.map((person) => String(person.kind)))) {
       const subjects = this.engine.catalogue.subjectTable(kind);
@@ -149,7 +153,8 @@ class Replay {
   private async openAgain(named: readonly Named[]): Promise<void> {
     const { database, ledger } = this.engine;
     const { living, unknown } = await this.keys.statesOf(named);
-    for (const { subject } of unknown) if (subject && !this.sought.has(subject)) this.sought.set(subject, 'requested');
+    for (const subject of soughtAmong(named, unknown))
+      if (!this.sought.has(subject)) this.sought.set(subject, 'requested');
     const notYet = `select w.key_id from unnest($1::bytea[]) w(key_id)
       where not exists (select from oubli.ledger l where l.key_id = w.key_id and l.act = 'requested')`;
     if (living.length === 0) return;
@@ -196,6 +201,12 @@ class Replay {
     if (lost.length > 0) await this.journal.append([forkLine(ledgerKeys, { instance, branch, after, lost, at })]);
     await database.transaction(endFork);
   }
+}
+
+/** By reference: those of an unknown key who are not in what a replay of this database has settled. */
+function soughtAmong(named: readonly Named[], unknown: readonly Named[]): string[] {
+  const sought = new Set(named.flatMap(({ subject, isSought }) => (subject && isSought ? [subject] : [])));
+  return unknown.flatMap(({ subject }) => (subject && sought.has(subject) ? [subject] : []));
 }
 
 /** The rows of those who have these keys now, whatever their primary keys are. */

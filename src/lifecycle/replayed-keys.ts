@@ -9,6 +9,8 @@ export interface Named {
   readonly keyId: Uint8Array;
   /** Hex: the reference by which she is found where her key is not known. */
   readonly subject?: string | undefined;
+  /** Whether she may be there without her key being known. */
+  readonly isSought?: boolean;
 }
 
 /** Whose key it is: nobody's where it was made for what is kept or archived. */
