@@ -14,6 +14,12 @@ export interface Database {
   outside<T>(patience: string, work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 
+/** One whose transactions are told to the journal outside, where there is one. */
+export interface ToldDatabase extends Database {
+  /** The journal has all that was committed before. @throws JournalError */
+  catchUp(): Promise<void>;
+}
+
 /** Lock not available (PostgreSQL manual, appendix A): somebody works on the row. */
 const LOCKED = '55P03';
 /** Query cancelled (the same): by `statement_timeout`, where nobody cancels by hand. */

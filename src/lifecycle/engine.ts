@@ -5,13 +5,13 @@ import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Ledger } from '../registers/ledger';
 import type { ArchivePlaces } from './archive/places';
-import type { Database } from './database';
+import type { ToldDatabase } from './database';
 import type { FakerLike } from './faker-like';
 import type { Thresholds } from './thresholds';
 
 export interface Engine {
   readonly catalogue: Catalogue;
-  readonly database: Database;
+  readonly database: ToldDatabase;
   readonly keys: SubjectKeys;
   readonly sealer: Sealer;
   /** Where archives are, and who may read them. */

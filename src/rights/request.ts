@@ -22,11 +22,14 @@ export async function writeRequest(engine: Engine, plan: Plan, id: string, becau
   if (!keyId) return;
   const written = engine.database.transaction(async (connection) => {
     // asked again after a failure for the same reason, it is the same request
-    if ((await connection.query(IS_OPEN, [keyId, because])).rows.length > 0) return;
+    if ((await connection.query(IS_OPEN, [keyId, because])).rows.length > 0) return 'before';
     const details = { kind: plan.kind, right: 'erasure' };
     await engine.ledger.record(connection, [{ act: 'requested', keyId, because, details }]);
+    return 'now';
   });
-  await written.catch((error: unknown) => {
+  // what was written before may never have been told
+  const told = written.then((when) => (when === 'before' ? engine.database.catchUp() : undefined));
+  await told.catch((error: unknown) => {
     throw error instanceof JournalError ? new JournalError('REQUEST_NOT_TOLD', { journal: error.journal }) : error;
   });
 }

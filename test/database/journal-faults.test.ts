@@ -158,7 +158,7 @@ describe('L1, S1: a journal, while many processes write and it answers late or n
     expect(await told()).to.equal((await linked()).at(-1));
   });
 
-  it('L2: nobody is erased whose request the journal did not take; asked again, she is', async () => {
+  it('L2: nobody is erased whose request the journal did not take, however often; once it does, she is', async () => {
     const failing: Journal = {
       ...journal,
       append: async () => {
@@ -166,8 +166,10 @@ describe('L1, S1: a journal, while many processes write and it answers late or n
       },
     };
     const mine = await world.another({ journal: failing });
-    const error = await failureOf(() => erase(people[0], mine));
-    expect(error).to.include({ name: 'JournalError', code: 'REQUEST_NOT_TOLD' });
+    for (const time of ['first', 'second']) {
+      const error = await failureOf(() => erase(people[0], mine));
+      expect(error, `asked for the ${time} time`).to.include({ name: 'JournalError', code: 'REQUEST_NOT_TOLD' });
+    }
     expect(await world.db('users').where({ id: people[0]!.id }).first('name')).to.deep.equal({ name: people[0]!.name });
     expect(await world.requests({ open: true })).to.have.length(1);
     expect((await erase(people[0])).kind).to.equal('user');
