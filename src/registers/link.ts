@@ -13,7 +13,16 @@ export function genesis(instance: Uint8Array): Buffer {
   return publicDigest(GENESIS_LABEL, instance);
 }
 
-/** @param previous 32 bytes @param text of the entry, as `oubli.ledger_text()` has it @returns 32 bytes */
+/**
+ * What an application's own type parser made of a link would be hashed without a word, and the chain broken for good.
+ *
+ * @param previous 32 bytes
+ * @param text of the entry, as `oubli.ledger_text()` has it
+ * @returns 32 bytes
+ * @throws RangeError where the link before is anything else
+ */
 export function linkOf(previous: Uint8Array, text: string): Buffer {
+  if (!(previous instanceof Uint8Array) || previous.length !== 32)
+    throw new RangeError('a link of the ledger is 32 bytes');
   return publicDigest(LINK_LABEL, previous, utf8(text));
 }
