@@ -92,7 +92,7 @@ describe('A7: k, l and unique combinations of what stays', () => {
 
   it('A7: measures the combinations of a whole chunk at once, in one entry of the ledger that is found by each receipt', async () => {
     await world.plain('patients').whereIn('id', [5, 6, 7]).update({ ended_on: '2020-01-01' });
-    await world.sweep();
+    await world.sweep({ chunk: 3 });
     const [first, second, third] = await world.receipts({ limit: 3 });
     expect(first?.measured?.[0]).to.deep.include({
       after: { k: 7, l: 2, unique: 0, combinations: 1 },
