@@ -16,8 +16,6 @@ create table oubli.person_event (
   primary key (kind, event, purpose, subject_id)
 );
 create index on oubli.person_event (kind, event, purpose, happened_on);
--- What is known of one person, whatever the event.
-create index on oubli.person_event (kind, subject_id);
 
 -- What was done, written in the same statement that did it. No personal data: a subject is her key id.
 create table oubli.ledger (

@@ -177,6 +177,8 @@ create trigger anchored after insert or update on oubli.personal_table
 -- not take along. It starts no clock of whoever has her name next, nor of that person's rows.
 alter table oubli.person_event add left_behind boolean not null default false;
 create index on oubli.person_event (kind, event, purpose) where left_behind;
+-- What is known of one person, whatever the event.
+create index on oubli.person_event (kind, subject_id);
 
 -- People of a kind that was declared anew, in another table, may have the numbers of those who were there before.
 create function oubli.forget_clocks() returns trigger

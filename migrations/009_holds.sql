@@ -156,13 +156,14 @@ begin
   end loop;
 end $$;
 
-create function oubli.drop_unused_hold_functions() returns void
+-- As for guards.
+create function oubli.drop_unused_functions(of text) returns void
 language plpgsql as $$
 declare
   unused regprocedure;
 begin
   for unused in select p.oid::regprocedure from pg_catalog.pg_proc p
-                where p.pronamespace = 'oubli'::regnamespace and p.proname like 'hold %'
+                where p.pronamespace = 'oubli'::regnamespace and p.proname like of || ' %'
                   and not exists (select from pg_catalog.pg_trigger t where t.tgfoid = p.oid) loop
     execute format('drop function %s', unused);
   end loop;
@@ -452,18 +453,6 @@ begin
   return named;
 end $$;
 
-create function oubli.drop_unused_followers() returns void
-language plpgsql as $$
-declare
-  unused regprocedure;
-begin
-  for unused in select p.oid::regprocedure from pg_catalog.pg_proc p
-                where p.pronamespace = 'oubli'::regnamespace and p.proname like 'people %'
-                  and not exists (select from pg_catalog.pg_trigger t where t.tgfoid = p.oid) loop
-    execute format('drop function %s', unused);
-  end loop;
-end $$;
-
 -- They fire for a statement, and so stand on each table of the family: PostgreSQL clones them neither to partitions nor to tables that
 -- inherit. ALWAYS, so that session_replication_role does not go past them. What stands already is not touched, nor its table locked.
 create function oubli.watch_people(target regclass) returns void
@@ -497,7 +486,7 @@ begin
       execute format('alter table only %s enable always trigger %I', each.rel, each.named);
     end if;
   end loop;
-  perform oubli.drop_unused_followers();
+  perform oubli.drop_unused_functions('people');
 end $$;
 
 -- Wherever guards are placed: also on a partition, or a table that inherits, that was made since.

@@ -5,12 +5,6 @@ import type { Seam } from './knex/seam';
 import type { Transactions } from './registers/teller';
 import type { ReleaseParts } from './schema/release';
 
-/** The schema as it is now, whoever has migrated since. */
-async function reload(seam: Seam): Promise<void> {
-  seam.schemaChanged();
-  await seam.refresh();
-}
-
 /** A table's rows, and then its types, become others: by the schema as it is, which is another one afterwards. */
 export async function converting<Report>(
   seam: Seam,
@@ -19,7 +13,7 @@ export async function converting<Report>(
   call: string,
   convert: (parts: ReleaseParts, table: Table) => Promise<Report>,
 ): Promise<Report> {
-  await reload(seam);
+  await seam.freshen();
   const table = tableNamed(seam.catalogue, name, call);
   const transaction: Transactions['transaction'] = (work) => database.transaction(work);
   const { catalogue, keys, sealer, ledger } = seam;

@@ -27,29 +27,26 @@ export interface Patience {
 }
 
 export class OwnTransactions {
-  private readonly settings: string;
+  private readonly settings: readonly string[];
 
   constructor(
     private readonly client: InternalClient,
     private readonly patience?: Patience,
   ) {
-    const { statement, lock } = patience ?? {};
-    this.settings = patience
-      ? `${SEE_ALL}; set local statement_timeout = '${statement}'; set local lock_timeout = '${lock}'`
-      : SEE_ALL;
+    const timeouts = patience ? { statement_timeout: patience.statement, lock_timeout: patience.lock } : {};
+    this.settings = [SEE_ALL, ...setLocal(timeouts)];
   }
 
   /** @param settings of PostgreSQL, for as long as it lasts: sent with its first words, for one round trip in all */
   transaction<T>(work: (connection: Queryable) => Promise<T>, settings: Settings = {}): Promise<T> {
-    const set = Object.entries(settings).map(
-      ([name, value]) => `set local ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
+    return this.within([BEGIN, ...this.settings, ...setLocal(settings)], (connection) =>
+      work(withOwnTypes(connection)),
     );
-    return this.within([BEGIN, this.settings, ...set], (connection) => work(withOwnTypes(connection)));
   }
 
   /** One view of the database for all that is read in it. */
   snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T> {
-    return this.within([SNAPSHOT, this.settings], (connection) => work(withOwnTypes(connection)));
+    return this.within([SNAPSHOT, ...this.settings], (connection) => work(withOwnTypes(connection)));
   }
 
   /** Without a transaction, for statements that allow none. @param patience `lock_timeout`; the session's own is put back */
@@ -72,7 +69,7 @@ export class OwnTransactions {
   async *stream<T>(work: (snapshot: Queryable) => AsyncIterable<T>): AsyncGenerator<T> {
     const connection = await this.client.acquireConnection();
     try {
-      await connection.query(`${SNAPSHOT}; ${this.settings}`);
+      await connection.query([SNAPSHOT, ...this.settings].join('; '));
       yield* work(withOwnTypes(connection));
     } catch (error) {
       throw said(error);
@@ -82,7 +79,7 @@ export class OwnTransactions {
     }
   }
 
-  /** Outside of any transaction, for what PostgreSQL refuses inside of one: VACUUM. */
+  /** Outside of any transaction: each statement sees what was committed before it. */
   async alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
     try {
@@ -110,6 +107,10 @@ export class OwnTransactions {
       await this.client.releaseConnection(connection);
     }
   }
+}
+
+function setLocal(settings: Settings): string[] {
+  return Object.entries(settings).map(([name, value]) => `set local ${quoteIdentifier(name)} = ${quoteLiteral(value)}`);
 }
 
 function said(error: unknown): unknown {

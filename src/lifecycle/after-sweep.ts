@@ -3,7 +3,7 @@
 import { type SweepFailed, SweepsFailedError } from '../errors';
 import { tendArchives } from './archive/work';
 import type { Engine } from './engine';
-import { tendLeftBehind } from './outlived';
+import { tendOutlived } from './outlived';
 import { destroyExpiredKeys } from './retained-keys';
 import { attachStranded } from './stranded-partitions';
 import type { SweepOptions } from './sweep-report';
@@ -16,7 +16,7 @@ export async function afterSweeps(
 ): Promise<void> {
   const parts = [
     () => destroyExpiredKeys(engine),
-    () => tendLeftBehind(engine),
+    () => tendOutlived(engine),
     () => tendArchives(engine, signal),
     ...(vacuum === 'later' ? [] : [() => vacuumTouched(engine, signal)]),
     () => attachStranded(engine),

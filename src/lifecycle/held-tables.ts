@@ -124,7 +124,7 @@ async function alignTriggers(catalogue: Catalogue, connection: Queryable, coming
     if (table)
       await alignTable(connection, table, wantedOn(catalogue, table, row as { wanted: boolean; restricted: boolean }));
   }
-  await connection.query('select oubli.drop_unused_hold_functions()');
+  await connection.query("select oubli.drop_unused_functions('hold')");
 }
 
 function wantedOn(catalogue: Catalogue, table: Table, found: { wanted: boolean; restricted: boolean }): HoldTrigger[] {

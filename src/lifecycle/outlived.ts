@@ -10,7 +10,7 @@ import type { Engine } from './engine';
 import { eventRules } from './person-events';
 import type { Rule, RulePerson } from './rule';
 
-export async function tendLeftBehind({ catalogue, database, ledger }: Engine): Promise<void> {
+export async function tendOutlived({ catalogue, database, ledger }: Engine): Promise<void> {
   await database.transaction(async (connection) => {
     await connection.query(forgetEvents(catalogue));
     const { rows } = await connection.query(UNRECORDED);

@@ -1,7 +1,7 @@
 /**
  * The journal: what oubli keeps outside the database, so that a restored or rewritten database is noticed, and people who were
  * erased are erased again (ERASURE.md S1). Lines of JSON: one for each entry of the ledger, without its text, and signed checkpoints
- * of the chain. No personal data: a person is her key id.
+ * of the chain. No personal data: a person is her key id, or a keyed reference.
  */
 import type { LedgerKeys } from '../keyring/ledger-keys';
 

@@ -16,12 +16,12 @@ import { type Fork, isOurs, isTorn, type Journal, type JournalLine, parseLine } 
 const TAIL = 5000;
 /** Between two looks of a process that only reads. */
 const LOOK_MS = 5000;
+/** `replaying`: the first position behind the fork of a replay that has not come to its end. */
 const HEAD = `
 select h.position, h.link, (select k.link from oubli.ledger_link k where k.position = $1) as seen,
   (select min(f.after) + 1 from oubli.ledger_fork f where not exists (
     select from oubli.ledger_replayed r where r.branch = f.branch)) as replaying
 from oubli.ledger_head h`;
-/** `replaying`: the first position behind the fork of a replay that has not come to its end. */
 const LINK_AT = 'select link from oubli.ledger_link where position = $1';
 
 const TOLD = 'select position from oubli.ledger_told';
