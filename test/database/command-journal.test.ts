@@ -1,10 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { Command } from 'commander';
 import knexPackage, { type Knex } from 'knex';
-import { fileJournal, type Journal, localKeys, oubli } from '../../src';
+import { type Journal, localKeys, oubli } from '../../src';
 import { applyVerb } from '../../src/cli/apply';
 import { archiveVerb } from '../../src/cli/archive';
 import { backfillVerb } from '../../src/cli/backfill';
@@ -20,25 +18,25 @@ import { vacuumVerb } from '../../src/cli/vacuum';
 import { addInvoiced, anotherDatabase, migrateElsewhere } from '../support/archive';
 import { backUp } from '../support/backup';
 import { type Outcome, runOubli } from '../support/cli';
+import { type JournalFile, makeJournalFile } from '../support/journal-file';
 import { addPeople, type Person } from '../support/people';
 import { expectFix, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('S1: a database that remembers its journal', function () {
   this.timeout(60_000);
-  let folder: string;
+  let outside: JournalFile;
   let file: string;
   let journal: Journal;
   let world: World;
   let people: Person[];
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
-    file = path.join(folder, 'oubli.journal');
-    journal = fileJournal({ file });
+    outside = await makeJournalFile();
+    ({ file, journal } = outside);
   });
   afterEach(async () => {
     await world.end();
-    await rm(folder, { recursive: true });
+    await outside.remove();
   });
   const begin = async (): Promise<void> => {
     world = await createWorld({ oubli: { journal } });

@@ -1,8 +1,7 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { fileJournal, type Journal } from '../../src';
+import type { Journal } from '../../src';
+import { type JournalFile, makeJournalFile } from '../support/journal-file';
 import { addPeople, type Person } from '../support/people';
 import { failureOf } from '../support/refusals';
 import { until, untilSomebodyWaits } from '../support/waiting';
@@ -19,22 +18,21 @@ function gate(): { opened: Promise<void>; open(): void } {
 
 describe('L1, S1: a journal, while many processes write and it answers late or never', function () {
   this.timeout(60_000);
-  let folder: string;
+  let outside: JournalFile;
   let file: string;
   let journal: Journal;
   let world: World;
   let people: Person[];
 
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
-    file = path.join(folder, 'oubli.journal');
-    journal = fileJournal({ file });
+    outside = await makeJournalFile();
+    ({ file, journal } = outside);
     world = await createWorld({ oubli: { journal } });
     people = await addPeople(world.db, 8, '2099-01-01');
   });
   afterEach(async () => {
     await world.end();
-    await rm(folder, { recursive: true });
+    await outside.remove();
   });
 
   const erase = (person: Person | undefined, instance: Pick<World, 'subject'> = world) =>

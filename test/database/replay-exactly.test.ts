@@ -2,15 +2,12 @@
  * Whom a replay erases (ERASURE.md S1): everybody of whom the journal says it, also whose key the backup never knew, and nobody else. What
  * is due waits for the next sweep; what was held after the backup is held again first.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import knexPackage, { type Knex } from 'knex';
+import type { Knex } from 'knex';
 import {
   type DuringReplay,
   duringReplay,
-  fileJournal,
   install,
   type Journal,
   localKeys,
@@ -23,6 +20,7 @@ import {
 } from '../../src';
 import { stopClock } from '../../src/testing';
 import { type Backup, backUp } from '../support/backup';
+import { type JournalFile, makeJournalFile, Pools } from '../support/journal-file';
 import { addPeople, type Person } from '../support/people';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
@@ -44,32 +42,27 @@ async function migrateMembers(knex: Knex): Promise<void> {
 
 describe('S1: a replay erases exactly whom the journal names', function () {
   this.timeout(60_000);
-  let folder: string;
+  let outside: JournalFile;
   let file: string;
   let journal: Journal;
   let world: World;
   let backup: Backup;
-  const pools: Knex[] = [];
+  const pools = new Pools();
 
   async function begin(migrate?: (knex: Knex) => Promise<void>): Promise<void> {
-    folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
-    file = path.join(folder, 'oubli.journal');
-    journal = fileJournal({ file });
+    outside = await makeJournalFile();
+    ({ file, journal } = outside);
     const config = { log: { warn: () => undefined } };
     world = await createWorld({ oubli: { journal }, config, ...(migrate ? { migrate } : {}) });
   }
   afterEach(async () => {
-    for (const pool of pools.splice(0)) await pool.destroy();
+    await pools.end();
     await world.end();
     await backup.drop();
-    await rm(folder, { recursive: true });
+    await outside.remove();
   });
 
-  const connect = (): Knex => {
-    const knex = knexPackage({ client: 'pg', connection: world.url, pool: { min: 0, max: 3 } });
-    pools.push(knex);
-    return knex;
-  };
+  const connect = (): Knex => pools.connect(world.url);
   const options = (): OubliOptions => ({ keys: localKeys({ file: world.keyFile }), journal });
   const start = () => oubli(connect(), options());
   const replayed = (how?: ReplayOptions): Promise<ReplayReport> => replay(connect(), options(), how);

@@ -2,31 +2,29 @@
  * Replays that were interrupted, or that meet a journal that was damaged or a database that others write to (ERASURE.md S1): a database is
  * served when everybody whom the journal names is erased again, and no sooner.
  */
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
-import { fileJournal, type Journal, localKeys, oubli, type ReplayReport, replay } from '../../src';
+import { type Journal, localKeys, oubli, type ReplayReport, replay } from '../../src';
 import { type Backup, backUp } from '../support/backup';
+import { type JournalFile, makeJournalFile, Pools } from '../support/journal-file';
 import { addPeople, type Person } from '../support/people';
 import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('S1: a replay that does not come to its end at once', function () {
   this.timeout(60_000);
-  let folder: string;
+  let outside: JournalFile;
   let file: string;
   let journal: Journal;
   let world: World;
   let backup: Backup;
   let people: Person[];
-  const pools: Knex[] = [];
+  const pools = new Pools();
 
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
-    file = path.join(folder, 'oubli.journal');
-    journal = fileJournal({ file });
+    outside = await makeJournalFile();
+    ({ file, journal } = outside);
     const config = { log: { warn: () => undefined } };
     world = await createWorld({ oubli: { journal }, config });
     people = await addPeople(world.db, 6, '2099-01-01');
@@ -34,17 +32,13 @@ describe('S1: a replay that does not come to its end at once', function () {
     backup = await backUp(world.url);
   });
   afterEach(async () => {
-    for (const pool of pools.splice(0)) await pool.destroy();
+    await pools.end();
     await world.end();
     await backup.drop();
-    await rm(folder, { recursive: true });
+    await outside.remove();
   });
 
-  const connect = (): Knex => {
-    const knex = knexPackage({ client: 'pg', connection: world.url, pool: { min: 0, max: 3 } });
-    pools.push(knex);
-    return knex;
-  };
+  const connect = (): Knex => pools.connect(world.url);
   const options = (by = journal) => ({ keys: localKeys({ file: world.keyFile }), journal: by });
   const start = (by = journal) => oubli(connect(), options(by));
   const replayed = (by = journal): Promise<ReplayReport> => replay(connect(), options(by));

@@ -1,47 +1,41 @@
 /** What a replay does to what stays (ERASURE.md S1): kept rows and their keys, archives, people who are held; and its command. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import knexPackage, { type Knex } from 'knex';
-import { fileJournal, type Journal, localKeys, newJournal, oubli, type ReplayReport, replay } from '../../src';
+import type { Knex } from 'knex';
+import { type Journal, localKeys, newJournal, oubli, type ReplayReport, replay } from '../../src';
 import { stopClock } from '../../src/testing';
 import { addCustomer, migrateArchive } from '../support/archive';
 import { type Backup, backUp } from '../support/backup';
 import { runOubli } from '../support/cli';
+import { type JournalFile, makeJournalFile, Pools } from '../support/journal-file';
 import { addPeople, type Person } from '../support/people';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('S1: a replay', function () {
   this.timeout(60_000);
-  let folder: string;
+  let outside: JournalFile;
   let file: string;
   let journal: Journal;
   let world: World;
   let backup: Backup | undefined;
-  const pools: Knex[] = [];
+  const pools = new Pools();
 
   async function begin(migrate?: (knex: Knex) => Promise<void>): Promise<void> {
-    folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
-    file = path.join(folder, 'oubli.journal');
-    journal = fileJournal({ file });
+    outside = await makeJournalFile();
+    ({ file, journal } = outside);
     const config = { log: { warn: () => undefined } };
     world = await createWorld({ oubli: { journal }, config, ...(migrate ? { migrate } : {}) });
   }
   afterEach(async () => {
-    for (const pool of pools.splice(0)) await pool.destroy();
+    await pools.end();
     await world.end();
     await backup?.drop();
     backup = undefined;
-    await rm(folder, { recursive: true });
+    await outside.remove();
   });
 
-  const connect = (): Knex => {
-    const knex = knexPackage({ client: 'pg', connection: world.url, pool: { min: 0, max: 3 } });
-    pools.push(knex);
-    return knex;
-  };
+  const connect = (): Knex => pools.connect(world.url);
   const sweeps = { breaker: { people: 1, rows: 1 } };
   const options = () => ({ keys: localKeys({ file: world.keyFile }), journal, sweeps });
   const start = () => oubli(connect(), options());

@@ -1,45 +1,40 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'chai';
-import knexPackage, { type Knex } from 'knex';
+import type { Knex } from 'knex';
 import { fileJournal, type Journal, localKeys, oubli, type ReplayReport, replay } from '../../src';
 import { type Backup, backUp } from '../support/backup';
+import { type JournalFile, makeJournalFile, Pools } from '../support/journal-file';
 import { addPeople, addPerson, type Person } from '../support/people';
 import { failureOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
 
 describe('S1: a database that was restored', function () {
   this.timeout(60_000);
-  let folder: string;
+  let outside: JournalFile;
   let file: string;
   let journal: Journal;
   let world: World;
   let backup: Backup;
   let people: Person[];
-  const pools: Knex[] = [];
+  const pools = new Pools();
 
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'oubli-journal-'));
-    file = path.join(folder, 'oubli.journal');
-    journal = fileJournal({ file });
+    outside = await makeJournalFile();
+    ({ file, journal } = outside);
     world = await createWorld({ oubli: { journal } });
     people = await addPeople(world.db, 6, '2099-01-01');
     await world.subject('user', people[0]!.id).erase({ because: 'before the backup' });
     backup = await backUp(world.url);
   });
   afterEach(async () => {
-    for (const pool of pools.splice(0)) await pool.destroy();
+    await pools.end();
     await world.end();
     await backup.drop();
-    await rm(folder, { recursive: true });
+    await outside.remove();
   });
 
-  const connect = (): Knex => {
-    const knex = knexPackage({ client: 'pg', connection: world.url, pool: { min: 0, max: 3 } });
-    pools.push(knex);
-    return knex;
-  };
+  const connect = (): Knex => pools.connect(world.url);
   const start = () => oubli(connect(), { keys: localKeys({ file: world.keyFile }), journal });
   /** A service from the time before the database remembered that it has a journal. */
   const careless = async () => {
@@ -214,7 +209,7 @@ describe('S1: a database that was restored', function () {
   });
 
   it('S1: what the journal cannot take is done, and says so; it is told later', async () => {
-    const broken = fileJournal({ file: path.join(folder, 'nowhere', 'oubli.journal') });
+    const broken = fileJournal({ file: path.join(path.dirname(file), 'nowhere', 'oubli.journal') });
     let mended = false;
     const flaky: Journal = {
       name: 'flaky',
