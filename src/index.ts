@@ -13,7 +13,7 @@ export * from './errors';
 export type { NamedSubject, ScopeLimits } from './keyring/decrypt-scope';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
-export type { KeyMaterial, KeyProvider } from './keyring/provider';
+export type { Destruction, EpochProvider, KeyMaterial, KeyProvider } from './keyring/provider';
 export { AnnotatingClient } from './knex/clients';
 export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { Holding } from './lifecycle/archive/holdings';

@@ -4,7 +4,7 @@
  */
 import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
-import { type Queryable, quoteIdentifier, quoteLiteral, type Settings } from '../queryable';
+import { OWN_COMMIT, type Queryable, quoteIdentifier, quoteLiteral, type Settings } from '../queryable';
 import { withoutValues } from './database-errors';
 import type { Connection, InternalClient } from './internals';
 
@@ -97,7 +97,7 @@ export class OwnTransactions {
     try {
       await connection.query(begin.join('; '));
       const result = await work(connection);
-      await connection.query('commit');
+      await connection.query(OWN_COMMIT);
       return result;
     } catch (error) {
       await rollback(connection);
