@@ -912,6 +912,10 @@ export const texts = {
     says: () => 'this transaction belongs to an unprotected Knex instance: it would store plaintext',
     fix: () => 'db.transaction(async (trx) => …)',
   },
+  NO_TRX: {
+    says: () => 'trx is no transaction: each statement would be by itself, and what was locked free again at once',
+    fix: () => 'await db.transaction(async (trx) => …)  // or leave trx out',
+  },
   PSEUDONYM_NEEDS_TEXT: {
     says: (n) => `${place(n)} is pseudonymised: only text can be`,
     fix: (n) => `.insert({ ${n.column}: String(value) })`,

@@ -3,6 +3,7 @@
  * seam into the Knex instance, and hands out what an application uses.
  */
 import type { Knex } from 'knex';
+import { afterwards } from './afterwards';
 import { Archives } from './archive';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
@@ -213,7 +214,8 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   });
   return {
     db: knex,
-    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, redrive, db: knex }, kind, id),
+    subject: (kind, id) =>
+      new Subject({ engine, freshEngine, exporting, redrive, within: database.within, db: knex }, kind, id),
     backfill: (name, options) =>
       converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
@@ -238,6 +240,6 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
       verifyLedger(database, seam.catalogue.instance, seam.ledgerKeys, journal),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
-    close: () => seam.close(),
+    close: () => afterwards(database.told, seam.close),
   };
 }

@@ -3,6 +3,7 @@
  * in every text and JSON column of the database, declared or not. A hit outside of the plan is for a human to look at, and
  * no success. What was not looked through is said, with the reason.
  */
+import { afterwards } from '../afterwards';
 import type { Queryable } from '../queryable';
 import type { ResidueHit, Unseen } from '../registers/examined';
 import { isLocked, isTooLong } from './database';
@@ -100,18 +101,25 @@ class Search {
   private async tried(table: SearchedTable, left: number): Promise<string | undefined> {
     const { connection } = this;
     await connection.query('savepoint oubli_probe');
+    return afterwards(
+      () => this.within(table, left),
+      async () => {
+        // settings of before come back with it, and nothing was written
+        await connection.query('rollback to savepoint oubli_probe');
+        await connection.query('release savepoint oubli_probe');
+      },
+    );
+  }
+
+  private async within(table: SearchedTable, left: number): Promise<string | undefined> {
     try {
-      await connection.query(`select set_config('statement_timeout', $1, true)`, [`${left}ms`]);
+      await this.connection.query(`select set_config('statement_timeout', $1, true)`, [`${left}ms`]);
       await this.search(table);
       return undefined;
     } catch (error) {
       if (isTooLong(error)) return 'the time was over';
       if (isLocked(error)) return 'somebody had it locked';
       throw error;
-    } finally {
-      // settings of before come back with it, and nothing was written
-      await connection.query('rollback to savepoint oubli_probe');
-      await connection.query('release savepoint oubli_probe');
     }
   }
 

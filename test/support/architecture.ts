@@ -3,7 +3,7 @@ import { cycleIn, type Import, importsOf, type SourceFile } from './imports';
 
 /** From the bottom up; imports go downward only. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['errors.ts', 'messages.ts', 'period.ts', 'queryable.ts', 'own-types.ts', 'bytea-array.ts'],
+  ['errors.ts', 'messages.ts', 'period.ts', 'queryable.ts', 'own-types.ts', 'bytea-array.ts', 'afterwards.ts'],
   ['crypto', 'catalogue'],
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
