@@ -507,6 +507,95 @@ export const texts = {
     says: (n) => `the key of epoch ${n.epoch} is not loaded`,
     fix: () => 'restart with a key document that holds it',
   },
+  // --- key services ------------------------------------------------------------------------------------------------
+  INSTALLATION_NAME: {
+    says: () =>
+      `'installation' names this installation at its key service: small letters, digits and single hyphens, 2 to 48`,
+    fix: () => `installation: 'shop-production'`,
+  },
+  KEY_SERVICE_ADDRESS: {
+    says: () =>
+      `'address' is not the https address of a key service; keys do not travel unencrypted, and an address holds no password`,
+    fix: () => `address: 'https://vault.example.org:8200'  // http: only to this host, such as http://127.0.0.1:8100`,
+  },
+  KEY_SERVICE_TOKEN: {
+    says: (n) => `${n.provider}: there is no token to ask with`,
+    fix: () => `token: () => readFile('/run/vault/token', 'utf8')  // or the token itself`,
+  },
+  KEY_SERVICE_REFUSED: {
+    says: (n) => `${n.provider} refused ${n.call}: ${n.why}`,
+    fix: (n) =>
+      /CERT|TLS|SSL|LEAF_SIGNATURE/.test(`${n.why}`)
+        ? 'NODE_EXTRA_CA_CERTS=/etc/ssl/our-ca.pem  # in the environment, before Node starts'
+        : `allow ${n.call} in the policy of this application (examples/key-providers.md), and renew its credentials`,
+  },
+  KEY_SERVICE_UNREACHABLE: {
+    says: (n) => `${n.provider} cannot be asked for keys now: ${n.call}: ${n.why}`,
+    fix: () => 'retry when it answers again; what is in memory goes on being read and written',
+  },
+  KEY_SERVICE_ANSWER: {
+    says: (n) =>
+      `${n.provider}: the answer to ${n.call} is none of such a service; something else stands at this address`,
+    fix: () => `address: 'https://vault.example.org:8200'  // of the service itself`,
+  },
+  KEY_SERVICE_UNBOUND: {
+    says: (n) => `${n.provider} opens a key in another one's place: it overlooks what a wrapped key is bound to`,
+    fix: () => 'update it: Vault binds keys from 1.13 on',
+  },
+  KEY_SERVICE_ELSEWHERE: {
+    says: (n) =>
+      `${n.provider}: '${n.key}', which wraps the roots, is not there; so nothing is said of what else is gone`,
+    fix: () => 'ask the service that wrapped these keys: its address, region, namespace and mount',
+  },
+  KMS_CLIENT_MISSING: {
+    says: () => `keys of AWS KMS need Amazon's own client, and @aws-sdk/client-kms is not installed`,
+    fix: () => 'npm install @aws-sdk/client-kms',
+  },
+  KMS_WAITING_DAYS: {
+    says: () => `AWS waits 7 to 30 whole days before it deletes a key`,
+    fix: () => 'waitingDays: 7',
+  },
+  WRAPPED_DOCUMENT: {
+    says: (n) => `${n.provider}: this is not a document of wrapped keys, or of a newer version`,
+    fix: () => 'restore the document of this installation from its backup',
+  },
+  WRAPPED_DOCUMENT_MISSING: {
+    says: (n) => `${n.store} holds no document of wrapped keys`,
+    fix: () => 'await keys.create()  // for a new installation; else restore the document from its backup',
+  },
+  WRAPPED_DOCUMENT_EXISTS: {
+    says: (n) => `${n.store} holds a document already; it is never overwritten, since what it wraps would be lost`,
+    fix: () => `documentFile({ file: './other.keys.json' })  // or documentTable({ pool, table: 'other_keys' })`,
+  },
+  WRAPPED_ELSEWHERE: {
+    says: (n) => `${n.provider}: these keys were not wrapped for ${n.option} '${n.given}'`,
+    fix: () => 'restore the document of this installation from its backup, or name the installation it belongs to',
+  },
+  WRAPPED_KEY_REFUSED: {
+    says: (n) =>
+      `${n.provider}: the ${n.role} key does not open (${n.why}): its document is another one's or damaged, or '${n.key}' is gone`,
+    fix: (n) => `restore the document of this installation from its backup, and enable '${n.key}'`,
+  },
+  EPOCH_DESTROYED: {
+    says: (n) => `${n.provider}: the key of epoch ${n.epoch} was destroyed, and its number is never used again`,
+    fix: () => 'npx oubli keys rotate  # opens the next one',
+  },
+  KEY_TABLE_MISSING: {
+    says: (n) => `the table ${n.table} for the document of wrapped keys does not exist`,
+    fix: (n) => `create table ${n.quoted} (document text not null, one boolean primary key default true check (one))`,
+  },
+  KEY_TABLE_REFUSED: {
+    says: (n) => `PostgreSQL refused to read or change the table ${n.table} (SQLSTATE ${n.why})`,
+    fix: (n) => `grant select, insert, update on ${n.quoted} to app  -- the role that asked`,
+  },
+  KEY_TABLE_UNREACHABLE: {
+    says: (n) => `the table ${n.table} of wrapped keys cannot be read now (${n.why})`,
+    fix: () => 'retry when its database answers again',
+  },
+  KEY_TABLE_CONTENDED: {
+    says: (n) => `other processes changed the table ${n.table} five times in a row`,
+    fix: () => 'retry',
+  },
   NOT_READY: {
     says: () => 'this Knex instance is protected, but oubli() has not finished, or was closed',
     fix: () => 'const { db } = await oubli(knex, { keys })  // and query through db before close()',
