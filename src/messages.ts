@@ -912,6 +912,11 @@ export const texts = {
     fix: (n) =>
       `if current_setting('application_name') = 'oubli sweep' then return coalesce(new, old); end if;  -- first in the function of ${n.triggers}`,
   },
+  TRIGGER_PLACED: {
+    says: (n) =>
+      `nothing left: ${n.trigger} was placed on ${n.table} after the schema had been read, and may keep rows`,
+    fix: () => 'run it again: the schema is read anew',
+  },
   SWEEPS_FAILED: {
     says: (n) => `${n.failed} failed, and ${n.ended} sweeps came to their end: ${n.reasons}`,
     fix: (n) => `${n.fix ?? `await sweep({ rule: '${n.rule ?? '…'}' })  // when its cause is mended`}`,
