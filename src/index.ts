@@ -12,7 +12,7 @@ export { type DrillCheck, type DrillOptions, type DrillReport, type DrillStep, d
 export * from './errors';
 export { environmentKeys } from './keyring/environment-keys';
 export { localKeys } from './keyring/local-keys';
-export type { KeyMaterial, KeyProvider } from './keyring/provider';
+export type { Destruction, EpochProvider, KeyMaterial, KeyProvider } from './keyring/provider';
 export { AnnotatingClient } from './knex/clients';
 export type { InsertManyOptions, Rows } from './knex/insert-many';
 export type { Holding } from './lifecycle/archive/holdings';

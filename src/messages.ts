@@ -473,6 +473,23 @@ export const texts = {
     says: (n) => `${n.provider}: has no key of epoch ${n.epoch}, which this database needs`,
     fix: (n) => `restore the key document that holds epoch ${n.epoch} of this installation`,
   },
+  EPOCHS_READ_ONLY: {
+    says: (n) =>
+      `${n.provider}: keys of epochs cannot be made or destroyed there by this process${n.why ? ` (${n.why})` : ''}`,
+    fix: (n) =>
+      n.file
+        ? `chmod u+w ${n.file}  # and its folder, for the user who rotates`
+        : `localKeys({ file: './oubli.keys' })  // or another provider with openEpoch() and destroyEpoch()`,
+  },
+  NEWEST_EPOCH: {
+    says: (n) =>
+      `${n.provider}: epoch ${n.epoch} is the newest, under which all new keys are wrapped; it cannot be destroyed`,
+    fix: () => 'npx oubli keys rotate  # a newer one takes its place first',
+  },
+  KEY_FILE_BUSY: {
+    says: (n) => `${n.file} is being written by another process`,
+    fix: () => 'retry in some seconds',
+  },
   WRONG_ROOT_KEY: {
     says: (n) =>
       `${n.provider}: the ${n.role} key is not the one this database was set up with; searches would match nothing`,

@@ -33,7 +33,7 @@ export class OwnTransactions {
     private readonly client: InternalClient,
     private readonly patience?: Patience,
   ) {
-    const timeouts = patience ? { statement_timeout: patience.statement, lock_timeout: patience.lock } : {};
+    const timeouts: Settings = patience ? { statement_timeout: patience.statement, lock_timeout: patience.lock } : {};
     this.settings = [SEE_ALL, ...setLocal(timeouts)];
   }
 
