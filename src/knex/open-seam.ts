@@ -18,6 +18,7 @@ import { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
 import type { Journal } from '../registers/journal';
 import { Ledger } from '../registers/ledger';
+import { OwnJournal } from '../registers/own-journal';
 import { refuseIfJournaled } from '../registers/remembered-journal';
 import { RestoreWatch } from '../registers/restore-watch';
 import { verifySchema } from '../schema/install';
@@ -59,10 +60,12 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     const sealer = new Sealer({ engine, instance }, material.index);
     const ledgerKeys = await LedgerKeys.from(engine, material);
     if (!options.journal && !options.replaying) await refuseIfJournaled(store);
-    if (options.journal && !options.replaying) watch = new RestoreWatch(options.journal, ledgerKeys, instance);
+    const own = options.journal && new OwnJournal(options.journal.name);
+    if (options.journal && own && !options.replaying)
+      watch = new RestoreWatch(options.journal, own, ledgerKeys, instance);
     await watch?.compare(store);
     keys = new SubjectKeys(watch ? watched(store, watch, () => keys?.cache.clear()) : store, engine, material);
-    const ledger = new Ledger(ledgerKeys, instance, options.journal !== undefined, watch);
+    const ledger = new Ledger(ledgerKeys, instance, own, watch);
     return seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended });
   } catch (error) {
     await store.close();
