@@ -615,6 +615,40 @@ export const texts = {
     fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
   },
 
+  // --- decrypt scopes ----------------------------------------------------------------------------------------------
+  SCOPE_EXCEEDED: {
+    says: (n) => {
+      const limit =
+        n.max === undefined
+          ? ''
+          : ` may open ${n.max} ${n.max === 1 ? 'person' : 'people'}, has opened ${n.opened}, and`;
+      const scope = n.purpose === undefined ? 'this statement, outside of a scope,' : `the scope '${n.purpose}'`;
+      const foreign = n.foreign ? `, ${n.foreign} of them not of those it names` : '';
+      const untold = n.untold === undefined ? '' : ` (the ledger could not be told: ${n.untold})`;
+      return `${scope}${limit} met values of ${n.named}${foreign}; nothing of them was opened${untold}`;
+    },
+    fix: (n) =>
+      n.foreign
+        ? `scope({ purpose: '${n.purpose}', subjects: [subject('user', id), …] })  // with all whom the query is to show, or mend the query`
+        : `scope({ purpose: '${n.purpose ?? 'why'}', max: ${Number(n.opened) + Number(n.named)} })  // if so many are meant, or mend the query`,
+  },
+  BAD_SCOPE: {
+    says: (n) => `scope(): ${n.option} is ${n.choices}`,
+    fix: () => `scope({ purpose: 'support', subjects: [subject('user', 42)], max: 1 })`,
+  },
+  SCOPE_UNKNOWN_OPTION: {
+    says: (n) => `scope(): unknown option '${n.given}'${didYouMean(n)}`,
+    fix: () => `scope({ purpose: 'support', subjects: [subject('user', 42)], max: 1 })`,
+  },
+  SCOPE_UNLIMITED: {
+    says: () => 'scope(): with neither subjects nor max it would limit nothing',
+    fix: (n) => `scope({ purpose: '${n.purpose}', max: 100 })  // or subjects: [subject('user', 42)]`,
+  },
+  FOREIGN_SCOPE: {
+    says: (n) => `this query belongs to the scope '${n.purpose}', and the transaction does not`,
+    fix: () => 'await mine.transaction(async (trx) => …)  // of the handle that scope() returned',
+  },
+
   // --- queries -----------------------------------------------------------------------------------------------------
   OPERATOR: {
     says: (n) => `${value(n)} is sealed: '${n.operator}' cannot work over ciphertext`,

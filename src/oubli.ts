@@ -37,6 +37,7 @@ import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
+import { checkOutside, type OutsideScopes, type Scoping, scopingOf } from './scoping';
 import { Subject, type SubjectId } from './subject';
 import { type SweepDefaults, type Sweeping, sweeping } from './sweeping';
 
@@ -59,9 +60,11 @@ export interface OubliOptions extends AccountabilityOptions {
    * and whoever was erased is erased again (`npx oubli replay`).
    */
   readonly journal?: Journal;
+  /** What limits statements outside of every `scope()`; nothing unless given. */
+  readonly scope?: OutsideScopes;
 }
 
-export interface Oubli<K extends Knex = Knex> extends Sweeping, Accountability {
+export interface Oubli<K extends Knex = Knex> extends Scoping<K>, Sweeping, Accountability {
   /** The same Knex instance, protected in place: same type, same pool. */
   readonly db: K;
   /** A person: her service ends, she takes her data along, she is forgotten. */
@@ -165,7 +168,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     given,
-    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal'],
+    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal', 'scope'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnknownKeys(
@@ -174,6 +177,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
   );
   checkAccountability(given);
+  if (given.scope) checkOutside(given.scope);
   if (given.journal) refuseNoJournal(given.journal);
   const options = { ...given, ...(given.journal && { journal: journalInTime(given.journal) }) };
   refuseUnsuitable(knex);
@@ -188,17 +192,8 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   const archives = archivesOf(database, options.archive);
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
-    return {
-      catalogue,
-      keys,
-      sealer,
-      ledgerKeys,
-      ledger,
-      database,
-      archives,
-      faker: options.faker,
-      thresholds: options.anonymity,
-    };
+    const { faker, anonymity: thresholds } = options;
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database, archives, faker, thresholds };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
@@ -213,6 +208,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   const redrive = (what: Redrive): Promise<void> => redriving.carryOut(what);
   const exporting = (): ExportParts => ({
     ...engine(),
+    admit: seam.scopes.admitting(),
     snapshot: (work) => database.snapshot(work),
     record: (kind, id, manifest) => recordExport(engine(), kind, id, manifest),
   });
@@ -224,7 +220,8 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
       converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
-    archive: new Archives(freshEngine),
+    archive: new Archives(freshEngine, () => seam.scopes.admitting()),
+    ...scopingOf(knex, seam),
     ...sweeping(
       { read: freshEngine, act: caughtUp, tell: options.journal && database.catchUp },
       options.sweeps,

@@ -34,7 +34,7 @@ export class OwnTransactions {
   private readonly settings: readonly string[];
 
   constructor(
-    private readonly client: InternalClient,
+    private readonly client: Pick<InternalClient, 'acquireConnection' | 'releaseConnection'>,
     private readonly patience?: Patience,
   ) {
     const timeouts: Settings = patience ? { statement_timeout: patience.statement, lock_timeout: patience.lock } : {};
