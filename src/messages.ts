@@ -1246,6 +1246,11 @@ export const texts = {
     fix: (n) =>
       `put back the journal that belongs to this database at ${n.journal}, from its own backup; only if it is lost for good: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
   },
+  JOURNAL_REPLACED: {
+    says: (n) =>
+      `this process tells the journal ${n.journal}, in whose place another was begun, ${n.other}: what it wrote would be missing there. Nothing more is written; what was done is told there by others`,
+    fix: (n) => `oubli(knex, { keys, journal: fileJournal({ file: '${n.other}' }) })  // start this process anew`,
+  },
   JOURNAL_KNOWS_MORE: {
     says: (n) =>
       `the journal ${n.journal} knows ${n.count} entries that this database does not: it was restored, and a new journal would forget whom to erase again`,
