@@ -1056,6 +1056,11 @@ export const texts = {
     fix: (n) =>
       `if current_setting('application_name') = 'oubli sweep' then return coalesce(new, old); end if;  -- first in the function of ${n.triggers}`,
   },
+  TRIGGER_PLACED: {
+    says: (n) =>
+      `nothing left: ${n.trigger} was placed on ${n.table} after the schema had been read, and may keep rows`,
+    fix: () => 'run it again: the schema is read anew',
+  },
   SWEEPS_FAILED: {
     says: (n) => `${n.failed} failed, and ${n.ended} sweeps came to their end: ${n.reasons}`,
     fix: (n) => `${n.fix ?? `await sweep({ rule: '${n.rule ?? '…'}' })  // when its cause is mended`}`,
@@ -1329,6 +1334,11 @@ export const texts = {
       `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
     fix: (n) =>
       `put back the journal that belongs to this database at ${n.journal}, from its own backup; only if it is lost for good: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
+  },
+  JOURNAL_REPLACED: {
+    says: (n) =>
+      `this process tells the journal ${n.journal}, in whose place another was begun, ${n.other}: what it wrote would be missing there. Nothing more is written; what was done is told there by others`,
+    fix: (n) => `oubli(knex, { keys, journal: fileJournal({ file: '${n.other}' }) })  // start this process anew`,
   },
   JOURNAL_KNOWS_MORE: {
     says: (n) =>

@@ -24,6 +24,9 @@ export const SHREDDED_CHANNEL = 'oubli_shredded';
 /** The channel on which the schema's own functions say that something was declared, renamed or dropped. */
 export const SCHEMA_CHANNEL = 'oubli_schema';
 
+/** Its name among the sessions of the server: what it is asked for is no traffic of its own. */
+export const KEYS_APPLICATION = 'oubli keys';
+
 export interface Announcements {
   /** Keys that another process destroyed, by their ids in hex. */
   shredded(keyIds: string[]): void;
@@ -90,7 +93,7 @@ export class KeyConnection implements Queryable {
     try {
       // where the database's default is stricter, two writers about the same new person would fail to serialise here
       await connection.query(
-        `set default_transaction_isolation = 'read committed'; listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}`,
+        `set application_name = '${KEYS_APPLICATION}'; set default_transaction_isolation = 'read committed'; listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}`,
       );
     } catch (error) {
       this.giveBack(connection);

@@ -146,6 +146,23 @@ export class SubjectKeys {
     return fresh.map(({ key }) => key);
   }
 
+  /**
+   * Work that takes an advisory lock on its way, beside others that take it, and has it until it has ended: over several transactions,
+   * for the store's connection is a session of its own. A process that dies has none.
+   */
+  async locking<T>(name: string, work: (lock: () => Promise<void>) => Promise<T>): Promise<T> {
+    let taken = 0;
+    try {
+      return await work(async () => {
+        await this.store.query('select pg_advisory_lock_shared(hashtextextended($1, 0))', [name]);
+        taken += 1;
+      });
+    } finally {
+      for (; taken > 0; taken--)
+        await this.store.query('select pg_advisory_unlock_shared(hashtextextended($1, 0))', [name]);
+    }
+  }
+
   /** How the fence names a subject without her primary key: a keyed reference. */
   referenceOf(kind: string, id: string): Buffer {
     return Buffer.from(keyedReference(this.engine, this.material.ledger, kind, id));

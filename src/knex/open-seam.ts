@@ -20,6 +20,7 @@ import type { Queryable } from '../queryable';
 import type { Journal } from '../registers/journal';
 import { Ledger } from '../registers/ledger';
 import { Overruns } from '../registers/overruns';
+import { OwnJournal } from '../registers/own-journal';
 import { refuseIfJournaled } from '../registers/remembered-journal';
 import { RestoreWatch } from '../registers/restore-watch';
 import { journaled } from '../registers/teller';
@@ -66,10 +67,12 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     const sealer = new Sealer({ engine, instance }, material.index);
     const ledgerKeys = await LedgerKeys.from(engine, material);
     if (!options.journal && !options.replaying) await refuseIfJournaled(store);
-    if (options.journal && !options.replaying) watch = new RestoreWatch(options.journal, ledgerKeys, instance);
+    const own = options.journal && new OwnJournal(options.journal.name);
+    if (options.journal && own && !options.replaying)
+      watch = new RestoreWatch(options.journal, own, ledgerKeys, instance);
     await watch?.compare(store);
     keys = new SubjectKeys(watch ? watched(store, watch, () => keys?.cache.clear()) : store, engine, material);
-    const ledger = new Ledger(ledgerKeys, instance, options.journal !== undefined, watch);
+    const ledger = new Ledger(ledgerKeys, instance, own, watch);
     const overruns = new Overruns(
       ledger,
       transactionsAside(internalsOf(knex), { ledger, ledgerKeys, instance }, options.journal),
