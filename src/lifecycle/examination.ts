@@ -15,6 +15,8 @@ export interface Probe {
   /** What a hit does: nothing is erased, she alone is put off, or it is only said in the receipt. */
   readonly hits: 'refuse' | 'defer' | 'report';
   readonly milliseconds: number;
+  /** Of a run that lasts, in which others make and drop tables: each time it is asked anew where texts stand. */
+  readonly ofRun?: true;
 }
 
 export interface Examination {
@@ -64,7 +66,7 @@ async function probed(
   probe: Probe | undefined,
 ): Promise<Probed> {
   if (!probe || plan.kind === undefined || names.length === 0) return { left: names, putOff: [] };
-  const { hits, unseen, tables } = await findResidue(engine, plan, connection, names, probe.milliseconds);
+  const { hits, unseen, tables } = await findResidue(engine, plan, connection, names, probe);
   const found = together(hits);
   if (probe.hits === 'refuse' && found.length > 0) throw blocked(plan.kind, found);
   const report = { tables, notLookedThrough: unseen };

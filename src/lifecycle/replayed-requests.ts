@@ -63,7 +63,7 @@ export class RequestsOfJournal {
    */
   async openAgain(settled: readonly Fork[]): Promise<string[]> {
     const sought: string[] = [];
-    for (const some of parts([...this.asked].filter(([key, asked]) => !isBefore(asked, this.ended.get(key))))) {
+    for (const some of parts([...this.asked].filter(([key]) => !this.isTakenBack(key)))) {
       const named = some.map(([key, { subject }]) => ({ keyId: Buffer.from(key, 'hex'), subject }));
       const { living, unknown } = await this.keys.statesOf(named);
       for (const { keyId, subject } of unknown) {
@@ -80,13 +80,19 @@ export class RequestsOfJournal {
     await this.write(NOT_YET, [keyIds, keyIds.map(() => 0), keyIds.map(() => '')], 'requested', `requested ${LOST}`);
   }
 
-  /** Whose request this database holds to be open. What was closed because her row had left is: her row is back. */
+  /** Whose request this database holds to be open. */
   async withdrawAgain(): Promise<void> {
-    const ended = [...this.ended].filter(([key, at]) => at.act === WITHDRAWN && isBefore(this.asked.get(key), at));
+    const ended = [...this.ended].filter(([key]) => this.isTakenBack(key));
     for (const some of parts(ended)) {
       const { living } = await this.keys.statesOf(some.map(([key]) => ({ keyId: Buffer.from(key, 'hex') })));
       await this.write(STILL_OPEN, this.placed(living, this.ended), WITHDRAWN, `taken back ${LOST}`);
     }
+  }
+
+  /** By herself, and last of all. What was closed because her row had left was not: her row is back. */
+  private isTakenBack(key: string): boolean {
+    const at = this.ended.get(key);
+    return at?.act === WITHDRAWN && isBefore(this.asked.get(key), at);
   }
 
   private placed(living: readonly { readonly keyId: Uint8Array }[], from: ReadonlyMap<string, Place>): unknown[] {

@@ -41,17 +41,17 @@ const IS_LOGGED = `select current_setting('log_parameter_max_length') <> '0' and
 
 /**
  * @param names of people who are locked in this transaction
- * @param milliseconds that it may take in all
+ * @param probe.milliseconds that it may take in all
  */
 export async function findResidue(
   engine: Engine,
   plan: Plan,
   connection: Queryable,
   names: readonly string[],
-  milliseconds: number,
+  { milliseconds, ofRun }: { readonly milliseconds: number; readonly ofRun?: true },
 ): Promise<Residue> {
   const until = performance.now() + milliseconds;
-  const tables = await searchedTables(engine.catalogue, connection);
+  const tables = await searchedTables(ofRun ? undefined : engine.catalogue, connection);
   const identifiers = await identifiersOf(engine, plan, connection, names);
   const cutOff = identifiers.cutOff.map((table) => ({
     table,

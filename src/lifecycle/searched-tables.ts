@@ -43,9 +43,10 @@ type Standing = Omit<SearchedTable, 'closed'>;
 /** For as long as the schema is the one of which a catalogue was read. */
 const known = new WeakMap<Catalogue, readonly Standing[]>();
 
-export async function searchedTables(catalogue: Catalogue, connection: Queryable): Promise<SearchedTable[]> {
-  const tables = known.get(catalogue) ?? (await read(connection));
-  known.set(catalogue, tables);
+/** @param fresh a catalogue that was compared with the schema just now; without one all is read again */
+export async function searchedTables(fresh: Catalogue | undefined, connection: Queryable): Promise<SearchedTable[]> {
+  const tables = (fresh && known.get(fresh)) ?? (await read(connection));
+  if (fresh) known.set(fresh, tables);
   if (tables.length === 0) return [];
   const { rows } = await connection.query(CLOSED, [tables.map(({ oid }) => oid)]);
   const closed = new Map(rows.map((row) => [Number(row.oid), row.closed as string | null]));

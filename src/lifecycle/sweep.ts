@@ -28,7 +28,7 @@ const RETRIES = 2;
 const PAUSE_MS = 500;
 const COUNTED = 100_000;
 /** Of the residue probe, for each chunk: its rows are locked that long. */
-const PROBE = { hits: 'defer', milliseconds: 20_000 } as const;
+const PROBE = { hits: 'defer', milliseconds: 20_000, ofRun: true } as const;
 
 /** An operator has seen the plan: who was due at its moment leaves, and nobody else. */
 export interface Passed {

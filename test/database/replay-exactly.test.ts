@@ -251,6 +251,18 @@ describe('S1: a replay erases exactly whom the journal names', function () {
       expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 0 });
     });
 
+    it('L2: one that was closed because her row had left is open again, for her row is back', async () => {
+      backup = await backUp(world.url);
+      await ask('her letter');
+      await world.plain.raw('truncate users cascade');
+      await world.sweep();
+      expect(await world.plain('oubli.ledger').where({ act: 'erasure closed' })).to.have.length(1);
+      await backup.restore();
+      expect(await replayed()).to.deep.include({ requested: 1, withdrawn: 0 });
+      expect(await openRequests()).to.deep.equal([LOST]);
+      expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 0 });
+    });
+
     it('L2: taken back and made again since the backup, it is open, and carried out', async () => {
       await ask('her letter');
       backup = await backUp(world.url);

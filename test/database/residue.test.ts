@@ -19,6 +19,7 @@ import { generateKeyFile } from '../../src/keyring/local-keys';
 import { isTelling } from '../../src/lifecycle/identifiers';
 import { startPostgres } from '../support/postgres';
 import { refusalOf } from '../support/refusals';
+import { beforeStatement } from '../support/sent-statements';
 import { createWorld, type World } from '../support/world';
 
 const serve = { purpose: 'serve', basis: 'contract' } as const;
@@ -195,6 +196,18 @@ describe('L5: the residue probe', () => {
     expect(
       await world.plain('users').where('id', '>=', 10).whereNotNull('nickname').orderBy('id').pluck('id'),
     ).to.deep.equal([10, 40, 90]);
+  });
+
+  it('L5: of a sweep that lasts also finds her in a table that was made meanwhile, and misses none that is gone', async () => {
+    await world.plain('users').update({ ended_on: '2020-01-01' });
+    await world.plain.raw('create table passing (note text)');
+    const meanwhile = () =>
+      world.plain.raw(`drop table passing; create table made_since (note text);
+        insert into made_since values ('Ada Lovelace'), ('Bob Brown')`);
+    const [report] = await beforeStatement(/pg_stat_replication/, 1, meanwhile, () =>
+      world.sweep({ probe: 'each', chunk: 1 }),
+    );
+    expect(report).to.deep.include({ gone: 1, residue: [{ table: 'made_since', column: 'note', rows: 1 }] });
   });
 
   it('L5: says which tables this role may not read, and looks nowhere where its parameters would be logged', async () => {
