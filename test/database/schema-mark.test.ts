@@ -46,6 +46,19 @@ describe('The mark of a schema', () => {
       expect(await markOf(client)).not.to.equal(before);
     });
 
+  it('is another one after what a transaction changed that began before another one', async () => {
+    const early = new Client({ connectionString: world.url });
+    await early.connect();
+    await client.query('create table towns (id int, a int, b int)');
+    await client.query('alter table towns rename a to a1');
+    await early.query('begin; select pg_current_xact_id()');
+    await client.query('alter table towns rename b to b1');
+    const before = await markOf(client);
+    await early.query('alter table towns rename a1 to a2; alter table towns rename b1 to b2; commit');
+    expect(await markOf(client)).not.to.equal(before);
+    await early.end();
+  });
+
   it('is another one after a declaration', async () => {
     const before = await markOf(client);
     await annotate(world.plain, 'places', { columns: { name: { notPersonal: 'a town' } } });
