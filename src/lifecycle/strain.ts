@@ -11,8 +11,11 @@ export const APPLICATION_NAME = 'oubli sweep';
 /** Short statements are seldom caught at work: whoever ended one so lately is at work. */
 const LATELY = "interval '100 milliseconds'";
 
+/** Whoever asks again and again for jobs is at work all the time, and for nobody: also where it is a sweep's own process. */
+const OF_JOBS = "a.application_name ~ '^pgboss(:|$)'";
+
 const STRAIN = `
-select count(*) filter (where a.state = 'active' or a.state_change > clock_timestamp() - ${LATELY})::int as active,
+select count(*) filter (where not ${OF_JOBS} and (a.state = 'active' or a.state_change > clock_timestamp() - ${LATELY}))::int as active,
   coalesce(max(extract(epoch from clock_timestamp() - a.xact_start))
     filter (where coalesce(a.backend_xmin, a.backend_xid) is not null), 0)::float8 as old,
   count(*) filter (where a.query = '<insufficient privilege>')::int as unseen,

@@ -49,4 +49,14 @@ describe('What a sweep sees of others', () => {
     expect(await active()).to.equal(1);
     await slow;
   });
+
+  it('A5: is nobody who only asks for jobs', async () => {
+    const boss = new Client({ connectionString: empty.url, application_name: 'pgboss:1a2b3c4d' });
+    await boss.connect();
+    const slow = boss.query('select pg_sleep(0.3)');
+    await passed(0.15);
+    expect(await active()).to.equal(0);
+    await slow;
+    await boss.end();
+  });
 });
