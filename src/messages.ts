@@ -615,6 +615,12 @@ export const texts = {
     fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
   },
 
+  // --- roles -----------------------------------------------------------------------------------------------------------
+  NO_ROLES: {
+    says: () => 'oubli roles: no role was named',
+    fix: () => 'npx oubli roles --app shop --purge reaper --export clerk --auditor auditor > roles.sql',
+  },
+
   // --- decrypt scopes ----------------------------------------------------------------------------------------------
   SCOPE_EXCEEDED: {
     says: (n) => {

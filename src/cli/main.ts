@@ -16,6 +16,7 @@ import { keysVerb } from './keys';
 import { ledgerVerb } from './ledger';
 import { planVerb } from './plan';
 import { replayVerb } from './replay';
+import { rolesVerb } from './roles';
 import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
@@ -25,6 +26,7 @@ import { vacuumVerb } from './vacuum';
 const VERBS = [
   keysVerb,
   checkVerb,
+  rolesVerb,
   typesVerb,
   backfillVerb,
   unprotectVerb,

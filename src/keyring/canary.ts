@@ -12,6 +12,9 @@ const KNOWN_TEXT = Buffer.from('oubli/canary/v1 one wrong key a day');
 const CANARY_DEK = Uint8Array.from(KNOWN_TEXT.subarray(0, 32));
 const NOBODY = new Uint8Array(16);
 
+const IS_MISSING = `
+select i.index_canary is null or not exists (select from oubli.epoch where id = $1::integer) as missing from oubli.instance i`;
+
 /** @throws ConfigurationError WRONG_EPOCH_KEY, UNKNOWN_EPOCH or WRONG_ROOT_KEY */
 export async function verifyCanaries(
   store: Queryable,
@@ -35,6 +38,8 @@ async function verifyWritten(store: Queryable, engine: Engine, keys: KeyMaterial
 
 async function writeMissing(store: Queryable, engine: Engine, keys: KeyMaterial): Promise<void> {
   const epoch = currentEpoch(keys);
+  const [found] = (await store.query(IS_MISSING, [epoch])).rows;
+  if (!found?.missing) return; // who starts later needs no right to write them
   const kek = keys.epochs.get(epoch) as Uint8Array;
   await store.query(
     `insert into oubli.epoch (id, canary)

@@ -17,7 +17,7 @@ export type { SubjectKey } from './key-cache';
 // Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the first
 // one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.) Where one of
 // them was erased, none is made for anybody.
-const KEYS_OF_SUBJECTS = `
+const FOUND_OR_MADE = `
 with wanted as (
   select w.*, l.key_id as old_key_id, l.subject_id is null as new,
     l.erased_at is not null
@@ -32,12 +32,20 @@ linked as (
   order by id on conflict do nothing returning key_id),
 made as (
   insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-  select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)
+  select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)`;
+
+const KEYS_OF_SUBJECTS = `${FOUND_OR_MADE}
 select w.id, w.erased, k.key_id, k.epoch, k.wrapped,
   exists (select from oubli.restriction r where r.key_id = k.key_id) as restricted
 from wanted w left join oubli.subject_key k on k.key_id = w.old_key_id where w.erased or not w.new
 union all
 select w.id, false, null, null, null, false from made join wanted w using (key_id)`;
+
+/** The same for whoever may not read a wrapped key, as a role that only erases. */
+const IDS_OF_SUBJECTS = `${FOUND_OR_MADE}
+select w.id, w.erased, w.old_key_id as key_id from wanted w where w.erased or not w.new
+union all
+select w.id, false, w.key_id from made join wanted w using (key_id)`;
 
 const CREATE_UNLINKED = `
 insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
@@ -85,6 +93,24 @@ export class SubjectKeys {
       missing = missing.filter((id) => !keys.has(id));
     }
     return keys;
+  }
+
+  /**
+   * The ids of their keys only, for who names people and opens nothing.
+   * @throws SubjectErasedError when one of them was erased
+   */
+  async idsOf(kind: string, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+    const found = new Map<string, Uint8Array>();
+    let missing = [...new Set(ids)];
+    for (let attempt = 0; missing.length > 0; attempt++) {
+      if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
+      const fresh = new Map(missing.map((id) => [id, this.fresh()]));
+      for (const { key } of fresh.values()) key.dek.fill(0); // whoever seals with it first unwraps it
+      for (const row of await this.askFor(kind, fresh, IDS_OF_SUBJECTS))
+        found.set(row.id as string, row.key_id as Uint8Array);
+      missing = missing.filter((id) => !found.has(id));
+    }
+    return found;
   }
 
   /**
@@ -166,10 +192,14 @@ export class SubjectKeys {
     }
   }
 
-  private async askFor(kind: string, fresh: ReadonlyMap<string, FreshKey>): Promise<Row[]> {
+  private async askFor(
+    kind: string,
+    fresh: ReadonlyMap<string, FreshKey>,
+    statement = KEYS_OF_SUBJECTS,
+  ): Promise<Row[]> {
     const each = [...fresh.values()];
     const ids = [...fresh.keys()];
-    const { rows } = await this.store.query(KEYS_OF_SUBJECTS, [
+    const { rows } = await this.store.query(statement, [
       kind,
       ids,
       byteaArray(ids.map((id) => this.referenceOf(kind, id))),

@@ -1,0 +1,40 @@
+/** `oubli roles`: the GRANTs of the roles that are named, as SQL to look at and to run. Reads the schema, changes nothing. */
+import { Command } from 'commander';
+import { loadCatalogue } from '../catalogue/load';
+import { roleTables } from '../checks/role-tables';
+import { type RoleNames, roleGrants, roleScript } from '../checks/roles';
+import { ConfigurationError } from '../errors';
+import { verifySchema } from '../schema/install';
+import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } from './database';
+
+export function rolesVerb(): Command {
+  return withRoleOptions(withDatabaseOptions(new Command('roles')))
+    .description('print the GRANTs of the roles named, each with what it needs and no more')
+    .action(roles);
+}
+
+/** `--app`, `--purge`, `--export`, `--auditor`. */
+export function withRoleOptions(verb: Command): Command {
+  return verb
+    .option('--app <role>', 'the role that serves people')
+    .option('--purge <role>', 'the role that sweeps and erases')
+    .option('--export <role>', 'the role that hands people their data')
+    .option('--auditor <role>', 'the role that looks at what was done');
+}
+
+async function roles(options: DatabaseOptions & RoleNames): Promise<void> {
+  const { app, purge, export: exporter, auditor } = options;
+  const names = Object.fromEntries(
+    Object.entries({ app, purge, export: exporter, auditor }).filter(([, name]) => name !== undefined),
+  ) as RoleNames;
+  if (Object.keys(names).length === 0) throw new ConfigurationError('NO_ROLES');
+  const script = await withConnection(await configOf(options, 'roles'), async (connection) => {
+    await verifySchema(connection);
+    const catalogue = await loadCatalogue(connection);
+    const grants = roleGrants(catalogue, names);
+    const granted = grants.flatMap(({ tables }) => tables.map(({ table }) => table));
+    const { tables, sequences } = await roleTables(connection, catalogue, granted);
+    return roleScript(grants, tables, sequences);
+  });
+  console.log(script);
+}
