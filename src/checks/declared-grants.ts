@@ -21,15 +21,15 @@ export interface DeclaredGrants {
 
 export function declaredGrants(catalogue: Catalogue, role: Role): DeclaredGrants {
   if (role === 'auditor') return { tables: [], opened: [] };
-  const tables = concerned(catalogue);
+  const tables = concernedTables(catalogue);
   if (role === 'purge') return purgeGrants(catalogue, tables);
   const privileges = role === 'app' ? (['select', 'insert', 'update', 'delete'] as const) : (['select'] as const);
   const grants = privileges.map((privilege): Grant => ({ privilege }));
-  return { tables: tables.map(({ sqlName }) => ({ table: sqlName, grants })), opened: [] };
+  return { tables: tables.map(({ schema, sqlName }) => ({ schema, table: sqlName, grants })), opened: [] };
 }
 
 /** The declared tables, those that lead from them to people, and those that refer to them. Partitions are reached through their table. */
-function concerned(catalogue: Catalogue): Table[] {
+export function concernedTables(catalogue: Catalogue): Table[] {
   const oids = new Set(catalogue.tables.filter(({ declaration }) => declaration).map(({ oid }) => oid));
   for (const { table } of plansOf(catalogue).flatMap(({ steps }) => steps)) oids.add(table.oid);
   for (const { from, to } of catalogue.foreignKeys) if (oids.has(from)) oids.add(to);
@@ -64,7 +64,7 @@ function purgeGrants(catalogue: Catalogue, tables: readonly Table[]): DeclaredGr
     const grants: Grant[] = [{ privilege: 'select', columns: [...reads] }];
     if (writes.size > 0) grants.push({ privilege: 'update', columns: [...writes] });
     if (removes) grants.push({ privilege: 'delete' });
-    return { table: table.sqlName, grants };
+    return { schema: table.schema, table: table.sqlName, grants };
   });
   return { tables: granted, opened: [...opened] };
 }

@@ -14,7 +14,8 @@ export interface Grant {
 }
 
 export interface TableGrants {
-  /** Quoted, with its schema. */
+  readonly schema: string;
+  /** With its schema, quoted as `format('%I.%I')` does. */
   readonly table: string;
   readonly grants: readonly Grant[];
 }
@@ -29,9 +30,17 @@ const remove: Grant = { privilege: 'delete' };
 
 /** What everybody reads: declarations, which tell nothing of anybody. */
 const DECLARED: Readonly<Record<string, readonly Grant[]>> = Object.fromEntries(
-  ['instance', 'element', 'annotation', 'personal_table', 'reference', 'table_reference', 'epoch', 'archive'].map(
-    (table) => [table, [read()]],
-  ),
+  [
+    'migration',
+    'instance',
+    'element',
+    'annotation',
+    'personal_table',
+    'reference',
+    'table_reference',
+    'epoch',
+    'archive',
+  ].map((table) => [table, [read()]]),
 );
 /** Whoever writes the ledger reads it, links what it wrote, and says how far the journal was told. */
 const WRITES_LEDGER: Readonly<Record<string, readonly Grant[]>> = {
@@ -98,6 +107,9 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
     restriction: [read('key_id')],
     hold_case: [read()],
     standing_case: [read()],
+    held_person: [read('case_id')],
+    held_archive: [read('case_id')],
+    held_row: [read('case_id')],
     sweep_state: [read()],
     vacuumed: [read()],
     vacuumed_table: [read()],
@@ -109,7 +121,8 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
 /** @param opensKept whether rows that the law keeps are sealed anew: with the key of whoever leaves */
 export function ownGrants(role: Role, opensKept: boolean): TableGrants[] {
   return Object.entries(OWN[role]).map(([name, grants]) => ({
-    table: `"oubli"."${name}"`,
+    schema: 'oubli',
+    table: `oubli.${name}`,
     grants: opensKept && role === 'purge' && name === 'subject_key' ? [...grants, read('wrapped')] : grants,
   }));
 }

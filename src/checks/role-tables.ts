@@ -1,6 +1,7 @@
 /** Tables and sequences that the grants of roles are about, as the database has them. */
 import type { Catalogue } from '../catalogue/model';
 import type { Queryable } from '../queryable';
+import { concernedTables } from './declared-grants';
 
 const OWN_TABLES = `
 select format('%I.%I', n.nspname, c.relname) as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -14,13 +15,15 @@ join pg_catalog.pg_namespace n on n.oid = s.relnamespace
 where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass and d.deptype = 'a'
   and d.refobjid = any($1::oid[]) order by 1`;
 
-export async function roleTables(
-  connection: Queryable,
-  catalogue: Catalogue,
-  granted: readonly string[],
-): Promise<{ tables: string[]; sequences: string[] }> {
+export interface RoleTables {
+  /** Quoted: those of the schema `oubli`, the declared ones, and what stands beneath them. */
+  readonly tables: string[];
+  readonly sequences: string[];
+}
+
+export async function roleTables(connection: Queryable, catalogue: Catalogue): Promise<RoleTables> {
   const own = (await connection.query(OWN_TABLES)).rows.map(({ name }) => String(name));
-  const declared = catalogue.tables.filter(({ sqlName }) => granted.includes(sqlName));
+  const declared = [...new Set(concernedTables(catalogue).flatMap((table) => catalogue.family(table)))];
   const { rows } = await connection.query(SEQUENCES, [declared.map(({ oid }) => oid)]);
   return {
     tables: [...own, ...declared.map(({ sqlName }) => sqlName)],

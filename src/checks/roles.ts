@@ -6,6 +6,7 @@ import type { Catalogue } from '../catalogue/model';
 import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { declaredGrants } from './declared-grants';
 import { type Grant, ownGrants, ROLES, type Role, type TableGrants } from './own-grants';
+import type { RoleTables } from './role-tables';
 
 /** Their names in this database; those that are not named are not written. */
 export type RoleNames = Readonly<Partial<Record<Role, string>>>;
@@ -35,12 +36,8 @@ export function roleGrants(catalogue: Catalogue, names: RoleNames): RoleGrants[]
   });
 }
 
-/** @param tables every table of the schema `oubli` and every declared one, quoted: what stands in no grant is taken back */
-export function roleScript(
-  grants: readonly RoleGrants[],
-  tables: readonly string[],
-  sequences: readonly string[],
-): string {
+/** What stands in no grant is taken back, of every table of the schema `oubli` and every declared one. */
+export function roleScript(grants: readonly RoleGrants[], { tables, sequences }: RoleTables): string {
   const all = grants.map(({ name }) => q(name)).join(', ');
   return [
     '-- The roles of this database, as `oubli roles` writes them. Run it as the owner of the tables, again after each migration.',
@@ -48,7 +45,7 @@ export function roleScript(
     ...grants.map(({ name }) => created(name)),
     '',
     '-- nothing for everybody, and nothing left of what was granted before',
-    'revoke all on schema oubli from public;',
+    `revoke all on schema oubli from public, ${all};`,
     ...tables.map((table) => `revoke all on ${table} from public, ${all};`),
     ...grants.flatMap((each) => ['', `-- ${each.name} ${FOR[each.role]}`, ...granted(each, sequences)]),
     '',
@@ -66,9 +63,9 @@ end $$;`;
 
 function granted({ role, name, tables, opened }: RoleGrants, sequences: readonly string[]): string[] {
   const to = q(name);
-  const schemas = [...new Set(tables.map(({ table }) => /^("(?:[^"]|"")*")\./.exec(table)?.[1] ?? '"oubli"'))];
+  const schemas = [...new Set(tables.map(({ schema }) => schema))];
   return [
-    ...schemas.map((schema) => `grant usage on schema ${schema} to ${to};`),
+    ...schemas.map((schema) => `grant usage on schema ${q(schema)} to ${to};`),
     ...opened.map(
       (table) =>
         `-- rows of ${table} are kept: they are opened with the key of whoever leaves, and sealed under one of their own`,

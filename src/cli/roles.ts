@@ -22,19 +22,19 @@ export function withRoleOptions(verb: Command): Command {
     .option('--auditor <role>', 'the role that looks at what was done');
 }
 
+/** Only those that were given. */
+export function roleNamesIn({ app, purge, export: exporter, auditor }: RoleNames): RoleNames {
+  const given = Object.entries({ app, purge, export: exporter, auditor }).filter(([, name]) => name !== undefined);
+  return Object.fromEntries(given);
+}
+
 async function roles(options: DatabaseOptions & RoleNames): Promise<void> {
-  const { app, purge, export: exporter, auditor } = options;
-  const names = Object.fromEntries(
-    Object.entries({ app, purge, export: exporter, auditor }).filter(([, name]) => name !== undefined),
-  ) as RoleNames;
+  const names = roleNamesIn(options);
   if (Object.keys(names).length === 0) throw new ConfigurationError('NO_ROLES');
   const script = await withConnection(await configOf(options, 'roles'), async (connection) => {
     await verifySchema(connection);
     const catalogue = await loadCatalogue(connection);
-    const grants = roleGrants(catalogue, names);
-    const granted = grants.flatMap(({ tables }) => tables.map(({ table }) => table));
-    const { tables, sequences } = await roleTables(connection, catalogue, granted);
-    return roleScript(grants, tables, sequences);
+    return roleScript(roleGrants(catalogue, names), await roleTables(connection, catalogue));
   });
   console.log(script);
 }
