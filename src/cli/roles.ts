@@ -1,4 +1,5 @@
 /** `oubli roles`: the GRANTs of the roles that are named, as SQL to look at and to run. Reads the schema, changes nothing. */
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { loadCatalogue } from '../catalogue/load';
 import { roleTables } from '../checks/role-tables';
@@ -10,6 +11,7 @@ import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } f
 export function rolesVerb(): Command {
   return withRoleOptions(withDatabaseOptions(new Command('roles')))
     .description('print the GRANTs of the roles named, each with what it needs and no more')
+    .option('--out <file>', 'write them there instead')
     .action(roles);
 }
 
@@ -28,7 +30,7 @@ export function roleNamesIn({ app, purge, export: exporter, auditor }: RoleNames
   return Object.fromEntries(given);
 }
 
-async function roles(options: DatabaseOptions & RoleNames): Promise<void> {
+async function roles(options: DatabaseOptions & RoleNames & { readonly out?: string }): Promise<void> {
   const names = roleNamesIn(options);
   if (Object.keys(names).length === 0) throw new ConfigurationError('NO_ROLES');
   const script = await withConnection(await configOf(options, 'roles'), async (connection) => {
@@ -36,5 +38,6 @@ async function roles(options: DatabaseOptions & RoleNames): Promise<void> {
     const catalogue = await loadCatalogue(connection);
     return roleScript(roleGrants(catalogue, names), await roleTables(connection, catalogue));
   });
-  console.log(script);
+  if (options.out === undefined) console.log(script);
+  else await writeFile(options.out, script);
 }

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { HoldError, install, installArchive, SCHEMA_VERSION, verifyCertificate } from '../../src';
 import { ROLES, type Role } from '../../src/checks/own-grants';
+import { moveClock } from '../../src/testing';
 import { addCustomer, migrateArchive } from '../support/archive';
 import { runOubli } from '../support/cli';
 import { addPeople, addPerson, type Person } from '../support/people';
@@ -53,6 +54,9 @@ describe('The roles of the script', () => {
       ['rows:public.invoices', 1, 0],
     ]);
     const eve = await addPerson(world.db, 5);
+    const plan = await purge.plan({ rule: 'subject:user' });
+    expect(plan.plans).to.have.length(1);
+    expect(await purge.due({ before: '2100-01-01' })).to.be.an('array');
     const receipt = await purge.subject('user', eve.id).erase({ because: 'her request' });
     expect(receipt.probe?.notLookedThrough.map(({ table }) => table)).to.include.members(['users', 'contracts']);
     const gone = [...left, eve].map(({ id }) => id);
@@ -62,11 +66,11 @@ describe('The roles of the script', () => {
   });
 
   it("lets the export hand out one person's data", async () => {
-    const parts = await (
-      await roles.instances.export.subject('user', ada.id).export({ profile: 'portability' })
-    ).toArray();
-    expect(Buffer.concat(parts).subarray(0, 2).toString()).to.equal('PK');
-    expect(await world.plain('oubli.ledger').where({ act: 'exported' })).to.have.length(1);
+    for (const role of ['export', 'app'] as const) {
+      const zip = await roles.instances[role].subject('user', ada.id).export({ profile: 'portability' });
+      expect(Buffer.concat(await zip.toArray()).includes('manifest.json')).to.equal(true);
+    }
+    expect(await world.plain('oubli.ledger').where({ act: 'exported' })).to.have.length(2);
   });
 
   it('lets the auditor verify the ledger and certificates, and list what was done', async () => {
@@ -279,6 +283,13 @@ describe('The role that purges where nothing sealed is kept', () => {
     await app.db('letters').insert({ member_id: eve, body: 'while she is held' });
     expect((await failureOf(() => app.db('members').where({ id: eve }).delete())).message).to.not.contain('permission');
     await world.holds.release('a suit', { because: 'settled' });
+    const [{ tomorrow }] = (await world.plain.raw("select (oubli.now() + '1 day')::date::text as tomorrow")).rows;
+    await world.holds.open({ name: 'for a day', ground: 'Art. 17(3)(e)', until: tomorrow });
+    const fay = await addMember(app.db, 'fay');
+    await world.holds.place('for a day', world.subject('member', fay));
+    await purge.sweep();
+    expect(await world.plain('members').pluck('id')).to.deep.equal([fay]);
+    await moveClock(world.plain, '3 days');
     await purge.sweep();
     expect(await world.plain('members')).to.deep.equal([]);
     expect(await world.plain('oubli.subject_key')).to.deep.equal([]);
