@@ -16,6 +16,7 @@ import { roleTables } from '../checks/role-tables';
 import { type RoleNames, roleGrants } from '../checks/roles';
 import { sayTokenLeak, tokenLeaksOf } from '../checks/token-leakage';
 import type { Queryable } from '../queryable';
+import { restorable, sayRestorable } from '../registers/epochs';
 import { verifySchema } from '../schema/install';
 import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } from './database';
 import { roleNamesIn, withRoleOptions } from './roles';
@@ -29,13 +30,15 @@ export function checkVerb(): Command {
 }
 
 async function check(options: DatabaseOptions & RoleNames): Promise<void> {
-  const { findings, leaks, shared, archives } = await withConnection(await configOf(options, 'check'), (connection) =>
-    read(connection, roleNamesIn(options)),
+  const { findings, leaks, shared, archives, backups } = await withConnection(
+    await configOf(options, 'check'),
+    (connection) => read(connection, roleNamesIn(options)),
   );
   if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
   if (shared.length > 0)
     console.log(['rows of several people, each erased and exported alone:', ...shared].join('\n  '));
   if (archives.length > 0) console.log(['the intermediate archive:', ...archives].join('\n  '));
+  if (backups.length > 0) console.log(['backups:', ...backups].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   const undeclared = findings.filter(({ check }) => check !== 'roles').length;
   console.log(undeclared === 0 ? 'every column of every personal table is declared' : `${undeclared} to declare`);
@@ -48,6 +51,7 @@ interface Read {
   readonly leaks: string[];
   readonly shared: string[];
   readonly archives: string[];
+  readonly backups: string[];
 }
 
 async function read(connection: Queryable, names: RoleNames): Promise<Read> {
@@ -63,7 +67,8 @@ async function read(connection: Queryable, names: RoleNames): Promise<Read> {
     ...(await endingPartitions(connection)),
     ...(await excessGrants(connection, roleGrants(catalogue, names), await roleTables(connection, catalogue))),
   ];
-  return { findings, leaks, shared: sharedTables(catalogue), archives };
+  const backups = sayRestorable(await restorable(connection));
+  return { findings, leaks, shared: sharedTables(catalogue), archives, backups };
 }
 
 function written({ says, fix }: Finding): string {

@@ -8,57 +8,16 @@ import { randomBytes } from '../crypto/random';
 import { fingerprint, keyedReference, unwrapKey, wrapKey } from '../crypto/subject-key';
 import { KeyUnavailableError, SubjectErasedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
+import type { EpochKey, Epochs } from './epochs';
 import { KeyCache, type SubjectKey } from './key-cache';
-import { currentEpoch, type KeyMaterial } from './provider';
+import { CREATE_UNLINKED, IDS_OF_SUBJECTS, KEYS_BY_ID, KEYS_OF_SUBJECTS } from './key-statements';
 
 export type { SubjectKey } from './key-cache';
 
-// Found, or made where there is none, in one statement; `offset 0` keeps the planner from reading all links to find a few hundred.
-// Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the first
-// one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.) Where one of
-// them was erased, none is made for anybody.
-const FOUND_OR_MADE = `
-with wanted as (
-  select w.*, l.key_id as old_key_id, l.subject_id is null as new,
-    l.erased_at is not null
-      or l.subject_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
-  from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
-    w(id, reference, key_id, wrapped, fingerprint)
-  left join lateral (
-    select * from oubli.subject_link s where s.kind = $1 and s.subject_id = w.id offset 0) l on true),
-linked as (
-  insert into oubli.subject_link (kind, subject_id, key_id)
-  select $1, id, key_id from wanted where new and not exists (select from wanted where erased)
-  order by id on conflict do nothing returning key_id),
-made as (
-  insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-  select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)`;
-
-const KEYS_OF_SUBJECTS = `${FOUND_OR_MADE}
-select w.id, w.erased, k.key_id, k.epoch, k.wrapped,
-  exists (select from oubli.restriction r where r.key_id = k.key_id) as restricted
-from wanted w left join oubli.subject_key k on k.key_id = w.old_key_id where w.erased or not w.new
-union all
-select w.id, false, null, null, null, false from made join wanted w using (key_id)`;
-
-/** The same for whoever may not read a wrapped key, as a role that only erases. */
-const IDS_OF_SUBJECTS = `${FOUND_OR_MADE}
-select w.id, w.erased, w.old_key_id as key_id from wanted w where w.erased or not w.new
-union all
-select w.id, false, w.key_id from made join wanted w using (key_id)`;
-
-const CREATE_UNLINKED = `
-insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
-select key_id, $5::integer, wrapped, fingerprint, keep_until
-from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::date[]) w(key_id, wrapped, fingerprint, keep_until)`;
-
-const KEYS_BY_ID = `
-select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded,
-  exists (select from oubli.restriction r where r.key_id = w.key_id) as restricted
-from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;
-
 /** What is known of a key that a sealed value names. */
 export type KeyState = SubjectKey | 'shredded' | 'restricted';
+
+const ATTEMPTS = 5;
 
 /** A key that is in no table yet. */
 interface FreshKey {
@@ -73,7 +32,8 @@ export class SubjectKeys {
   constructor(
     private readonly store: Queryable,
     private readonly engine: Engine,
-    private readonly material: KeyMaterial,
+    readonly epochs: Epochs,
+    private readonly ledgerRoot: Uint8Array,
   ) {}
 
   /**
@@ -88,7 +48,7 @@ export class SubjectKeys {
     }
     let missing = [...new Set(ids)].filter((id) => !keys.has(id));
     for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
+      if (attempt === ATTEMPTS) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
       await this.findOrMake(kind, missing, keys);
       missing = missing.filter((id) => !keys.has(id));
     }
@@ -103,11 +63,14 @@ export class SubjectKeys {
     const found = new Map<string, Uint8Array>();
     let missing = [...new Set(ids)];
     for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
-      const fresh = new Map(missing.map((id) => [id, this.fresh()]));
-      for (const { key } of fresh.values()) key.dek.fill(0); // whoever seals with it first unwraps it
-      for (const row of await this.askFor(kind, fresh, IDS_OF_SUBJECTS))
-        found.set(row.id as string, row.key_id as Uint8Array);
+      if (attempt === ATTEMPTS) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
+      const asked = missing;
+      const rows = await this.epochs.underNewest((wrapping) => {
+        const fresh = new Map(asked.map((id) => [id, this.fresh(wrapping)]));
+        for (const { key } of fresh.values()) key.dek.fill(0); // whoever seals with it first unwraps it
+        return this.askFor(kind, fresh, wrapping.epoch, IDS_OF_SUBJECTS);
+      });
+      for (const row of rows) found.set(row.id as string, row.key_id as Uint8Array);
       missing = missing.filter((id) => !found.has(id));
     }
     return found;
@@ -135,7 +98,7 @@ export class SubjectKeys {
       else missing.push(keyId);
     }
     if (missing.length === 0) return found;
-    const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
+    const rows = await this.epochs.readable(() => this.store.query(KEYS_BY_ID, [byteaArray(missing)]));
     for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row, evenRestricted));
     return found;
   }
@@ -161,27 +124,55 @@ export class SubjectKeys {
    */
   async createUnlinked(keepUntil: readonly string[]): Promise<SubjectKey[]> {
     if (keepUntil.length === 0) return [];
-    const fresh = keepUntil.map(() => this.fresh());
-    await this.store.query(CREATE_UNLINKED, [
-      byteaArray(fresh.map(({ key }) => key.keyId)),
-      byteaArray(fresh.map(({ wrapped }) => wrapped)),
-      byteaArray(fresh.map(({ print }) => print)),
-      keepUntil,
-      currentEpoch(this.material),
-    ]);
-    return fresh.map(({ key }) => key);
+    return this.epochs.underNewest(async (wrapping) => {
+      const fresh = keepUntil.map(() => this.fresh(wrapping));
+      await this.store.query(CREATE_UNLINKED, [
+        byteaArray(fresh.map(({ key }) => key.keyId)),
+        byteaArray(fresh.map(({ wrapped }) => wrapped)),
+        byteaArray(fresh.map(({ print }) => print)),
+        keepUntil,
+        wrapping.epoch,
+      ]);
+      return fresh.map(({ key }) => key);
+    });
+  }
+
+  /**
+   * Work that takes an advisory lock on its way, beside others that take it, and has it until it has ended: over several transactions,
+   * for the store's connection is a session of its own. A process that dies has none.
+   */
+  async locking<T>(name: string, work: (lock: () => Promise<void>) => Promise<T>): Promise<T> {
+    let taken = 0;
+    try {
+      return await work(async () => {
+        await this.store.query('select pg_advisory_lock_shared(hashtextextended($1, 0))', [name]);
+        taken += 1;
+      });
+    } finally {
+      for (; taken > 0; taken--)
+        await this.store.query('select pg_advisory_unlock_shared(hashtextextended($1, 0))', [name]);
+    }
   }
 
   /** How the fence names a subject without her primary key: a keyed reference. */
   referenceOf(kind: string, id: string): Buffer {
-    return Buffer.from(keyedReference(this.engine, this.material.ledger, kind, id));
+    return Buffer.from(keyedReference(this.engine, this.ledgerRoot, kind, id));
   }
 
   /** Notes in `keys` those that were found and made; who got one from another process meanwhile is asked for again. */
-  private async findOrMake(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
-    const fresh = new Map(ids.map((id) => [id, this.fresh()]));
+  private findOrMake(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
+    return this.epochs.underNewest((wrapping) => this.findOrWrap(kind, ids, keys, wrapping));
+  }
+
+  private async findOrWrap(
+    kind: string,
+    ids: readonly string[],
+    keys: Map<string, SubjectKey>,
+    wrapping: EpochKey,
+  ): Promise<void> {
+    const fresh = new Map(ids.map((id) => [id, this.fresh(wrapping)]));
     try {
-      for (const row of await this.askFor(kind, fresh)) {
+      for (const row of await this.askFor(kind, fresh, wrapping.epoch)) {
         const id = row.id as string;
         const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
         if (!row.restricted) this.cache.link(kind, id, key); // who finds a key there may read with it
@@ -195,27 +186,29 @@ export class SubjectKeys {
   private async askFor(
     kind: string,
     fresh: ReadonlyMap<string, FreshKey>,
+    epoch: number,
     statement = KEYS_OF_SUBJECTS,
   ): Promise<Row[]> {
     const each = [...fresh.values()];
     const ids = [...fresh.keys()];
-    const { rows } = await this.store.query(statement, [
+    const asked = [
       kind,
       ids,
       byteaArray(ids.map((id) => this.referenceOf(kind, id))),
       byteaArray(each.map(({ key }) => key.keyId)),
       byteaArray(each.map(({ wrapped }) => wrapped)),
       byteaArray(each.map(({ print }) => print)),
-      currentEpoch(this.material),
-    ]);
+      epoch,
+    ];
+    const ask = () => this.store.query(statement, asked);
+    const rows = statement === KEYS_OF_SUBJECTS ? await this.epochs.readable(ask) : (await ask()).rows;
     if (rows.some(({ erased }) => erased)) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
     return rows;
   }
 
-  private fresh(): FreshKey {
-    const epoch = currentEpoch(this.material);
+  private fresh({ epoch, kek }: EpochKey): FreshKey {
     const key = { keyId: randomBytes(16), dek: randomBytes(32) };
-    const wrapped = Buffer.from(wrapKey(this.engine, this.kek(epoch), key.dek, key.keyId, epoch));
+    const wrapped = Buffer.from(wrapKey(this.engine, kek, key.dek, key.keyId, epoch));
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
 
@@ -233,12 +226,6 @@ export class SubjectKeys {
   private unwrap(row: Row): SubjectKey {
     const epoch = Number(row.epoch);
     const keyId = row.key_id as Uint8Array;
-    return { keyId, dek: unwrapKey(this.engine, this.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
-  }
-
-  private kek(epoch: number): Uint8Array {
-    const kek = this.material.epochs.get(epoch);
-    if (!kek) throw new KeyUnavailableError('EPOCH_KEY_MISSING', { epoch });
-    return kek;
+    return { keyId, dek: unwrapKey(this.engine, this.epochs.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
   }
 }
