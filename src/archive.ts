@@ -1,12 +1,17 @@
 /** The intermediate archive, as an application speaks of it: read with a reason, and listed. */
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { ConfigurationError } from './errors';
+import type { Admit } from './keyring/scopes';
 import { type Holding, listArchives } from './lifecycle/archive/holdings';
 import { type ArchivedRow, type ArchiveReading, readArchive } from './lifecycle/archive/read';
 import type { Engine } from './lifecycle/engine';
 
 export class Archives {
-  constructor(private readonly freshEngine: () => Promise<Engine>) {}
+  /** @param admitting whether so much may be opened, by the scopes of whoever reads */
+  constructor(
+    private readonly freshEngine: () => Promise<Engine>,
+    private readonly admitting: () => Admit,
+  ) {}
 
   /**
    * Rows of the archive, opened one batch after the other. The reason, the table, the number of rows and the reader's database role
@@ -23,7 +28,7 @@ export class Archives {
     refuse('subject', reading.subject ?? {}, ['kind', 'id']);
     const { because } = reading;
     if (typeof because !== 'string' || because.trim() === '') throw new ConfigurationError('ARCHIVE_REASON');
-    return this.rows(reading);
+    return this.rows(reading, this.admitting());
   }
 
   /** What each archive holds, of which table, and until when; the outbox of another database's archive too. */
@@ -31,8 +36,8 @@ export class Archives {
     return listArchives(await this.freshEngine());
   }
 
-  private async *rows(reading: ArchiveReading): AsyncGenerator<ArchivedRow> {
-    yield* readArchive(await this.freshEngine(), reading);
+  private async *rows(reading: ArchiveReading, admit: Admit): AsyncGenerator<ArchivedRow> {
+    yield* readArchive({ ...(await this.freshEngine()), admit }, reading);
   }
 }
 

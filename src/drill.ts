@@ -3,6 +3,7 @@
  * tried out and written down. GDPR Art. 32(1)(d): measures are tested regularly.
  */
 import type { Knex } from 'knex';
+import { afterwards } from './afterwards';
 import { type Copier, dumpTools } from './checks/dump-tools';
 import { verifyLedger } from './checks/ledger';
 import { destroyedKeys, fencedPeople, type Looked } from './checks/restored';
@@ -76,7 +77,7 @@ export async function drill(knex: Knex, given: OubliOptions, { into, copier }: D
   refuseUnsuitable(knex);
   refuseUnsuitable(into);
   const seam = await openSeam(knex, options, () => undefined);
-  try {
+  return afterwards(async () => {
     const checks = await new Drill(options, journal, knex, into, copier ?? dumpTools()).run();
     const passed = checks.every(({ wrong }) => wrong === 0);
     const details = { passed, checks: checks.map(({ says: _, ...counted }) => counted) };
@@ -84,9 +85,7 @@ export async function drill(knex: Knex, given: OubliOptions, { into, copier }: D
       seam.ledger.record(connection, [{ act: 'drilled', because: BECAUSE, details }]),
     );
     return { passed, checks, entry: String(entry) };
-  } finally {
-    await seam.close();
-  }
+  }, seam.close);
 }
 
 class Drill {
@@ -112,11 +111,10 @@ class Drill {
     const into = await reachedBy(this.into);
     await this.copier.ready(from, into);
     await this.inScratch((scratch) => takeScratch(scratch, into.database));
-    try {
-      await this.restoreAndVerify(from, into);
-    } finally {
-      await this.attempt('dropped', () => this.drop(into));
-    }
+    await afterwards(
+      () => this.restoreAndVerify(from, into),
+      () => this.attempt('dropped', () => this.drop(into)),
+    );
     return this.checks;
   }
 
@@ -145,16 +143,14 @@ class Drill {
     const { journal } = this.aside;
     const look = (step: DrillStep, work: (snapshot: Queryable) => Promise<Looked>): Promise<boolean> =>
       this.attempt(step, () => this.scratch.snapshot(work));
-    try {
+    await afterwards(async () => {
       await this.attempt('chain', async () => {
         const { entries, broken } = await verifyLedger(this.scratch, instance, ledgerKeys, journal);
         return { looked: entries, wrong: broken.length };
       });
       await look('erased', (snapshot) => destroyedKeys(snapshot, journal, ledgerKeys, instance));
       await look('fence', fencedPeople);
-    } finally {
-      await close();
-    }
+    }, close);
   }
 
   private async drop({ database }: Reached): Promise<Looked> {

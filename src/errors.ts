@@ -118,14 +118,45 @@ export interface Swept {
 export class HoldError extends OubliError {}
 /** Lift the restriction first, or leave her out: nobody reads or writes what is only to be stored (GDPR Art. 18). */
 export class RestrictedError extends OubliError {}
+/** Look at the query, or widen the scope: a result goes beyond what this unit of work may open. None of it was opened. */
+export class ScopeExceededError extends OubliError {
+  /** The scope's; undefined for a statement outside of every scope. */
+  readonly purpose: string | undefined;
+  /** How many people's values the result holds, and how many of them are nobody's whom the scope names. */
+  readonly named: number;
+  readonly foreign: number;
+  /** Why the ledger could not be told, where it could not. */
+  override readonly cause: unknown;
+
+  constructor(overrun: Exceeded, cause?: unknown) {
+    const { purpose, max, opened, named, foreign } = overrun;
+    const untold = cause === undefined ? undefined : codeOf(cause);
+    super('SCOPE_EXCEEDED', { purpose, max, opened, named, foreign, untold });
+    this.purpose = purpose;
+    this.named = named;
+    this.foreign = foreign;
+    this.cause = cause;
+  }
+}
+interface Exceeded {
+  readonly purpose: string | undefined;
+  readonly max: number | undefined;
+  readonly opened: number;
+  readonly named: number;
+  readonly foreign: number;
+}
 /** Update the library or the schema, whichever is older. */
 export class SchemaVersionError extends OubliError {}
 
 /** Texts of ours are names; PostgreSQL's may quote a value, so that of those the code is all. */
 function reasonOf({ rule, error }: SweepFailed): string {
-  const { code, name } = error as { code?: unknown; name?: unknown };
-  const reason = error instanceof OubliError ? error.message.split('\n')[0] : String(code ?? name ?? 'unknown');
+  const reason = error instanceof OubliError ? error.message.split('\n')[0] : codeOf(error);
   return `${rule ?? 'afterwards'}: ${reason}`;
+}
+
+function codeOf(error: unknown): string {
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  return String(code ?? name ?? 'unknown');
 }
 
 function asName(name: Names[string]): string | undefined {

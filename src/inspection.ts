@@ -3,6 +3,7 @@
  * Nothing is written, and nobody's data is read.
  */
 import type { Knex } from 'knex';
+import { afterwards } from './afterwards';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
 import { refuseUnsuitable } from './knex/clients';
 import { internalsOf } from './knex/internals';
@@ -33,5 +34,8 @@ export async function inspected<T>(
     publicKey: ledgerKeys.publicKey,
     verifyLedger: () => verifyLedger(database, catalogue.instance, ledgerKeys, journal),
   };
-  return work(inspection).finally(() => seam.close());
+  return afterwards(
+    () => work(inspection),
+    () => seam.close(),
+  );
 }

@@ -473,6 +473,23 @@ export const texts = {
     says: (n) => `${n.provider}: has no key of epoch ${n.epoch}, which this database needs`,
     fix: (n) => `restore the key document that holds epoch ${n.epoch} of this installation`,
   },
+  EPOCHS_READ_ONLY: {
+    says: (n) =>
+      `${n.provider}: keys of epochs cannot be made or destroyed there by this process${n.why ? ` (${n.why})` : ''}`,
+    fix: (n) =>
+      n.file
+        ? `chmod u+w ${n.file}  # and its folder, for the user who rotates`
+        : `localKeys({ file: './oubli.keys' })  // or another provider with openEpoch() and destroyEpoch()`,
+  },
+  NEWEST_EPOCH: {
+    says: (n) =>
+      `${n.provider}: epoch ${n.epoch} is the newest, under which all new keys are wrapped; it cannot be destroyed`,
+    fix: () => 'npx oubli keys rotate  # a newer one takes its place first',
+  },
+  KEY_FILE_BUSY: {
+    says: (n) => `${n.file} is being written by another process`,
+    fix: () => 'retry in some seconds',
+  },
   WRONG_ROOT_KEY: {
     says: (n) =>
       `${n.provider}: the ${n.role} key is not the one this database was set up with; searches would match nothing`,
@@ -596,6 +613,40 @@ export const texts = {
   UNKNOWN_KIND: {
     says: (n) => `there is no kind of data subject '${n.given}'${didYouMean(n)}`,
     fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
+  },
+
+  // --- decrypt scopes ----------------------------------------------------------------------------------------------
+  SCOPE_EXCEEDED: {
+    says: (n) => {
+      const limit =
+        n.max === undefined
+          ? ''
+          : ` may open ${n.max} ${n.max === 1 ? 'person' : 'people'}, has opened ${n.opened}, and`;
+      const scope = n.purpose === undefined ? 'this statement, outside of a scope,' : `the scope '${n.purpose}'`;
+      const foreign = n.foreign ? `, ${n.foreign} of them not of those it names` : '';
+      const untold = n.untold === undefined ? '' : ` (the ledger could not be told: ${n.untold})`;
+      return `${scope}${limit} met values of ${n.named}${foreign}; nothing of them was opened${untold}`;
+    },
+    fix: (n) =>
+      n.foreign
+        ? `scope({ purpose: '${n.purpose}', subjects: [subject('user', id), …] })  // with all whom the query is to show, or mend the query`
+        : `scope({ purpose: '${n.purpose ?? 'why'}', max: ${Number(n.opened) + Number(n.named)} })  // if so many are meant, or mend the query`,
+  },
+  BAD_SCOPE: {
+    says: (n) => `scope(): ${n.option} is ${n.choices}`,
+    fix: () => `scope({ purpose: 'support', subjects: [subject('user', 42)], max: 1 })`,
+  },
+  SCOPE_UNKNOWN_OPTION: {
+    says: (n) => `scope(): unknown option '${n.given}'${didYouMean(n)}`,
+    fix: () => `scope({ purpose: 'support', subjects: [subject('user', 42)], max: 1 })`,
+  },
+  SCOPE_UNLIMITED: {
+    says: () => 'scope(): with neither subjects nor max it would limit nothing',
+    fix: (n) => `scope({ purpose: '${n.purpose}', max: 100 })  // or subjects: [subject('user', 42)]`,
+  },
+  FOREIGN_SCOPE: {
+    says: (n) => `this query belongs to the scope '${n.purpose}', and the transaction does not`,
+    fix: () => 'await mine.transaction(async (trx) => …)  // of the handle that scope() returned',
   },
 
   // --- queries -----------------------------------------------------------------------------------------------------
@@ -860,6 +911,10 @@ export const texts = {
   FOREIGN_TRX: {
     says: () => 'this transaction belongs to an unprotected Knex instance: it would store plaintext',
     fix: () => 'db.transaction(async (trx) => …)',
+  },
+  NO_TRX: {
+    says: () => 'trx is no transaction: each statement would be by itself, and what was locked free again at once',
+    fix: () => 'await db.transaction(async (trx) => …)  // or leave trx out',
   },
   PSEUDONYM_NEEDS_TEXT: {
     says: (n) => `${place(n)} is pseudonymised: only text can be`,

@@ -3,6 +3,7 @@
  * seam into the Knex instance, and hands out what an application uses.
  */
 import type { Knex } from 'knex';
+import { afterwards } from './afterwards';
 import { Archives } from './archive';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
@@ -36,6 +37,7 @@ import type { ExportParts } from './rights/export';
 import { type BackfillReport, backfillTable } from './schema/backfill';
 import { type ReleaseOptions, type ReleaseReport, releaseTable } from './schema/release';
 import type { PassOptions } from './schema/table-passes';
+import { checkOutside, type OutsideScopes, type Scoping, scopingOf } from './scoping';
 import { Subject, type SubjectId } from './subject';
 import { type SweepDefaults, type Sweeping, sweeping } from './sweeping';
 
@@ -58,9 +60,11 @@ export interface OubliOptions extends AccountabilityOptions {
    * and whoever was erased is erased again (`npx oubli replay`).
    */
   readonly journal?: Journal;
+  /** What limits statements outside of every `scope()`; nothing unless given. */
+  readonly scope?: OutsideScopes;
 }
 
-export interface Oubli<K extends Knex = Knex> extends Sweeping, Accountability {
+export interface Oubli<K extends Knex = Knex> extends Scoping<K>, Sweeping, Accountability {
   /** The same Knex instance, protected in place: same type, same pool. */
   readonly db: K;
   /** A person: her service ends, she takes her data along, she is forgotten. */
@@ -164,7 +168,7 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     given,
-    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal'],
+    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal', 'scope'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
   refuseUnknownKeys(
@@ -173,6 +177,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
   );
   checkAccountability(given);
+  if (given.scope) checkOutside(given.scope);
   if (given.journal) refuseNoJournal(given.journal);
   const options = { ...given, ...(given.journal && { journal: journalInTime(given.journal) }) };
   refuseUnsuitable(knex);
@@ -187,17 +192,8 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   const archives = archivesOf(database, options.archive);
   const engine = (): Engine => {
     const { catalogue, keys, sealer, ledgerKeys, ledger } = seam;
-    return {
-      catalogue,
-      keys,
-      sealer,
-      ledgerKeys,
-      ledger,
-      database,
-      archives,
-      faker: options.faker,
-      thresholds: options.anonymity,
-    };
+    const { faker, anonymity: thresholds } = options;
+    return { catalogue, keys, sealer, ledgerKeys, ledger, database, archives, faker, thresholds };
   };
   // what is destroyed is decided by the schema as it is, not as it was when this process started
   const freshEngine = async (): Promise<Engine> => {
@@ -212,17 +208,20 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   const redrive = (what: Redrive): Promise<void> => redriving.carryOut(what);
   const exporting = (): ExportParts => ({
     ...engine(),
+    admit: seam.scopes.admitting(),
     snapshot: (work) => database.snapshot(work),
     record: (kind, id, manifest) => recordExport(engine(), kind, id, manifest),
   });
   return {
     db: knex,
-    subject: (kind, id) => new Subject({ engine, freshEngine, exporting, redrive, db: knex }, kind, id),
+    subject: (kind, id) =>
+      new Subject({ engine, freshEngine, exporting, redrive, within: database.within, db: knex }, kind, id),
     backfill: (name, options) =>
       converting(seam, database, name, 'backfill', (parts, table) => backfillTable(parts, table, options)),
     unprotect: (name, options) =>
       converting(seam, database, name, 'unprotect', (parts, table) => releaseTable(parts, table, options)),
-    archive: new Archives(freshEngine),
+    archive: new Archives(freshEngine, () => seam.scopes.admitting()),
+    ...scopingOf(knex, seam),
     ...sweeping(
       { read: freshEngine, act: caughtUp, tell: options.journal && database.catchUp },
       options.sweeps,
@@ -241,6 +240,6 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
       verifyLedger(database, seam.catalogue.instance, seam.ledgerKeys, journal),
     insertMany: (table, rows, options = {}) => insertMany(knex, table, rows, options),
     unprotected: () => unprotectedHandle(knex),
-    close: () => seam.close(),
+    close: () => afterwards(database.told, seam.close),
   };
 }

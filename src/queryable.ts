@@ -11,6 +11,9 @@ export interface Queryable {
 /** Of PostgreSQL, by their names. */
 export type Settings = Readonly<Record<string, string>>;
 
+/** How oubli's own transactions end: the last statement of a connection is what PostgreSQL shows of it, when it has nothing to do. */
+export const OWN_COMMIT = 'commit /* oubli */';
+
 /** Quotes an identifier; the one place where it is done outside of PostgreSQL's own `format('%I')`. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

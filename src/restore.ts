@@ -3,6 +3,7 @@
  * And for a journal that was lost.
  */
 import type { Knex } from 'knex';
+import { afterwards } from './afterwards';
 import { ConfigurationError, RestoreReplayRequiredError } from './errors';
 import { refuseUnsuitable } from './knex/clients';
 import { openSeam } from './knex/open-seam';
@@ -96,15 +97,13 @@ async function unserved<T>(
   work: (engine: Engine, database: OwnDatabase) => Promise<T>,
 ): Promise<T> {
   const seam = await openSeam(knex, { ...options, replaying: true }, () => undefined);
-  try {
+  return afterwards(async () => {
     const { catalogue, keys, sealer, ledger, ledgerKeys } = seam;
     const database = ownDatabase(knex, seam, journal);
     const archives = archivesOf(database, options.archive);
     const { faker } = options;
-    return await work({ catalogue, keys, sealer, ledger, ledgerKeys, database, archives, faker }, database);
-  } finally {
-    await seam.close();
-  }
+    return work({ catalogue, keys, sealer, ledger, ledgerKeys, database, archives, faker }, database);
+  }, seam.close);
 }
 
 /**
@@ -130,7 +129,7 @@ export async function newJournal(
   if (!because?.trim()) throw new ConfigurationError('JOURNAL_WITHOUT_BECAUSE');
   refuseUnsuitable(knex);
   const seam = await openSeam(knex, { ...options, replaying: true }, () => undefined);
-  try {
+  return afterwards(async () => {
     const { ledger, ledgerKeys: keys, catalogue } = seam;
     const database = ownDatabase(knex, seam, journal);
     const { lost } = await database.alone((connection) => divergence(connection, journal, keys, catalogue.instance));
@@ -138,7 +137,5 @@ export async function newJournal(
     await forgetTold(database, told, lost.length, because);
     const { rows } = await database.snapshot((snapshot) => snapshot.query('select position from oubli.ledger_told'));
     return { entries: Number(rows[0]?.position) };
-  } finally {
-    await seam.close();
-  }
+  }, seam.close);
 }

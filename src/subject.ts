@@ -13,13 +13,13 @@ import { SubjectRow } from './knex/subject-row';
 import { canonicalId } from './lifecycle/canonical-id';
 import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
-import { clockOf, type PersonClock, type Say } from './lifecycle/person-clock';
+import { clockOf, type PersonClock } from './lifecycle/person-clock';
 import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
 import type { PlanFile } from './lifecycle/plan-file';
 import type { Review } from './lifecycle/reviews';
 import { rootType } from './lifecycle/root';
 import { surveyPerson } from './lifecycle/survey';
-import { quoteIdentifier } from './queryable';
+import { type Queryable, quoteIdentifier } from './queryable';
 import type { Receipt } from './registers/receipt';
 import { erasePerson, type ProbeOptions } from './rights/erase';
 import { type ExportParts, exportPerson } from './rights/export';
@@ -36,6 +36,8 @@ export interface SubjectParts {
   freshEngine(): Promise<Engine>;
   engine(): Engine;
   exporting(): ExportParts;
+  /** Work on what is known of her, in the caller's transaction or in one of its own. */
+  within<T>(trx: Knex.Transaction | undefined, work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** Carries out what waited for a hold or a restriction, as far as this process can. */
   redrive(what: Redrive): Promise<void>;
   readonly db: Knex;
@@ -56,7 +58,7 @@ export class Subject {
    * @example await db.transaction(async (trx) => { await cancel(trx); await subject('user', 42).serviceEnded({ trx }); });
    */
   async serviceEnded(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
-    await this.say(options.trx, (clock, say) => clock.serviceEnded(say, options.on));
+    await this.say(options.trx, (clock, connection) => clock.serviceEnded(connection, options.on));
   }
 
   /**
@@ -67,7 +69,7 @@ export class Subject {
    * @example await subject('user', 42).active({ trx });
    */
   async active(options: { trx?: Knex.Transaction; on?: string } = {}): Promise<void> {
-    await this.say(options.trx, (clock, say) => clock.active(say, options.on));
+    await this.say(options.trx, (clock, connection) => clock.active(connection, options.on));
   }
 
   /**
@@ -78,7 +80,7 @@ export class Subject {
    * @example await subject('user', 42).consentEnded({ purpose: 'newsletter', trx });
    */
   async consentEnded(options: { purpose: string; trx?: Knex.Transaction; on?: string }): Promise<void> {
-    await this.say(options.trx, (clock, say) => clock.consentEnded(say, options.purpose, options.on));
+    await this.say(options.trx, (clock, connection) => clock.consentEnded(connection, options.purpose, options.on));
   }
 
   /**
@@ -87,14 +89,15 @@ export class Subject {
    * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_CLOCK
    */
   async consentGiven(options: { purpose: string; trx?: Knex.Transaction }): Promise<void> {
-    await this.say(options.trx, (clock, say) => clock.consentGiven(say, options.purpose));
+    await this.say(options.trx, (clock, connection) => clock.consentGiven(connection, options.purpose));
   }
 
   /**
    * She came back: the clock stops, and an end to come sends notices of its own. Waits for an erasure of hers that is under way;
    * committed before one, it wins. Her own request to be erased that waits for a hold (GDPR Art. 17) is another matter: it is
    * carried out all the same unless she takes it back, which is written to the ledger. Say that last in your transaction: until its
-   * commit nobody else writes there.
+   * commit nobody else writes there. The journal has it when this resolves; of a transaction of yours as soon as that is committed,
+   * which nobody waits for: a journal that fails then is a warning of the process, and told with the next entry, sweep or start.
    *
    * @param options.withdraws why she is not to be erased any more, for an auditor to read; nothing where no request waits
    * @throws SubjectUnknownError, AlreadyErasedError; ConfigurationError NO_RETURN where a return does not change the start;
@@ -102,7 +105,7 @@ export class Subject {
    * @example await db.transaction(async (trx) => { await renew(trx); await subject('user', 42).reactivated({ trx }); });
    */
   async reactivated(options: { trx?: Knex.Transaction; withdraws?: string } = {}): Promise<void> {
-    await this.say(options.trx, (clock, say) => clock.reactivated(say, options.withdraws));
+    await this.say(options.trx, (clock, connection) => clock.reactivated(connection, options.withdraws));
   }
 
   /** What erasing her would do, table by table; nothing is touched. */
@@ -181,14 +184,12 @@ export class Subject {
 
   private async say(
     trx: Knex.Transaction | undefined,
-    what: (clock: PersonClock, say: Say) => Promise<boolean>,
+    what: (clock: PersonClock, connection: Queryable) => Promise<boolean>,
   ): Promise<void> {
     const engine = this.parts.engine();
     const clock = clockOf(engine, this.kind, String(this.id));
     if (!clock) throw unknownKind(this.kind, engine.catalogue.subjectKinds);
-    const within = (connection: Knex): Promise<boolean> =>
-      what(clock, async ({ sql, parameters }) => (await connection.raw(...positional(sql, parameters))).rows);
-    if (!(await (trx ? within(trx) : this.parts.db.transaction(within)))) throw this.unknown();
+    if (!(await this.parts.within(trx, (connection) => what(clock, connection)))) throw this.unknown();
   }
 
   private erasurePlan(): Plan {
@@ -211,14 +212,4 @@ export class Subject {
 
 function unknownKind(given: string, kinds: readonly string[]): ConfigurationError {
   return new ConfigurationError('UNKNOWN_KIND', { given, suggestion: suggest(given, kinds) ?? kinds[0] });
-}
-
-/** Knex's `?` for PostgreSQL's `$n`, in the order they stand. */
-function positional(sql: string, parameters: readonly unknown[]): [string, never[]] {
-  const ordered: unknown[] = [];
-  const text = sql.replaceAll('?', '\\?').replace(/\$(\d+)/g, (_, n: string) => {
-    ordered.push(parameters[Number(n) - 1]);
-    return '?';
-  });
-  return [text, ordered as never[]];
 }

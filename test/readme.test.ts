@@ -20,8 +20,7 @@ import {
   stepsOf,
 } from './support/readme';
 import { failureOf } from './support/refusals';
-
-const TS_NODE = path.join(REPOSITORY, 'node_modules', 'ts-node', 'register');
+import { COMPILED } from './support/worker';
 
 /** What the blocks call to have their claims checked, and what they start ended. */
 const claims = {
@@ -165,7 +164,7 @@ function shell(command: string): void {
   const entry = { knex: 'node_modules/knex/bin/cli.js', oubli: 'src/cli/main.ts' }[verb];
   if (program === 'npm') checkNpm(verb, rest);
   else if (program === 'npx' && entry)
-    said(process.execPath, ['-r', TS_NODE, path.join(REPOSITORY, entry), ...rest.map(compiledName)]);
+    said(process.execPath, [...COMPILED, path.join(REPOSITORY, entry), ...rest.map(compiledName)]);
   else throw new Error(`nobody knows this command: ${command}`);
 }
 
@@ -191,9 +190,8 @@ function commandsOf(text: string): string[] {
 
 /** What a command prints; it throws, with that, when the command fails. */
 function said(program: string, args: readonly string[]): string {
-  const env = { ...process.env, TS_NODE_PROJECT: path.join(REPOSITORY, 'tsconfig.json') };
   try {
-    return execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe', env });
+    return execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' });
   } catch (error) {
     const { stdout, stderr } = error as { stdout?: string; stderr?: string };
     throw new Error(`${args.join(' ')}\n${stdout}${stderr}`, { cause: error });

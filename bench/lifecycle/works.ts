@@ -27,7 +27,7 @@ export const FULL: Scale = {
   leaving: 10_000,
   working: 3_000,
   rounds: 3,
-  seconds: 15,
+  seconds: 30,
   subjects: 10_000_000,
   dueRounds: 9,
   guests: 300,

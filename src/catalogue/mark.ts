@@ -1,7 +1,9 @@
 /**
  * A mark of the schema as PostgreSQL has it, and of what is declared: another one after each change, and asked for in a fraction of the
  * time that all of it takes to be read. Each row of PostgreSQL's catalogues is a new one when it is changed, with the transaction that
- * wrote it and a place of its own; what VACUUM and ANALYZE count is written in place, and is no change (PostgreSQL's source, heapam.c).
+ * wrote it; what VACUUM and ANALYZE count is written in place, and is no change (PostgreSQL's source, heapam.c). Transactions are
+ * numbered upwards: where as many rows are left as there were, and one of them is new, the sum of their numbers is greater. To be
+ * compared outside of the transaction that makes changes, for all of its own have one number.
  */
 import type { Queryable } from '../queryable';
 
@@ -30,7 +32,7 @@ const MARK = `select concat_ws(' ', ${[
 ].join(', ')}) as mark`;
 
 function marked(rows: string): string {
-  return `(select concat(count(*), '/', bit_xor(hashtextextended(concat(t.xmin, t.ctid), 0))) from ${rows})`;
+  return `(select concat(count(*), '/', sum(t.xmin::text::bigint)) from ${rows})`;
 }
 
 export async function markOf(connection: Queryable): Promise<string> {

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import knexPackage, { type Knex } from 'knex';
+import { afterwards } from '../afterwards';
 import { ConfigurationError } from '../errors';
 import { environmentKeys } from '../keyring/environment-keys';
 import { localKeys } from '../keyring/local-keys';
@@ -82,7 +83,10 @@ export async function withInstance<T>(
     verb,
     async (knex, settings) => {
       const instance = await oubli(knex, settings);
-      return work(instance).finally(() => instance.close());
+      return afterwards(
+        () => work(instance),
+        () => instance.close(),
+      );
     },
     role,
   );

@@ -1,6 +1,7 @@
 /** `oubli due --before DAY`: who would leave before a day, under the rules as they are or under a proposed one. Writes nothing. */
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { afterwards } from '../afterwards';
 import { loadCatalogue } from '../catalogue/load';
 import { ConfigurationError } from '../errors';
 import { type DueOptions, type DueReport, foresee } from '../lifecycle/foresight';
@@ -64,11 +65,7 @@ async function foreseen(connection: Queryable, options: DueOptions): Promise<Due
 /** PostgreSQL itself sees to it. */
 async function withoutWriting<T>(connection: Queryable, work: () => Promise<T>): Promise<T> {
   await connection.query('begin isolation level repeatable read read only');
-  try {
-    return await work();
-  } finally {
-    await connection.query('rollback');
-  }
+  return afterwards(work, () => connection.query('rollback'));
 }
 
 function written({ rule, from, count, first, last }: DueReport, before: string): string {

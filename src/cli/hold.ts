@@ -1,5 +1,6 @@
 /** `oubli hold open|place|release|list`: cases that keep people and rows as they are, whatever is due or asked for. */
 import { Command } from 'commander';
+import { afterwards } from '../afterwards';
 import { RestoreReplayRequiredError } from '../errors';
 import type { Holds, StandingCase } from '../lifecycle/holds';
 import { oubli } from '../oubli';
@@ -92,7 +93,7 @@ async function withHolds<T>(options: InstanceOptions, work: (holds: Holds) => Pr
   return withSettings(options, 'hold', async (knex, settings) => {
     try {
       const { holds, close } = await oubli(knex, settings);
-      return await work(holds).finally(close);
+      return await afterwards(() => work(holds), close);
     } catch (error) {
       if (!(error instanceof RestoreReplayRequiredError)) throw error;
       return duringReplay(knex, settings, ({ holds }) => work(holds));

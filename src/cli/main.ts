@@ -2,6 +2,8 @@
 /**
  * The operator's door: `npx oubli <verb>`. One verb per file; what goes wrong is said with what to do, and without a stack.
  */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { Command } from 'commander';
 import { OubliError } from '../errors';
 import { applyVerb } from './apply';
@@ -42,9 +44,16 @@ const VERBS = [
 ];
 
 async function main(args: readonly string[]): Promise<void> {
-  const program = new Command('oubli').description('Personal data that knows when to leave.');
+  const program = new Command('oubli')
+    .description('Personal data that knows when to leave.')
+    .version(versionOfPackage());
   for (const verb of VERBS) program.addCommand(verb());
   await program.parseAsync(args);
+}
+
+/** The package stands as far above this file as it was written as above what is made of it. */
+function versionOfPackage(): string {
+  return JSON.parse(readFileSync(path.join(__dirname, '..', '..', 'package.json'), 'utf8')).version;
 }
 
 main(process.argv).catch((error: unknown) => {

@@ -20,12 +20,15 @@ export function replayVerb(): Command {
 }
 
 async function run({ withoutHolds, ...options }: Options): Promise<void> {
-  const { lost, erased, shredded, requested, unknown } = await withSettings(options, 'replay', (knex, settings) =>
-    replay(knex, settings, { withoutHolds }),
+  const { lost, erased, shredded, requested, withdrawn, unknown } = await withSettings(
+    options,
+    'replay',
+    (knex, settings) => replay(knex, settings, { withoutHolds }),
   );
   const acts = Object.entries(lost).map(([act, count]) => `${count} ${act}`);
   console.log(acts.length === 0 ? 'the database is not behind the journal' : `in the journal only: ${acts.join(', ')}`);
   console.log(`erased again: ${erased} people, and ${shredded} keys without rows; open again: ${requested} requests`);
+  if (withdrawn > 0) console.log(`taken back again, as they were since the backup: ${withdrawn} requests`);
   if (unknown.length > 0) console.log(`never known to this database, made after its backup: ${unknown.join(', ')}`);
   console.log('verified: no key that the journal names as destroyed lives');
 }

@@ -4,14 +4,38 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ConfigurationError } from '../errors';
-import type { KeyMaterial } from './provider';
+import { currentEpoch, type KeyMaterial } from './provider';
 
 const KEY_BYTES = 32;
 
 /** A fresh document: epoch 1, an index root and a ledger root, each 32 bytes of the system's CSPRNG. */
 export function newKeyDocument(): string {
-  const key = (): string => randomBytes(KEY_BYTES).toString('base64');
-  return `${JSON.stringify({ oubli: 1, epochs: { 1: key() }, index: key(), ledger: key() }, null, 2)}\n`;
+  return written({ oubli: 1, epochs: { 1: newKey() }, index: newKey(), ledger: newKey() });
+}
+
+/** The document with a fresh key of an epoch; as it is where it has one. @throws ConfigurationError KEY_DOCUMENT or KEY_INVALID */
+export function withEpoch(text: string, epoch: number, provider: string): string {
+  if (parseKeyDocument(text, provider).epochs.has(epoch)) return text;
+  const document = parseJson(text, provider);
+  return written({ ...document, epochs: { ...(document.epochs as object), [epoch]: newKey() } });
+}
+
+/** The document without the key of an epoch. @throws ConfigurationError KEY_DOCUMENT, KEY_INVALID or NEWEST_EPOCH */
+export function withoutEpoch(text: string, epoch: number, provider: string): string {
+  const material = parseKeyDocument(text, provider);
+  if (!material.epochs.has(epoch)) return text;
+  if (epoch === currentEpoch(material)) throw new ConfigurationError('NEWEST_EPOCH', { epoch, provider });
+  const document = parseJson(text, provider);
+  const { [epoch]: _, ...others } = document.epochs as Record<number, unknown>;
+  return written({ ...document, epochs: others });
+}
+
+function newKey(): string {
+  return randomBytes(KEY_BYTES).toString('base64');
+}
+
+function written(document: object): string {
+  return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 /** @throws ConfigurationError KEY_DOCUMENT or KEY_INVALID. */

@@ -1,47 +1,36 @@
 /** Keys from a file that only its owner may read: for one server, for development, for a mounted secret. */
-import { open, stat } from 'node:fs/promises';
-import { ConfigurationError } from '../errors';
-import { newKeyDocument, parseKeyDocument } from './key-document';
-import type { KeyMaterial, KeyProvider } from './provider';
-
-const OWNER_ONLY = 0o600;
-const GROUP_AND_OTHERS = 0o077;
+import { newKeyDocument, parseKeyDocument, withEpoch, withoutEpoch } from './key-document';
+import { changeKeyFile, createKeyFile, readKeyFile } from './key-file';
+import type { EpochProvider } from './provider';
 
 /**
- * Reads the key document from a file.
+ * Reads the key document from a file, and writes epochs into it. Servers that rotate must see one file: a mount, not a copy each.
+ *
+ * What it destroys is written out of the file, and the old file unlinked: what the disk keeps of it, and copies of it, are beyond it,
+ * so it never calls that proven (ENVELOPE.md K7).
+ *
  * @param options.file path of the document that `npx oubli keys generate` wrote
- * @throws ConfigurationError (at start) KEY_FILE_MISSING, KEY_FILE_OPEN (readable by others), KEY_DOCUMENT, KEY_INVALID
+ * @throws ConfigurationError (at start) KEY_FILE_MISSING, KEY_FILE_OPEN (readable by others), KEY_DOCUMENT, KEY_INVALID;
+ *   (when epochs are made or destroyed) EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError KEY_FILE_BUSY
  * @example await oubli(knex, { keys: localKeys({ file: './oubli.keys' }) })
  */
-export function localKeys(options: { file: string }): KeyProvider {
-  const name = `file ${options.file}`;
-  return { name, load: () => readKeys(options.file, name) };
+export function localKeys({ file }: { file: string }): EpochProvider {
+  const name = `file ${file}`;
+  return {
+    name,
+    load: async () => parseKeyDocument(await readKeyFile(file), name),
+    openEpoch: async (epoch) => {
+      const text = await changeKeyFile(file, (document) => withEpoch(document, epoch, name));
+      return parseKeyDocument(text, name).epochs.get(epoch) as Uint8Array;
+    },
+    destroyEpoch: async (epoch) => {
+      await changeKeyFile(file, (document) => withoutEpoch(document, epoch, name));
+      return { is: 'destroyed', proven: false, how: 'written out of the key file; who has a copy of it has the key' };
+    },
+  };
 }
 
 /** Writes a fresh key document, readable by its owner only. @throws ConfigurationError KEY_FILE_EXISTS: never overwritten. */
 export async function generateKeyFile(file: string): Promise<void> {
-  const handle = await open(file, 'wx', OWNER_ONLY).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'EEXIST' ? new ConfigurationError('KEY_FILE_EXISTS', { file }) : error;
-  });
-  try {
-    await handle.writeFile(newKeyDocument());
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function readKeys(file: string, name: string): Promise<KeyMaterial> {
-  const { mode } = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? new ConfigurationError('KEY_FILE_MISSING', { file }) : error;
-  });
-  // Windows has no such mode bits: there the directory's access list has to do it.
-  if (process.platform !== 'win32' && (mode & GROUP_AND_OTHERS) !== 0)
-    throw new ConfigurationError('KEY_FILE_OPEN', { file });
-  const handle = await open(file, 'r');
-  try {
-    return parseKeyDocument(await handle.readFile('utf8'), name);
-  } finally {
-    await handle.close();
-  }
+  await createKeyFile(file, newKeyDocument());
 }

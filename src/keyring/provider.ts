@@ -1,6 +1,7 @@
 /**
- * Where the keys above the subject keys come from. A provider is asked once, at start; what it hands out stays in memory
- * until `close()`, which overwrites it. The file and environment providers read the same key document (`key-document.ts`).
+ * Where the keys above the subject keys come from. A provider is asked at start, and again when an epoch is met that is not known yet;
+ * what it hands out stays in memory until `close()`, which overwrites it, or until the epoch is destroyed. The file and environment
+ * providers read the same key document (`key-document.ts`).
  */
 
 /** The keys of one installation. Each is 32 bytes and serves one role only (ENVELOPE.md K9). */
@@ -16,8 +17,47 @@ export interface KeyMaterial {
 export interface KeyProvider {
   /** How errors name it: `file ./oubli.keys`, `environment variable OUBLI_KEYS`. Never key bytes. */
   readonly name: string;
-  /** @throws ConfigurationError when the keys are missing or malformed; KeyUnavailableError when a retry may help. */
+  /**
+   * All keys there are now.
+   * @throws ConfigurationError when the keys are missing or malformed; KeyUnavailableError when a retry may help.
+   */
   load(): Promise<KeyMaterial>;
+}
+
+/** One that makes and destroys epoch keys by itself; with any other the team does it, in the document that it reads. */
+export interface EpochProvider extends KeyProvider {
+  /**
+   * Makes the key of a new epoch and keeps it durably before it returns; asked again for one that there is, gives that one.
+   * @throws ConfigurationError EPOCHS_READ_ONLY where it may not write; KeyUnavailableError when a retry may help
+   */
+  openEpoch(epoch: number): Promise<Uint8Array>;
+  /**
+   * Destroys the key of an epoch: `load` gives it no more. Idempotent; asked again it says how things stand.
+   * @throws ConfigurationError EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError when a retry may help
+   */
+  destroyEpoch(epoch: number): Promise<Destruction>;
+}
+
+/** What became of an epoch key: the provider's own truth (ENVELOPE.md K7). */
+export type Destruction =
+  | {
+      readonly is: 'destroyed';
+      /** Whether nobody can have it any more: so with Vault's trim, not so with a file that others may have copied. */
+      readonly proven: boolean;
+      /** In words that a certificate can quote; names, never key bytes. */
+      readonly how: string;
+    }
+  | {
+      readonly is: 'scheduled';
+      /** When it will be gone; until then it can be had back. AWS KMS: 7 to 30 days. */
+      readonly on: Date;
+      readonly how: string;
+    };
+
+/** Whether a provider makes and destroys epoch keys. */
+export function keepsEpochs(provider: KeyProvider): provider is EpochProvider {
+  const { openEpoch, destroyEpoch } = provider as Partial<EpochProvider>;
+  return typeof openEpoch === 'function' && typeof destroyEpoch === 'function';
 }
 
 /** The epoch whose key wraps new subject keys. */

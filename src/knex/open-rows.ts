@@ -8,6 +8,7 @@ import { isAllZero } from '../crypto/bytes';
 import { elementOf, hasEnvelopeShape, keyIdOf } from '../crypto/envelope';
 import { ConfigurationError, UnsupportedQueryError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
+import type { Admit } from '../keyring/scopes';
 import type { Row } from '../queryable';
 import type { Field, QueryResult } from './internals';
 import { KeysToFetch } from './keys-to-fetch';
@@ -29,17 +30,20 @@ const BYTEA = 17;
 /** Learns of elements that another process declared since this one loaded its catalogue. */
 export type Learn = (elements: readonly number[]) => Promise<void>;
 
+/** How a result is read. */
+export interface Reading {
+  readonly parsers: TypeParsers;
+  readonly learn: Learn;
+  /** Whether so much may be opened. */
+  readonly admit: Admit;
+}
+
 /** @returns whether anything personal was opened, so that events can be kept free of it */
-export async function openResult(
-  seam: Seam,
-  result: QueryResult | QueryResult[],
-  parsers: TypeParsers,
-  learn: Learn,
-): Promise<boolean> {
+export async function openResult(seam: Seam, result: QueryResult | QueryResult[], reading: Reading): Promise<boolean> {
   let opened = false;
   for (const each of Array.isArray(result) ? result : [result]) {
     if (!each?.rows?.length) continue;
-    opened = (await openRows(seam, each.rows, each.fields, parsers, learn)) || opened;
+    opened = (await openRows(seam, each.rows, each.fields, reading)) || opened;
   }
   return opened;
 }
@@ -49,8 +53,7 @@ export async function openRows(
   seam: Seam,
   rows: readonly Row[],
   fields: readonly Field[],
-  parsers: TypeParsers,
-  learn: Learn,
+  { parsers, learn, admit }: Reading,
 ): Promise<boolean> {
   let found = find(seam, rows, fields, parsers);
   if (found.unknown.size > 0) {
@@ -64,6 +67,7 @@ export async function openRows(
   );
   for (const { bytes, place } of cells) found.keys.note(bytes, place.origin);
   if (cells.length === 0 && found.values === 0) return false;
+  await admit(found.keys.named);
   await openFound(seam, rows, { ...found, cells }, parsers);
   return true;
 }

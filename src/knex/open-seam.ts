@@ -13,16 +13,21 @@ import { verifyCanaries } from '../keyring/canary';
 import { type Announcements, KeyConnection } from '../keyring/key-connection';
 import { LedgerKeys } from '../keyring/ledger-keys';
 import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from '../keyring/provider';
+import { Scopes } from '../keyring/scopes';
 import { Sealer } from '../keyring/sealer';
 import { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
 import type { Journal } from '../registers/journal';
 import { Ledger } from '../registers/ledger';
+import { Overruns } from '../registers/overruns';
 import { refuseIfJournaled } from '../registers/remembered-journal';
 import { RestoreWatch } from '../registers/restore-watch';
+import { journaled } from '../registers/teller';
 import { verifySchema } from '../schema/install';
-import { internalsOf } from './internals';
+import { type Connection, type InternalClient, internalsOf } from './internals';
 import { keyConnector } from './key-connector';
+import { keysOfSubjects } from './keys-of-subjects';
+import { OwnTransactions } from './own-transactions';
 import type { Seam } from './seam';
 
 export interface SeamOptions {
@@ -31,6 +36,8 @@ export interface SeamOptions {
   readonly journal?: Journal;
   /** Said by a replay, and where a journal is begun anew or the ledger verified: they work on a database that everybody else must not. */
   readonly replaying?: true;
+  /** What limits statements outside of every scope. */
+  readonly scope?: { readonly max: number };
 }
 
 /**
@@ -63,12 +70,42 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     await watch?.compare(store);
     keys = new SubjectKeys(watch ? watched(store, watch, () => keys?.cache.clear()) : store, engine, material);
     const ledger = new Ledger(ledgerKeys, instance, options.journal !== undefined, watch);
-    return seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended });
+    const overruns = new Overruns(
+      ledger,
+      transactionsAside(internalsOf(knex), { ledger, ledgerKeys, instance }, options.journal),
+    );
+    const scopes = new Scopes(
+      (subjects) => keysOfSubjects(catalogue.current as Catalogue, store, subjects),
+      (overrun) => overruns.tell(overrun),
+      options.scope?.max,
+    );
+    return seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, scopes, store, material, ended });
   } catch (error) {
     await store.close();
     wipeKeys(material);
     throw error;
   }
+}
+
+/** What is locked by whoever is refused is not waited for: she waits for us. */
+const PATIENCE = { statement: '5s', lock: '2s', most: 10_000 };
+
+/** Apart from the application's transaction, which may roll back, and from its pool, which may have one place. */
+function transactionsAside(
+  client: InternalClient,
+  { ledger, ledgerKeys: keys, instance }: { ledger: Ledger; ledgerKeys: LedgerKeys; instance: Uint8Array },
+  journal: Journal | undefined,
+): OwnTransactions['transaction'] {
+  const connector = keyConnector(client);
+  const aside = new OwnTransactions(
+    {
+      acquireConnection: async () => (await connector.connect()) as unknown as Connection,
+      releaseConnection: (connection) => connector.disconnect(connection as never),
+    },
+    PATIENCE,
+  );
+  const told = journal ? journaled(aside, ledger, { keys, instance, journal }) : aside;
+  return (work) => told.transaction(work);
 }
 
 /** No key is handed out of a database that was restored, and those in memory are forgotten. */
@@ -113,17 +150,19 @@ interface Parts {
   readonly sealer: Sealer;
   readonly ledgerKeys: LedgerKeys;
   readonly ledger: Ledger;
+  readonly scopes: Scopes;
   readonly store: KeyConnection;
   readonly material: KeyMaterial;
   ended(): void;
 }
 
-function seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, store, material, ended }: Parts): Seam {
+function seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, scopes, store, material, ended }: Parts): Seam {
   return {
     keys,
     sealer,
     ledgerKeys,
     ledger,
+    scopes,
     get catalogue() {
       const { current } = catalogue;
       if (!current) throw new ConfigurationError('NOT_READY');

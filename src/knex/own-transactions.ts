@@ -2,9 +2,10 @@
  * Transactions of oubli's own, on connections of the application's pool but past Knex and the seam: for erasures, exports and
  * backfills, which read and write ciphertext on purpose.
  */
+import { afterwards } from '../afterwards';
 import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
-import { type Queryable, quoteIdentifier, quoteLiteral, type Settings } from '../queryable';
+import { OWN_COMMIT, type Queryable, quoteIdentifier, quoteLiteral, type Settings } from '../queryable';
 import { withoutValues } from './database-errors';
 import type { Connection, InternalClient } from './internals';
 
@@ -16,6 +17,9 @@ const BEGIN = 'begin isolation level read committed read write';
 const SNAPSHOT = 'begin isolation level repeatable read read only';
 /** Row security would hide rows without a word, and a receipt say that they are gone: with this PostgreSQL refuses (manual 5.9). */
 const SEE_ALL = 'set local row_security = off';
+const BEFORE = "select current_setting('lock_timeout') as before";
+const SET = "select set_config('lock_timeout', $1, false)";
+const PUT_BACK = "select set_config('lock_timeout', $1, false), pg_advisory_unlock_all()";
 
 /** For a database that is not the application's own, so that its trouble is not ours for ever. */
 export interface Patience {
@@ -30,10 +34,10 @@ export class OwnTransactions {
   private readonly settings: readonly string[];
 
   constructor(
-    private readonly client: InternalClient,
+    private readonly client: Pick<InternalClient, 'acquireConnection' | 'releaseConnection'>,
     private readonly patience?: Patience,
   ) {
-    const timeouts = patience ? { statement_timeout: patience.statement, lock_timeout: patience.lock } : {};
+    const timeouts: Settings = patience ? { statement_timeout: patience.statement, lock_timeout: patience.lock } : {};
     this.settings = [SEE_ALL, ...setLocal(timeouts)];
   }
 
@@ -49,19 +53,36 @@ export class OwnTransactions {
     return this.within([SNAPSHOT, ...this.settings], (connection) => work(withOwnTypes(connection)));
   }
 
-  /** Without a transaction, for statements that allow none. @param patience `lock_timeout`; the session's own is put back */
+  /**
+   * Without a transaction, for statements that allow none. Advisory locks that the work takes for the session are given back with it.
+   * @param patience `lock_timeout`; the session's own is put back
+   */
   async outside<T>(patience: string, work: (connection: Queryable) => Promise<T>): Promise<T> {
     const connection = await this.client.acquireConnection();
     const own = withOwnTypes(connection);
-    const set = "select set_config('lock_timeout', $1, false)";
     try {
-      const { rows } = await own.query("select current_setting('lock_timeout') as before");
-      await own.query(set, [patience]);
-      return await work(own).finally(() => own.query(set, [rows[0]?.before]));
+      const { rows } = await own.query(BEFORE);
+      return await afterwards(
+        async () => {
+          await own.query(SET, [patience]);
+          return work(own);
+        },
+        () => this.putBack(connection, String(rows[0]?.before)),
+      );
     } catch (error) {
       throw said(error);
     } finally {
       await this.client.releaseConnection(connection);
+    }
+  }
+
+  /** A session that keeps a lock or a setting of ours must not serve anybody else. */
+  private async putBack(connection: Connection, before: string): Promise<void> {
+    try {
+      await connection.query(PUT_BACK, [before]);
+    } catch (error) {
+      await connection.end();
+      throw error;
     }
   }
 
@@ -97,7 +118,7 @@ export class OwnTransactions {
     try {
       await connection.query(begin.join('; '));
       const result = await work(connection);
-      await connection.query('commit');
+      await connection.query(OWN_COMMIT);
       return result;
     } catch (error) {
       await rollback(connection);
@@ -117,7 +138,7 @@ function said(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { routine, message } = error as { routine?: string } & Error;
   if (routine !== 'check_enable_rls') return withoutValues(error);
-  return new ConfigurationError('ROW_SECURITY', { table: /"(.+)"$/.exec(message)?.[1] });
+  return new ConfigurationError('ROW_SECURITY', { table: /"(.+)"$/m.exec(message)?.[1] });
 }
 
 /** A connection that cannot even roll back is broken: the pool must not hand it out again. */

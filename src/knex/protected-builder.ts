@@ -4,6 +4,7 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
+import type { DecryptScope } from '../keyring/decrypt-scope';
 import { type DecryptedOrderOptions, decryptedOrderStatement } from './decrypted-order';
 import { compileWithin, currentFrame } from './frame';
 import type { Class, CompiledQuery, InternalBuilder, RawQuery, Statement } from './internals';
@@ -15,10 +16,22 @@ import { concealUndescribed } from './undescribed';
 /** On the prototype of every protected client: which seam it belongs to. */
 export const PROTECTED = Symbol.for('oubli.protected');
 
+/** In the settings of the client of a handle that is limited: its scope. Transactions have their instance's settings. */
+export const SCOPE = Symbol('oubli.scope');
+
+export interface Scoped {
+  readonly config?: { readonly [SCOPE]?: DecryptScope };
+}
+
+export function scopeOf({ config }: Scoped): DecryptScope | undefined {
+  return config?.[SCOPE];
+}
+
 /** Constants and functions without arguments: nothing in them to ask the server about. */
 const HARMLESS = /^\s*(default|(current_(date|time|timestamp)|localtimestamp)(\(\d\))?|\w+\(\))\s*$/i;
 
 interface Emitter {
+  readonly client: Scoped;
   emit(event: string, ...args: unknown[]): boolean;
   transacting(transaction?: { client?: object }): unknown;
 }
@@ -66,6 +79,7 @@ function guarding<T extends Emitter>(Base: Class<T>, personal: PersonalResults):
     /** `db('t').transacting(trx)` of an unprotected instance would store plaintext. */
     override transacting(transaction?: { client?: object }): unknown {
       if (transaction?.client && !(PROTECTED in transaction.client)) throw new UnsupportedQueryError('FOREIGN_TRX');
+      refuseOtherScope(scopeOf(this.client), transaction?.client);
       return super.transacting(transaction);
     }
 
@@ -74,4 +88,12 @@ function guarding<T extends Emitter>(Base: Class<T>, personal: PersonalResults):
     }
   }
   return Guarding as unknown as Class<T>;
+}
+
+/** In a transaction of a wider scope, or of none, the query would not be limited any more. */
+function refuseOtherScope(own: DecryptScope | undefined, client: Scoped | undefined): void {
+  if (!own || !client) return;
+  const other = scopeOf(client);
+  if (own !== other && !other?.outer.includes(own))
+    throw new UnsupportedQueryError('FOREIGN_SCOPE', { purpose: own.purpose });
 }

@@ -23,7 +23,7 @@ import { Subclassing, subclassed } from './internals';
 import { Leases } from './leases';
 import { holdsMarkers, printed, refuseInside } from './marker';
 import { refuseStreamed } from './narrowed-update';
-import { openResult, openRows } from './open-rows';
+import { type Learn, openResult, openRows } from './open-rows';
 import { OpeningStream } from './opening-stream';
 import { Outgoing } from './outgoing';
 import { PersonalResults, showsPersonal } from './personal-results';
@@ -94,6 +94,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
     }
 
     override async _query(connection: Connection, query: CompiledQuery): Promise<CompiledQuery> {
+      const admit = seam.scopes.admitting();
       let response: QueryResult;
       try {
         response = await outgoing.send(connection, query, (sealed) => super._query(connection, sealed));
@@ -102,7 +103,8 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       }
       try {
         refuseBeyondCap(query, response);
-        const opened = await openResult(seam, response, connection, (elements) => schema.learn(elements, connection));
+        const learn: Learn = (elements) => schema.learn(elements, connection);
+        const opened = await openResult(seam, response, { parsers: connection, learn, admit });
         if (opened || showsPersonal(seam, query.sql, response)) results.add(response);
         sortDecrypted(query, response);
       } catch (error) {
@@ -141,8 +143,10 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       options: object,
     ): Promise<void> {
       const personal = holdsMarkers(query.bindings);
+      const learn: Learn = (elements) => schema.learn(elements, undefined);
+      const reading = { parsers: connection, learn, admit: seam.scopes.admitting() };
       const opening = new OpeningStream(
-        (rows, fields) => openRows(seam, rows, fields, connection, (elements) => schema.learn(elements, undefined)),
+        (rows, fields) => openRows(seam, rows, fields, reading),
         (error) => translated(error, seam, personal),
       );
       const sealed = { ...query, bindings: outgoing.take(query) };

@@ -4,6 +4,7 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import type { LedgerKeys } from '../keyring/ledger-keys';
+import type { Scopes } from '../keyring/scopes';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
@@ -16,6 +17,7 @@ export interface Seam {
   readonly sealer: Sealer;
   readonly ledgerKeys: LedgerKeys;
   readonly ledger: Ledger;
+  readonly scopes: Scopes;
   /** Loads the catalogue again, apart from any transaction, if the schema was changed since. */
   refresh(): Promise<void> | undefined;
   /** The same if PostgreSQL's own catalogues say that it was, whoever changed it and told nobody. */

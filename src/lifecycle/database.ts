@@ -10,7 +10,10 @@ export interface Database {
   snapshot<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
   /** Outside of any transaction: each statement by itself. */
   alone<T>(work: (connection: Queryable) => Promise<T>): Promise<T>;
-  /** A connection without a transaction, for statements that allow none. @param patience PostgreSQL's `lock_timeout` */
+  /**
+   * A connection without a transaction, for statements that allow none; advisory locks that the work takes are given back with it.
+   * @param patience PostgreSQL's `lock_timeout`
+   */
   outside<T>(patience: string, work: (connection: Queryable) => Promise<T>): Promise<T>;
 }
 

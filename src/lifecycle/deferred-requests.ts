@@ -9,7 +9,7 @@ import { applyPlan, type Choose } from './apply';
 import { isLocked, isRace, isTooLong, mayBeOnes, retried } from './database';
 import type { Engine } from './engine';
 import { isHeldByTrigger } from './held-by-trigger';
-import { writeEntry } from './hold-ledger';
+import { type HoldEntry, writeEntry } from './hold-ledger';
 import { aboutPerson } from './lock-person';
 import { blockedBy, type Plan } from './plan';
 import { nameOf, rootType } from './root';
@@ -47,19 +47,20 @@ export async function requestWaits(connection: Queryable, kind: string, id: stri
   return (await connection.query(WAITS, [kind, id])).rows.length > 0;
 }
 
-/** With its entry in the ledger, whose end is locked from here to the caller's commit; nothing where no request waits. */
+/** What the ledger is to say, at the end of the transaction. */
+export type Withdrawal = HoldEntry;
+
+/** @returns nothing where no request waits @throws ConfigurationError NO_BECAUSE */
 export async function withdrawRequest(
-  engine: Engine,
   connection: Queryable,
   kind: string,
   id: string,
   because: string,
-): Promise<void> {
+): Promise<Withdrawal | undefined> {
   if (because.trim() === '') throw new ConfigurationError('NO_BECAUSE');
   const [request] = (await connection.query(WITHDRAW, [kind, id])).rows;
-  if (!request) return;
-  const keyId = request.key_id as Uint8Array;
-  await writeEntry(engine, connection, { act: 'erasure withdrawn', keyId, because, details: { kind } });
+  if (!request) return undefined;
+  return { act: 'erasure withdrawn', keyId: request.key_id as Uint8Array, because, details: { kind } };
 }
 
 /** Nothing has to stand before. */

@@ -29,7 +29,6 @@ const OWN_PARAMETERS = 8;
 
 export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: readonly ResealedTable[]): string {
   const steps = plan.steps.flatMap((step, place) => branches(catalogue, plan, step, `s${place}`));
-  const counts = plan.steps.map((step, place) => count(plan, step, place));
   const ofWhat =
     plan.kind === undefined ? `'rule', ${literal(plan.root.displayName)}` : `'kind', ${literal(plan.kind)}`;
   const first = OWN_PARAMETERS + 1 + resealed.reduce((sum, { columns }) => sum + 2 + columns.length, 0);
@@ -37,47 +36,45 @@ export function erasureStatement(catalogue: Catalogue, plan: Plan, resealed: rea
 with root as materialized (
   select w.tag, w.reference, w.retained, w.fakes, ${fromName(plan, 'w.name')}
   from unnest($1::text[], $2::bytea[], $3::bytea[], $7::bytea[], $8::jsonb[]) w(name, tag, reference, retained, fakes)),
-${[...sealedBranches(plan, first), ...steps, ...counts, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
+${[...sealedBranches(plan, first), ...steps, ...resealedBranches(resealed), ...keyBranches(catalogue, plan)].join(',\n')},
+counted as (${plan.steps.map((step, place) => count(plan, step, place)).join('\n  union all ')}),
+line (place, said) as (values ${plan.steps.map(line).join(', ')}),
 entry as (
   insert into oubli.ledger (act, key_id, because, details)
   select $4, ${plan.kind === undefined ? 'null' : 'r.tag'}, $5, jsonb_build_object(
     ${ofWhat},
-    'tables', jsonb_build_array(${plan.steps.map(detail).join(', ')}))
-  from (select distinct tag from root) r
-  ${plan.steps.map((_, place) => `left join c${place} on c${place}.tag = r.tag`).join('\n  ')}
-  where $6::text is not null
+    'tables', jsonb_agg(l.said || jsonb_build_object('rows', coalesce(c.rows, 0)) || coalesce(c.last, '{}') order by l.place))
+  from (select distinct tag from root) r cross join line l left join counted c on c.tag = r.tag and c.place = l.place
+  where $6::text is not null group by r.tag
   returning entry, at, key_id, because, details, oubli.ledger_text(ledger) as text)${archiveBranches(plan)
     .map((branch) => `,\n${branch}`)
     .join('')}
 select * from entry order by entry`;
 }
 
+/** One SELECT for each table, and not a join of all of them: that would be planned in ever more ways. */
 function count(plan: Plan, step: Step, place: number): string {
   if (isByName(plan, step)) {
     const each = `select id, count(*) as rows from s${place} group by id`;
-    return `c${place} as (select r.tag, sum(n.rows)::bigint as rows from (${each}) n join root r on r.id = n.id group by r.tag)`;
+    return `select ${place} as place, r.tag, sum(n.rows)::bigint as rows, null::jsonb as last from (${each}) n join root r on r.id = n.id group by r.tag`;
   }
-  const last =
-    step.action === 'keep' || step.action === 'archive'
-      ? ", nullif(max(coalesce(until, 'infinity')), 'infinity') as until"
-      : '';
-  return `c${place} as (select tag, count(*) as rows${last} from s${place} group by tag)`;
+  const hasEnd = step.action === 'keep' || step.action === 'archive';
+  const last = hasEnd
+    ? `jsonb_strip_nulls(jsonb_build_object('until', nullif(max(coalesce(until, 'infinity')), 'infinity')))`
+    : 'null::jsonb';
+  return `select ${place} as place, tag, count(*) as rows, ${last} as last from s${place} group by tag`;
 }
 
-function detail(step: Step, place: number): string {
-  const fields = [
-    `'table', ${literal(step.table.displayName)}`,
-    `'action', '${step.action}'`,
-    `'rows', coalesce(c${place}.rows, 0)`,
-  ];
-  if (step.because !== undefined) fields.push(`'because', ${literal(step.because)}`);
-  if (step.action === 'keep') fields.push(`'until', c${place}.until`);
-  fields.push(...archivedDetail(step, place));
-  if (step.action === 'anonymise')
-    fields.push(`'columns', ${literal(JSON.stringify(treatmentOf(step.table, sharedColumns(step))))}::jsonb`);
-  const mayHaveNulls = step.action === 'keep' || step.action === 'archive';
-  const line = `jsonb_build_object(${fields.join(', ')})`;
-  return mayHaveNulls ? `jsonb_strip_nulls(${line})` : line;
+/** What the ledger says of a table beside what is counted. */
+function line(step: Step, place: number): string {
+  const said = {
+    table: step.table.displayName,
+    action: step.action,
+    ...(step.because === undefined ? {} : { because: step.because }),
+    ...archivedDetail(step),
+    ...(step.action === 'anonymise' ? { columns: treatmentOf(step.table, sharedColumns(step)) } : {}),
+  };
+  return `(${place}, ${literal(JSON.stringify(said))}::jsonb)`;
 }
 
 /** Their rows are locked, so their places hold. */

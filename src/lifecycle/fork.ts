@@ -38,6 +38,7 @@ const INSERT = 'insert into oubli.ledger_fork (branch, after) values ($1, $2) on
 const BEGUN = `
 select branch, after from oubli.ledger_fork f
 where not exists (select from oubli.ledger_replayed r where r.branch = f.branch) order by branch desc limit 1`;
+const FORKS = 'select branch, after from oubli.ledger_fork';
 const SETTLED = 'select branch from oubli.ledger_replayed';
 const REPLAYED = 'insert into oubli.ledger_replayed select branch from oubli.ledger_fork on conflict do nothing';
 
@@ -74,6 +75,7 @@ export async function divergence(
       holds.see(entry);
     }
   }
+  for (const { branch, after } of await forksOf(connection)) coverage.begins(branch, after);
   const [gap] = coverage.gaps();
   if (gap) throw new JournalError('JOURNAL_DAMAGED', { journal: journal.name, position: gap.first });
   const begun = await begunFork(connection);
@@ -96,6 +98,11 @@ async function knownAmong(connection: Queryable, entries: readonly JournalEntry[
 
 function placeOf({ position, link }: Pick<JournalEntry, 'position' | 'link'>): string {
   return `${position} ${link}`;
+}
+
+async function forksOf(connection: Queryable): Promise<{ branch: number; after: number }[]> {
+  const { rows } = await connection.query(FORKS);
+  return rows.map(({ branch, after }) => ({ branch: Number(branch), after: Number(after) }));
 }
 
 /** One that a replay named in the chain before it was interrupted. */

@@ -6,9 +6,9 @@
 import { ConfigurationError } from '../errors';
 
 export interface PaceOptions {
-  /** What a chunk's transaction is to take, in milliseconds: 100 unless said otherwise. */
+  /** What a chunk's transaction is to take, in milliseconds: 100 unless said otherwise. A fifth of it while others are at work. */
   readonly target?: number;
-  /** After each chunk a rest of so many times its duration while others are at work: 1 unless said otherwise, 0 for none. */
+  /** After each chunk a rest of so many times its duration while others are at work: 2 unless said otherwise, 0 for none. */
   readonly rest?: number;
   /** Waits while a standby is behind by more seconds than this: 10 unless said otherwise. */
   readonly replicaLag?: number;
@@ -22,7 +22,7 @@ export interface PaceOptions {
 
 export type Pace = Required<PaceOptions>;
 
-const DEFAULTS: Pace = { target: 100, rest: 1, replicaLag: 10, oldTransaction: 300, lockWaits: 5, patience: 600 };
+const DEFAULTS: Pace = { target: 100, rest: 2, replicaLag: 10, oldTransaction: 300, lockWaits: 5, patience: 600 };
 
 /** @throws ConfigurationError BAD_PACE */
 export function settledPace(options: PaceOptions = {}): Pace {
@@ -42,7 +42,7 @@ export interface SizeRange {
 }
 
 export const ROW_SIZES: SizeRange = { start: 500, least: 50, most: 5_000 };
-export const PEOPLE_SIZES: SizeRange = { start: 100, least: 1, most: 5_000 };
+export const PEOPLE_SIZES: SizeRange = { start: 20, least: 1, most: 5_000 };
 
 /** @param taken how many the chunk held: one that was not full says nothing about larger ones */
 export function nextSize(size: number, taken: number, tookMs: number, target: number, range: SizeRange): number {
@@ -53,7 +53,7 @@ export function nextSize(size: number, taken: number, tookMs: number, target: nu
 
 /** What was seen of the database after a chunk. */
 export interface Strain {
-  /** Connections of others that are at work at this moment. */
+  /** Connections of others that are at work at this moment, or were a moment ago. */
   readonly active: number;
   /** Connections that wait for a lock. */
   readonly lockWaits: number;
@@ -73,8 +73,17 @@ export function reasonToWait(strain: Strain, pace: Pace): 'replicaLag' | 'oldTra
   return undefined;
 }
 
-/** Milliseconds of rest after a chunk. Whoever cannot be seen is taken to be at work. */
-export function restAfter(tookMs: number, recent: readonly Strain[], pace: Pace): number {
-  const busy = recent.some(({ active, unseen }) => active > 0 || unseen > 0);
-  return busy ? tookMs * pace.rest : 0;
+/** Whether others are at work. Whoever cannot be seen is taken to be. */
+export function inCompany(recent: readonly Strain[]): boolean {
+  return recent.some(({ active, unseen }) => active > 0 || unseen > 0);
+}
+
+/** Milliseconds that a chunk is to take: what is short is seldom in somebody's way, and not for long. */
+export function targetOf(recent: readonly Strain[], { target }: Pace): number {
+  return inCompany(recent) ? target / 5 : target;
+}
+
+/** Milliseconds of rest after a chunk. */
+export function restAfter(tookMs: number, recent: readonly Strain[], { rest }: Pace): number {
+  return inCompany(recent) ? tookMs * rest : 0;
 }

@@ -10,6 +10,7 @@ import {
   restAfter,
   type SizeRange,
   type Strain,
+  targetOf,
 } from './pace';
 import { APPLICATION_NAME, strainOn } from './strain';
 
@@ -43,9 +44,9 @@ export class Pacer {
 
   /** Rests after a chunk, and waits while the database is in need. Ends at once when the run is to stop. */
   async after(taken: number, tookMs: number): Promise<void> {
-    this.steered = nextSize(this.size, taken, tookMs, this.pace.target, this.range);
     let seen = await this.look();
     const recent = this.recent.map(({ strain }) => strain);
+    this.steered = nextSize(this.size, taken, tookMs, targetOf(recent, this.pace), this.range);
     await this.pause(restAfter(tookMs, recent, this.pace));
     while (reasonToWait(seen, this.pace) && !this.stopping.aborted) {
       if (this.patienceMs <= 0) {

@@ -36,7 +36,6 @@ export const FORGET = 'delete from oubli.ending_partition where rel = $1::oid re
 /** Two processes do not end the partitions of one rule at once. */
 const MINE = 'select pg_try_advisory_lock(hashtextextended($1, 0)) as mine';
 const SETTINGS = `select set_config('lock_timeout', $1, true), pg_advisory_xact_lock(hashtextextended($2, 0))`;
-const RELEASE = 'select pg_advisory_unlock(hashtextextended($1, 0))';
 
 /** @param asOf what is past its date at this moment; now where undefined */
 export async function endPartitions(
@@ -98,7 +97,7 @@ class PartitionEnds {
     return this.engine.database.outside(PATIENCE, async (connection) => {
       const [{ mine } = {}] = (await connection.query(MINE, [lock])).rows;
       if (mine !== true) return false;
-      return work(connection).finally(() => connection.query(RELEASE, [lock]));
+      return work(connection);
     });
   }
 

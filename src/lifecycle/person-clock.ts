@@ -6,8 +6,9 @@ import { suggest } from '../catalogue/suggest';
 import { AlreadyErasedError, ConfigurationError, HoldError } from '../errors';
 import type { Queryable, Row } from '../queryable';
 import { anchorName, eventOf } from './anchor';
-import { requestWaits, withdrawRequest } from './deferred-requests';
+import { requestWaits, type Withdrawal, withdrawRequest } from './deferred-requests';
 import type { Engine } from './engine';
+import { writeEntry } from './hold-ledger';
 import {
   type Again,
   dated,
@@ -23,9 +24,6 @@ import {
   wasFenced,
 } from './person-events';
 import { type Rule, rulesOf } from './rule';
-
-/** Runs statements of one transaction. */
-export type Say = (statement: Statement) => Promise<Row[]>;
 
 const SERVICE_ENDED: Event = { event: 'service_ended', purpose: '' };
 const LAST_ACTIVITY: Event = { event: 'last_activity', purpose: '' };
@@ -43,36 +41,38 @@ export class PersonClock {
   }
 
   /** @returns whether she is there @throws ConfigurationError NO_CLOCK; AlreadyErasedError */
-  async serviceEnded(say: Say, on?: string): Promise<boolean> {
+  async serviceEnded(connection: Queryable, on?: string): Promise<boolean> {
     const isDated = typeof this.own.retention.from === 'string';
     if (!isDated && !this.startsWith(SERVICE_ENDED)) throw this.noClock('serviceEnded', 'the end of service');
-    if ((await this.nameOf(say, 'key share')) === undefined) return false;
-    if (isDated) await say(dated(this.own, this.id, on));
-    return !this.startsWith(SERVICE_ENDED) || this.say(say, SERVICE_ENDED, on, 'first stands');
+    if ((await this.nameOf(connection, 'key share')) === undefined) return false;
+    if (isDated) await said(connection, dated(this.own, this.id, on));
+    return !this.startsWith(SERVICE_ENDED) || this.happened(connection, SERVICE_ENDED, on, 'first stands');
   }
 
   /** @throws ConfigurationError NO_CLOCK, ACTIVE_LATER; AlreadyErasedError */
-  async active(say: Say, on?: string): Promise<boolean> {
+  async active(connection: Queryable, on?: string): Promise<boolean> {
     if (!this.startsWith(LAST_ACTIVITY)) throw this.noClock('active', 'last activity');
-    if ((await this.nameOf(say, 'key share')) === undefined) return false;
-    const [her] = await say(happened(this.own, this.id, LAST_ACTIVITY, on, 'latest stands'));
+    if ((await this.nameOf(connection, 'key share')) === undefined) return false;
+    const [her] = await said(connection, happened(this.own, this.id, LAST_ACTIVITY, on, 'latest stands'));
     if (her?.past === false) throw new ConfigurationError('ACTIVE_LATER', { kind: this.own.kind });
     return her !== undefined;
   }
 
   /** @throws ConfigurationError NO_CLOCK naming the purposes that rules know; AlreadyErasedError */
-  async consentEnded(say: Say, purpose: string, on?: string): Promise<boolean> {
+  async consentEnded(connection: Queryable, purpose: string, on?: string): Promise<boolean> {
     const event = this.consentTo('consentEnded', purpose);
-    return (await this.nameOf(say, 'key share')) !== undefined && this.say(say, event, on, 'first stands');
+    return (
+      (await this.nameOf(connection, 'key share')) !== undefined && this.happened(connection, event, on, 'first stands')
+    );
   }
 
   /** @throws ConfigurationError NO_CLOCK; AlreadyErasedError */
-  async consentGiven(say: Say, purpose: string): Promise<boolean> {
+  async consentGiven(connection: Queryable, purpose: string): Promise<boolean> {
     const event = this.consentTo('consentGiven', purpose);
-    const name = await this.nameOf(say, 'no key update');
+    const name = await this.nameOf(connection, 'no key update');
     if (name === undefined) return false;
-    await say(undone(this.own, name, event));
-    await say(noticesForgotten(this.own, name));
+    await said(connection, undone(this.own, name, event));
+    await said(connection, noticesForgotten(this.own, name));
     return true;
   }
 
@@ -80,34 +80,39 @@ export class PersonClock {
    * @param withdraws why a request of hers to be erased that waits is not carried out any more
    * @throws ConfigurationError NO_RETURN; AlreadyErasedError; HoldError REQUEST_WAITS where she has one, and nobody says so
    */
-  async reactivated(say: Say, withdraws?: string): Promise<boolean> {
+  async reactivated(connection: Queryable, withdraws?: string): Promise<boolean> {
     const { from } = this.own.retention;
     const isDated = typeof from === 'string';
     const isActivity = !isDated && 'event' in from && from.event === 'last_activity';
     if (!isDated && !isActivity && !this.startsWith(SERVICE_ENDED)) throw this.noReturn();
-    const name = await this.nameOf(say, 'no key update');
+    const name = await this.nameOf(connection, 'no key update');
     if (name === undefined) return false;
-    await this.withdraw(say, name, withdraws);
-    if (isDated) await say(undated(this.own, this.id));
-    if (this.startsWith(SERVICE_ENDED)) await say(undone(this.own, name, SERVICE_ENDED));
+    const withdrawal = await this.withdrawn(connection, name, withdraws);
+    if (isDated) await said(connection, undated(this.own, this.id));
+    if (this.startsWith(SERVICE_ENDED)) await said(connection, undone(this.own, name, SERVICE_ENDED));
     // to come back is to be active: that clock starts anew, for it never stands still
     if (this.startsWith(LAST_ACTIVITY))
-      await say(happened(this.own, this.id, LAST_ACTIVITY, undefined, 'latest stands'));
-    await say(noticesForgotten(this.own, name));
+      await said(connection, happened(this.own, this.id, LAST_ACTIVITY, undefined, 'latest stands'));
+    await said(connection, noticesForgotten(this.own, name));
+    // the chain's end is locked last, here as by everybody else
+    if (withdrawal) await writeEntry(this.engine, connection, withdrawal);
     return true;
   }
 
-  private async say(say: Say, event: Event, on: string | undefined, again: Again): Promise<boolean> {
-    return (await say(happened(this.own, this.id, event, on, again))).length > 0;
+  private async happened(connection: Queryable, event: Event, on: string | undefined, again: Again): Promise<boolean> {
+    return (await said(connection, happened(this.own, this.id, event, on, again))).length > 0;
   }
 
   /** A return does not unsay what she asked for herself (GDPR Art. 17): somebody has to say that she took it back. */
-  private async withdraw(say: Say, name: string, because: string | undefined): Promise<void> {
+  private async withdrawn(
+    connection: Queryable,
+    name: string,
+    because: string | undefined,
+  ): Promise<Withdrawal | undefined> {
     const kind = this.own.kind as string;
-    const connection = queryableOf(say);
-    if (because === undefined && (await requestWaits(connection, kind, name)))
-      throw new HoldError('REQUEST_WAITS', { kind });
-    if (because !== undefined) await withdrawRequest(this.engine, connection, kind, name, because);
+    if (because !== undefined) return withdrawRequest(connection, kind, name, because);
+    if (await requestWaits(connection, kind, name)) throw new HoldError('REQUEST_WAITS', { kind });
+    return undefined;
   }
 
   /**
@@ -115,11 +120,11 @@ export class PersonClock {
    * @returns her name as the database writes it; undefined where she is not
    * @throws AlreadyErasedError: what was committed is final
    */
-  private async nameOf(say: Say, strength: 'key share' | 'no key update'): Promise<string | undefined> {
-    const [here] = await say(lockPerson(this.own, this.id, strength));
+  private async nameOf(connection: Queryable, strength: 'key share' | 'no key update'): Promise<string | undefined> {
+    const [here] = await said(connection, lockPerson(this.own, this.id, strength));
     const name = here && String(here.name);
     const reference = this.engine.keys.referenceOf(this.own.kind as string, this.id);
-    const erased = await say(name === undefined ? wasFenced(reference) : wasAnonymised(this.own, name));
+    const erased = await said(connection, name === undefined ? wasFenced(reference) : wasAnonymised(this.own, name));
     if (erased.length > 0)
       throw new AlreadyErasedError('ALREADY_ERASED', { kind: this.own.kind, table: this.own.table.name });
     return name;
@@ -169,8 +174,8 @@ export class PersonClock {
   }
 }
 
-function queryableOf(say: Say): Queryable {
-  return { query: async (sql, parameters = []) => ({ rows: await say({ sql, parameters: [...parameters] }) }) };
+async function said(connection: Queryable, { sql, parameters }: Statement): Promise<Row[]> {
+  return (await connection.query(sql, parameters)).rows;
 }
 
 /** The clock of a person of this kind; undefined where no table is declared for it. */

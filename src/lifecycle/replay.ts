@@ -4,17 +4,19 @@
  * destroyed, and it is verified that none of them lives. Nobody else leaves: what is due by rule waits for the next sweep, and its holds
  * and its breaker. It may be killed anywhere and run again, and run twice at once.
  */
-import { RestoreReplayRequiredError } from '../errors';
+import { RestoreReplayRequiredError, SubjectLockedError } from '../errors';
 import { type Queryable, quoteIdentifier as q } from '../queryable';
 import { forkLine, type Journal } from '../registers/journal';
 import { isGivenUp, oursIn } from '../registers/restore-watch';
 import { applyPlan, type Choose } from './apply';
-import { retried } from './database';
+import { isLocked, retried } from './database';
 import type { Engine } from './engine';
 import { batches, type Divergence, divergence, endFork, nameFork } from './fork';
 import { foundByReference } from './found-by-reference';
 import { type Plan, planErasure } from './plan';
+import { Portions } from './portions';
 import { KeysOfJournal, type Named } from './replayed-keys';
+import { RequestsOfJournal } from './replayed-requests';
 import { nameOf, rootType } from './root';
 
 export interface ReplayOptions {
@@ -31,18 +33,21 @@ export interface ReplayReport {
   readonly shredded: number;
   /** Requests that were open, and are so again. */
   readonly requested: number;
+  /** Requests that were open in the backup and had been taken back since, and are so again. */
+  readonly withdrawn: number;
   /** Hex: keys of the journal's erasures that this database never knew, for they were made after the backup. */
   readonly unknown: readonly string[];
 }
 
 const PEOPLE_AT_ONCE = 500;
-const PATIENCE = '5min';
 const BECAUSE = 'erased before the database was restored, as the journal says';
-const ERRAND = { act: 'erased', because: BECAUSE, patience: PATIENCE, time: PATIENCE };
+/** Whoever makes many of them wait is waited for when she is alone. */
+const OF_MANY = { patience: '30s', time: '5min' };
+const OF_ONE = { patience: '5min', time: '15min' };
 
 /**
  * @throws RestoreReplayRequiredError REPLAY_HOLDS_LOST, REPLAY_INCOMPLETE; PlanBlockedError where the restored schema does not let
- *   somebody be erased
+ *   somebody be erased; SubjectLockedError where somebody else holds a row of hers for more than five minutes
  * @throws JournalError; TamperedError JOURNAL_FOREIGN
  */
 export async function replayJournal(
@@ -55,8 +60,9 @@ export async function replayJournal(
 
 class Replay {
   private erased = 0;
-  private requested = 0;
   private readonly keys: KeysOfJournal;
+  private readonly requests: RequestsOfJournal;
+  private readonly portions = new Portions(PEOPLE_AT_ONCE);
   /** Whom the database never knew by key, by reference in hex: whether she was erased, or only asked for it. */
   private readonly sought = new Map<string, 'erased' | 'requested'>();
   private settled: Divergence['settled'] = [];
@@ -67,6 +73,7 @@ class Replay {
     private readonly options: ReplayOptions,
   ) {
     this.keys = new KeysOfJournal(engine, BECAUSE);
+    this.requests = new RequestsOfJournal(engine, this.keys);
   }
 
   async run(): Promise<ReplayReport> {
@@ -79,13 +86,14 @@ class Replay {
     if (found.lost.length > 0) await database.transaction((connection) => nameFork(connection, ledger, found));
     if (isBehind && !this.options.withoutHolds?.trim()) await found.holds.refuse(this.engine, this.journal.name);
     for await (const named of this.named('erased')) await this.eraseAgain(named);
-    for await (const named of this.named('requested')) await this.openAgain(named);
+    await this.settleRequests();
     await this.findSought();
     for await (const named of this.named('erased', 'shredded')) await this.keys.shredAgain(named);
     await this.verify();
     if (isBehind) await this.end(found);
-    const { erased, requested, keys } = this;
-    return { lost: found.acts, erased, shredded: keys.shredded, requested, unknown: [...keys.unknown] };
+    const { erased, keys } = this;
+    const { requested, withdrawn } = this.requests;
+    return { lost: found.acts, erased, shredded: keys.shredded, requested, withdrawn, unknown: [...keys.unknown] };
   }
 
   /** Whom the journal speaks of, some at a time; each may come more than once. */
@@ -113,14 +121,8 @@ class Replay {
       if (!subjects) continue; // no table is theirs any more: their keys are destroyed below
       const plan = planErasure(this.engine.catalogue, subjects);
       const theirs = people.filter((person) => person.kind === kind);
-      const held = await this.erase(
-        plan,
-        chooseByKey(
-          plan,
-          kind,
-          theirs.map(({ keyId }) => keyId),
-        ),
-      );
+      const keyIds = theirs.map(({ keyId }) => keyId);
+      const held = await this.erase(plan, keyIds, (some) => chooseByKey(plan, kind, some));
       for (const { keyId, id } of theirs) {
         const by = held.get(String(id));
         if (by !== undefined) this.keys.leave(keyId, by);
@@ -129,11 +131,25 @@ class Replay {
   }
 
   /** @returns those who are held, by their names: a hold wins, and the replay is not done then */
-  private async erase(plan: Plan, choose: Choose): Promise<ReadonlyMap<string, string>> {
-    const { entries, held } = await retried(() => applyPlan(this.engine, plan, choose, ERRAND));
-    this.erased += entries.length;
-    for (const by of held.values()) this.keys.heldBy.add(by);
-    return held;
+  private async erase<T>(
+    plan: Plan,
+    people: readonly T[],
+    choose: (some: readonly T[]) => Choose,
+  ): Promise<ReadonlyMap<string, string>> {
+    const all = new Map<string, string>();
+    await this.portions.through(people, async (some) => {
+      const errand = { act: 'erased', because: BECAUSE, ...(some.length === 1 ? OF_ONE : OF_MANY) };
+      const { entries, held } = await retried(() => applyPlan(this.engine, plan, choose(some), errand)).catch(
+        (error: unknown) => {
+          const isHers = some.length === 1 && isLocked(error);
+          throw isHers ? new SubjectLockedError('SUBJECT_LOCKED', { kind: plan.kind }) : error;
+        },
+      );
+      this.erased += entries.length;
+      for (const [name, by] of held) all.set(name, by);
+    });
+    for (const by of all.values()) this.keys.heldBy.add(by);
+    return all;
   }
 
   /** Of whom nothing had been sealed when the backup was made. */
@@ -142,29 +158,19 @@ class Replay {
       const those = (was: string): string[] =>
         [...references].flatMap(([reference, name]) => (this.sought.get(reference) === was ? [name] : []));
       const [erased, asked] = [those('erased'), those('requested')];
-      if (erased.length > 0) await this.erase(plan, chooseByName(plan, erased));
+      if (erased.length > 0) await this.erase(plan, erased, (some) => chooseByName(plan, some));
       if (asked.length === 0) continue;
       const keyOf = await this.engine.keys.forSubjects(kind, asked);
-      await this.openAgain([...keyOf.values()].map(({ keyId }) => ({ keyId })));
+      await this.requests.openFor([...keyOf.values()].map(({ keyId }) => keyId));
     }
   }
 
-  /** A request whose person lives, and of which this database knows nothing. */
-  private async openAgain(named: readonly Named[]): Promise<void> {
-    const { database, ledger } = this.engine;
-    const { living, unknown } = await this.keys.statesOf(named);
-    for (const subject of soughtAmong(named, unknown))
+  private async settleRequests(): Promise<void> {
+    const { ledgerKeys, catalogue } = this.engine;
+    await this.requests.read(oursIn(this.journal, ledgerKeys, catalogue.instance));
+    for (const subject of await this.requests.openAgain(this.settled))
       if (!this.sought.has(subject)) this.sought.set(subject, 'requested');
-    const notYet = `select w.key_id from unnest($1::bytea[]) w(key_id)
-      where not exists (select from oubli.ledger l where l.key_id = w.key_id and l.act = 'requested')`;
-    if (living.length === 0) return;
-    await database.transaction(async (connection) => {
-      const { rows } = await connection.query(notYet, [living.map(({ keyId }) => keyId)]);
-      const because = 'requested before the database was restored; the reason is lost, the journal does not hold it';
-      const entries = rows.map(({ key_id }) => ({ act: 'requested', keyId: key_id as Buffer, because }));
-      if (entries.length > 0) await ledger.record(connection, entries);
-      this.requested += entries.length;
-    });
+    await this.requests.withdrawAgain();
   }
 
   /** Nobody whom the journal names lives; and who was known here is fenced. */
@@ -186,9 +192,18 @@ class Replay {
   /** From here on the database is served again: when the journal knows of the fork, and then the database that it does. */
   private async end({ branch, after, lost }: Divergence): Promise<void> {
     const { database, ledger, ledgerKeys, catalogue } = this.engine;
-    const { erased, requested, keys } = this;
+    const { erased, keys } = this;
+    const { requested, withdrawn } = this.requests;
     const { withoutHolds } = this.options;
-    const details = { branch, after, erased, shredded: keys.shredded, requested, unknown: keys.unknown.size };
+    const details = {
+      branch,
+      after,
+      erased,
+      shredded: keys.shredded,
+      requested,
+      withdrawn,
+      unknown: keys.unknown.size,
+    };
     const because = 'everybody whom the journal names as erased is erased again';
     const at = await database.transaction(async (connection) => {
       const told = withoutHolds ? { ...details, withoutHolds } : details;

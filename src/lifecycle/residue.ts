@@ -3,6 +3,7 @@
  * in every text and JSON column of the database, declared or not. A hit outside of the plan is for a human to look at, and
  * no success. What was not looked through is said, with the reason.
  */
+import { afterwards } from '../afterwards';
 import type { Queryable } from '../queryable';
 import type { ResidueHit, Unseen } from '../registers/examined';
 import { isLocked, isTooLong } from './database';
@@ -25,17 +26,18 @@ const ALL = '*';
 
 // What is passed as a parameter must not be written to the server's log. Of errors it never is (the default, and again here); of
 // slow and of all statements it is wherever log_parameter_max_length and the settings below say so.
-const QUIET = `select set_config('log_parameter_max_length_on_error', '0', true)`;
-const SILENCE = `select set_config('log_parameter_max_length', '0', true)`;
-const ROLE = `select current_setting('is_superuser') = 'on' as all, current_setting('server_version_num')::int >= 150000 as granted`;
+const QUIET = `select set_config('log_parameter_max_length_on_error', '0', true),
+  current_setting('is_superuser') = 'on' as all, current_setting('server_version_num')::int >= 150000 as granted`;
 /** From PostgreSQL 15 on: before, the name of the function alone is an error. */
 const MAY_SILENCE = `select has_parameter_privilege(current_user, 'log_parameter_max_length', 'set') as may`;
+const BY_EXTENSIONS = `coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
+    and coalesce(current_setting('auto_explain.log_parameter_max_length', true), '-1') <> '0'
+  or coalesce(current_setting('pgaudit.log_parameter', true), 'off') = 'on'`;
+const SILENCE = `select set_config('log_parameter_max_length', '0', true), ${BY_EXTENSIONS} as logged`;
 const IS_LOGGED = `select current_setting('log_parameter_max_length') <> '0' and (
     current_setting('log_min_duration_statement') <> '-1' or current_setting('log_min_duration_sample') <> '-1'
     or current_setting('log_statement') = 'all' or current_setting('log_transaction_sample_rate') <> '0')
-  or coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
-    and coalesce(current_setting('auto_explain.log_parameter_max_length', true), '-1') <> '0'
-  or coalesce(current_setting('pgaudit.log_parameter', true), 'off') = 'on' as logged`;
+  or ${BY_EXTENSIONS} as logged`;
 
 /**
  * @param names of people who are locked in this transaction
@@ -49,7 +51,7 @@ export async function findResidue(
   milliseconds: number,
 ): Promise<Residue> {
   const until = performance.now() + milliseconds;
-  const tables = await searchedTables(connection);
+  const tables = await searchedTables(engine.catalogue, connection);
   const identifiers = await identifiersOf(engine, plan, connection, names);
   const cutOff = identifiers.cutOff.map((table) => ({
     table,
@@ -69,11 +71,9 @@ export async function findResidue(
 }
 
 async function wouldBeLogged(connection: Queryable): Promise<boolean> {
-  await connection.query(QUIET);
-  const [role] = (await connection.query(ROLE)).rows;
+  const [role] = (await connection.query(QUIET)).rows;
   const may = role?.all || (role?.granted && (await connection.query(MAY_SILENCE)).rows[0]?.may);
-  if (may) await connection.query(SILENCE);
-  return Boolean((await connection.query(IS_LOGGED)).rows[0]?.logged);
+  return Boolean((await connection.query(may ? SILENCE : IS_LOGGED)).rows[0]?.logged);
 }
 
 class Search {
@@ -100,18 +100,25 @@ class Search {
   private async tried(table: SearchedTable, left: number): Promise<string | undefined> {
     const { connection } = this;
     await connection.query('savepoint oubli_probe');
+    return afterwards(
+      () => this.within(table, left),
+      async () => {
+        // settings of before come back with it, and nothing was written
+        await connection.query('rollback to savepoint oubli_probe');
+        await connection.query('release savepoint oubli_probe');
+      },
+    );
+  }
+
+  private async within(table: SearchedTable, left: number): Promise<string | undefined> {
     try {
-      await connection.query(`select set_config('statement_timeout', $1, true)`, [`${left}ms`]);
+      await this.connection.query(`select set_config('statement_timeout', $1, true)`, [`${left}ms`]);
       await this.search(table);
       return undefined;
     } catch (error) {
       if (isTooLong(error)) return 'the time was over';
       if (isLocked(error)) return 'somebody had it locked';
       throw error;
-    } finally {
-      // settings of before come back with it, and nothing was written
-      await connection.query('rollback to savepoint oubli_probe');
-      await connection.query('release savepoint oubli_probe');
     }
   }
 

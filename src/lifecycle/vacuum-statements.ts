@@ -3,10 +3,9 @@
  * decides whether dead tuples are gone stands in `migrations/013_certificates.sql`.
  */
 
-/** Nothing where another process is at it; the chain's positions are committed in order, so no entry is passed by. */
+/** Nothing where another process is at it, whose lock is its session's; the chain's positions are committed in order, so no entry is passed by. */
 export const BEGIN = `
 select pg_try_advisory_lock(hashtextextended('oubli.vacuum', 0)) as mine, (select position from oubli.ledger_head) as position`;
-export const END = `select pg_advisory_unlock(hashtextextended('oubli.vacuum', 0))`;
 
 /**
  * $1 position of the chain, $2 and $3 names and OIDs of tables. What rows left since the last time, and what was left waiting then;

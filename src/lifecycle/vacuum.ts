@@ -9,7 +9,7 @@ import type { Queryable, Row } from '../queryable';
 import { isLocked } from './database';
 import type { Engine } from './engine';
 import { keptSamples, statisticsForgotten } from './forget-statistics';
-import { after, BEGIN, DONE, END, FLUSH, TOUCHED } from './vacuum-statements';
+import { after, BEGIN, DONE, FLUSH, TOUCHED } from './vacuum-statements';
 
 export interface VacuumReport {
   readonly table: string;
@@ -58,27 +58,23 @@ export async function vacuumTouched({ catalogue, database }: Engine, signal?: Ab
   const outcomes: Outcome[] = await database.outside(PATIENCE, async (connection) => {
     const [begun] = (await connection.query(BEGIN)).rows;
     if (!begun?.mine) return [];
-    try {
-      const names = catalogue.tables.map(({ displayName }) => displayName);
-      const { rows } = await connection.query(TOUCHED, [begun.position, names, catalogue.tables.map(({ oid }) => oid)]);
-      const touched = rows.flatMap((found): Touched[] => {
-        const table = catalogue.table(Number(found.rel));
-        return table ? [{ table, rows: Number(found.rows), found }] : [];
-      });
-      if (touched.length > 0) await connection.query(FLUSH);
-      const done: Outcome[] = [];
-      for (const each of touched)
-        done.push(signal?.aborted ? notDone(each, NOT_REACHED) : await cleaned(connection, each));
-      const reports = JSON.stringify(done.map(({ report }) => report));
-      await connection.query(DONE, [
-        begun.position,
-        reports,
-        JSON.stringify(touched.map((each, i) => noted(each, done[i] as Outcome))),
-      ]);
-      return done;
-    } finally {
-      await connection.query(END);
-    }
+    const names = catalogue.tables.map(({ displayName }) => displayName);
+    const { rows } = await connection.query(TOUCHED, [begun.position, names, catalogue.tables.map(({ oid }) => oid)]);
+    const touched = rows.flatMap((found): Touched[] => {
+      const table = catalogue.table(Number(found.rel));
+      return table ? [{ table, rows: Number(found.rows), found }] : [];
+    });
+    if (touched.length > 0) await connection.query(FLUSH);
+    const done: Outcome[] = [];
+    for (const each of touched)
+      done.push(signal?.aborted ? notDone(each, NOT_REACHED) : await cleaned(connection, each));
+    const reports = JSON.stringify(done.map(({ report }) => report));
+    await connection.query(DONE, [
+      begun.position,
+      reports,
+      JSON.stringify(touched.map((each, i) => noted(each, done[i] as Outcome))),
+    ]);
+    return done;
   });
   const failed = outcomes.find(({ failure }) => failure !== undefined);
   if (failed) throw failed.failure;

@@ -6,6 +6,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { afterwards } from '../afterwards';
 import type { Journal } from './journal';
 
 const OWNER_ONLY = 0o600;
@@ -28,14 +29,15 @@ export function fileJournal({ file }: { file: string }): Journal {
 
 async function append(file: string, lines: readonly string[]): Promise<void> {
   const handle = await open(file, 'a+', OWNER_ONLY);
-  try {
-    // a line that was torn when the disk was full, or the power gone, must not spoil the one behind it
-    const text = `${(await endsWithLine(handle)) ? '' : '\n'}${lines.join('\n')}\n`;
-    await handle.appendFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await afterwards(
+    async () => {
+      // a line that was torn when the disk was full, or the power gone, must not spoil the one behind it
+      const text = `${(await endsWithLine(handle)) ? '' : '\n'}${lines.join('\n')}\n`;
+      await handle.appendFile(text);
+      await handle.sync();
+    },
+    () => handle.close(),
+  );
 }
 
 async function endsWithLine(handle: FileHandle): Promise<boolean> {

@@ -2,7 +2,7 @@
  * Whether the journal has every position of each branch (ERASURE.md S1): a line that was damaged beyond recognition, or taken away,
  * leaves a gap. Lines may come in any order and more than once. Pure.
  */
-import type { JournalLine } from './journal';
+import type { Fork, JournalLine } from './journal';
 
 /** Positions that no line has, of one branch. */
 export interface Gap {
@@ -20,16 +20,23 @@ interface Run {
 
 export class JournalCoverage {
   private readonly runs = new Map<number, Run>();
+  /** With which position a branch begins: the first with the first, any other behind where it was forked. */
+  private readonly starts = new Map([[0, 1]]);
   /** How far checkpoints and forks say that a branch went. */
   private readonly ends = new Map<number, number>();
 
   see(line: JournalLine): void {
     if (line.is === 'entry') this.has(line.entry.branch, line.entry.position);
     else if (line.is === 'checkpoint') this.went(line.checkpoint.branch, line.checkpoint.position);
-    else for (const { branch, position } of line.fork.lost) this.went(branch, position);
+    else this.forked(line.fork);
   }
 
-  /** Once all lines were seen. The first branch begins with the first position, any other where it was forked. */
+  /** What the database knows of a branch that the journal may have no fork of: its replay was interrupted. @param after where it was forked */
+  begins(branch: number, after: number): void {
+    this.starts.set(branch, after + 1);
+  }
+
+  /** Once all lines were seen. */
   gaps(): Gap[] {
     const branches = new Set([...this.runs.keys(), ...this.ends.keys()]);
     return [...branches].sort((a, b) => a - b).flatMap((branch) => this.gapsOf(branch));
@@ -40,7 +47,7 @@ export class JournalCoverage {
     const parts = run ? [[run.first, run.last], ...[...run.apart].map((each) => [each, each])] : [];
     parts.sort(([a = 0], [b = 0]) => a - b);
     const gaps: Gap[] = [];
-    let next = branch === 0 ? 1 : (parts[0]?.[0] ?? this.ends.get(branch) ?? 1);
+    let next = this.starts.get(branch) ?? parts[0]?.[0] ?? this.ends.get(branch) ?? 1;
     for (const [first = 0, last = 0] of parts) {
       if (first > next) gaps.push({ branch, first: next, last: first - 1 });
       next = last + 1;
@@ -48,6 +55,12 @@ export class JournalCoverage {
     const end = this.ends.get(branch) ?? 0;
     if (end >= next) gaps.push({ branch, first: next, last: end });
     return gaps;
+  }
+
+  private forked({ branch: goesOn, after, lost }: Fork): void {
+    for (const { branch, position } of lost) this.went(branch, position);
+    this.begins(goesOn, after);
+    this.went(goesOn, after + 1); // the journal hears of a fork behind what its replay has written
   }
 
   private has(branch: number, position: number): void {

@@ -27,12 +27,18 @@ export interface RequestsOptions {
   readonly before?: number;
 }
 
+export const WITHDRAWN = 'erasure withdrawn';
 /** What ends a request before it is carried out: whoever asks again after it has a new one. */
-const CLOSING = `'erasure withdrawn', 'erasure closed'`;
+const CLOSING: readonly string[] = [WITHDRAWN, 'erasure closed'];
+const IS_CLOSING = `in (${CLOSING.map((act) => `'${act}'`).join(', ')})`;
+
+export function isClosing(act: string): boolean {
+  return CLOSING.includes(act);
+}
 
 /** SQL condition: the entry ends the request, whose entry is `r`. @param alias of the entry */
 export function endsRequest(alias: string): string {
-  return `${alias}.key_id = r.key_id and (${alias}.act = 'erased' or ${alias}.act in (${CLOSING}) and ${alias}.entry > r.entry)`;
+  return `${alias}.key_id = r.key_id and (${alias}.act = 'erased' or ${alias}.act ${IS_CLOSING} and ${alias}.entry > r.entry)`;
 }
 
 const PAGE = `

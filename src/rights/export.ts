@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Catalogue } from '../catalogue/model';
+import type { Admit } from '../keyring/scopes';
 import type { Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import type { Queryable } from '../queryable';
@@ -23,6 +24,8 @@ export interface ExportParts {
   readonly sealer: Sealer;
   /** Runs the work on one consistent view of the database and ends it afterwards. */
   snapshot<T>(work: (snapshot: Queryable) => Promise<T>): Promise<T>;
+  /** Whether so much may be opened. */
+  readonly admit: Admit;
   /** Records that the export was made. */
   record(kind: string, id: string, manifest: Manifest): Promise<void>;
 }
@@ -43,8 +46,7 @@ export async function exportPerson(parts: ExportParts, kind: string, id: string)
     const [clock] = (await snapshot.query(CLOCK)).rows as [{ now: Date }];
     const whole = portableTables(parts.catalogue, kind).flatMap((portable) =>
       (['json', 'csv'] as const).map((format) => {
-        const rows = (): AsyncIterable<ExportedRow> =>
-          personalRows(parts.catalogue, parts.keys, parts.sealer, snapshot, portable, id);
+        const rows = (): AsyncIterable<ExportedRow> => personalRows(parts, snapshot, portable, id);
         return archive.add(pathOf(portable, format), () => measured(portable, format, rows(), files));
       }),
     );

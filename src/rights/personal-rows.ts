@@ -4,8 +4,10 @@
  */
 import type { Catalogue } from '../catalogue/model';
 import { joinChain } from '../catalogue/path-sql';
+import { isAllZero } from '../crypto/bytes';
 import { isEnvelope, keyIdOf } from '../crypto/envelope';
 import { KeyCache } from '../keyring/key-cache';
+import type { Admit } from '../keyring/scopes';
 import { ResultOpener, type Sealer } from '../keyring/sealer';
 import type { SubjectKeys } from '../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../queryable';
@@ -16,12 +18,16 @@ import { sharedRowsStatement } from './shared-rows';
 /** What a sealed value is in an export: its text, or base64 of its bytes, or null when it can no longer be opened. */
 export type ExportedRow = Record<string, string | null>;
 
+interface OpeningParts {
+  readonly keys: SubjectKeys;
+  readonly sealer: Sealer;
+  readonly admit: Admit;
+}
+
 const BATCH = 200;
 
 export async function* personalRows(
-  catalogue: Catalogue,
-  keys: SubjectKeys,
-  sealer: Sealer,
+  { catalogue, ...opening }: OpeningParts & { readonly catalogue: Catalogue },
   snapshot: Queryable,
   portable: PortableTable,
   id: string,
@@ -30,7 +36,7 @@ export async function* personalRows(
   await snapshot.query(`declare oubli_export no scroll cursor for ${statement(catalogue, portable)}`, [id]);
   for (;;) {
     const { rows } = await snapshot.query(`fetch ${BATCH} from oubli_export`);
-    yield* await openBatch(rows, portable, keys, sealer);
+    yield* await openBatch(rows, portable, opening);
     if (rows.length < BATCH) break;
   }
   await snapshot.query('close oubli_export');
@@ -52,8 +58,7 @@ function statement(catalogue: Catalogue, portable: PortableTable): string {
 async function openBatch(
   rows: readonly Row[],
   { table, columns }: PortableTable,
-  keys: SubjectKeys,
-  sealer: Sealer,
+  { keys, sealer, admit }: OpeningParts,
 ): Promise<ExportedRow[]> {
   const ids = new Map<string, Uint8Array>();
   const sealed = columns.filter(({ column }) => column.element?.protect === 'encrypt');
@@ -67,7 +72,9 @@ async function openBatch(
       if (bytes && isEnvelope(bytes)) ids.set(KeyCache.nameOf(keyIdOf(bytes)), keyIdOf(bytes));
     }
   }
-  const states = await keys.byId([...ids.values()].filter((keyId) => keyId.some((byte) => byte !== 0)));
+  const named = new Map([...ids].filter(([, keyId]) => !isAllZero(keyId)));
+  await admit(named);
+  const states = await keys.byId(named.values());
   const opener = new ResultOpener(sealer.place, (keyId) => states.get(KeyCache.nameOf(keyId)));
   const openRow = (row: Row): ExportedRow => {
     const exported: ExportedRow = {};

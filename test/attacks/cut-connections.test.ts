@@ -3,10 +3,15 @@
  * is as she was, or erased with her receipt; nobody is between (ERASURE.md A1, A3).
  */
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { AlreadyErasedError, type Oubli } from '../../src';
+import { internalsOf } from '../../src/knex/internals';
+import { OwnTransactions } from '../../src/knex/own-transactions';
 import { cutEverywhere, type Ordeal } from '../support/faults';
 import { type FaultyWire, startFaultyWire } from '../support/faulty-wire';
 import { addPeople, type Person } from '../support/people';
+import { failureOf } from '../support/refusals';
+import { until } from '../support/waiting';
 import { receiptsPerPerson, wholenessOf } from '../support/wholeness';
 import { createWorld, type World } from '../support/world';
 
@@ -40,9 +45,11 @@ describe('A connection that is cut', function () {
 
   for (const when of ['unsent', 'unanswered'] as const) {
     it(`A3: ${when}, at any request of a sweep, leaves nobody between, and the next run ends it`, async () => {
+      const { rows } = await world.plain.raw(`select current_setting('server_version_num')::int < 150000 as slow`);
+      const vacuum = rows[0].slow ? ({ vacuum: 'later' } as const) : {}; // it waits for statistics there, each time
       const points = await cutEverywhere(wire, when, {
         prepare: async () => void (await twoAreDue()),
-        work: async () => void (await cut.sweep({ rule: 'subject:user', chunk: 1 })),
+        work: async () => void (await cut.sweep({ rule: 'subject:user', chunk: 1, ...vacuum })),
         check: nobodyIsBetween,
       });
       expect(points).to.be.greaterThan(3);
@@ -87,5 +94,59 @@ describe('A connection that is cut', function () {
     };
     await cutEverywhere(wire, 'unsent', broken);
     expect(found.size).to.be.greaterThan(0);
+  });
+
+  describe('while something is done outside of any transaction', () => {
+    const TAKE = 'select pg_advisory_lock(7)';
+    const isFree = async (): Promise<boolean> =>
+      (await world.plain.raw('select pg_try_advisory_xact_lock(7) as free')).rows[0].free;
+    const patience = async (knex: Knex): Promise<string> => (await knex.raw('show lock_timeout')).rows[0].lock_timeout;
+
+    it('A3: the failure of the work is told, and that of what should have followed beside it', async () => {
+      const own = new OwnTransactions(internalsOf(cut.db));
+      wire.armAt(/pg_advisory_unlock_all/, 'unsent');
+      const error = await failureOf(() =>
+        own.outside('5s', async (connection) => {
+          await connection.query(TAKE);
+          await connection.query(`do $$ begin raise exception 'locked' using errcode = '55P03'; end $$`);
+        }),
+      );
+      expect(error).to.include({ code: '55P03' });
+      expect(error.message).to.match(/^locked\n {2}and afterwards: Connection terminated/);
+      await until('the server has seen that the session is gone', isFree);
+      expect(await patience(cut.db), 'another session').to.equal('0');
+    });
+
+    it('A3: a session that keeps a lock or a setting serves nobody else, though its connection stands', async () => {
+      const one = await world.another({ config: { pool: { min: 0, max: 1 }, log: { warn: () => undefined } } });
+      const own = new OwnTransactions(internalsOf(one.db));
+      const error = await failureOf(() =>
+        own.outside('5s', async (connection) => {
+          await connection.query(TAKE);
+          // so that what follows is refused, and nothing else fails
+          await connection.query('begin');
+          await connection
+            .query('savepoint here')
+            .then(() => connection.query('select 1/0'))
+            .catch(() => undefined);
+        }),
+      );
+      expect(error).to.include({ code: '25P02' });
+      await until('the lock is given back', isFree);
+      expect(await patience(one.db), 'another session').to.equal('0');
+    });
+
+    it('A3: and where the work alone fails the session is as it was', async () => {
+      const one = await world.another({ config: { pool: { min: 0, max: 1 } } });
+      const pid = async () => (await one.db.raw('select pg_backend_pid() as pid')).rows[0].pid;
+      const before = await pid();
+      const own = new OwnTransactions(internalsOf(one.db));
+      const failing = own.outside('5s', async (connection) => {
+        await connection.query(TAKE);
+        await connection.query('select 1/0');
+      });
+      expect(await failureOf(() => failing)).to.include({ code: '22012' });
+      expect([await pid(), await patience(one.db), await isFree()]).to.deep.equal([before, '0', true]);
+    });
   });
 });

@@ -7,6 +7,7 @@ import { install, oubli, SCHEMA_VERSION, uninstall } from '../../src';
 import { newKeyDocument, parseKeyDocument } from '../../src/keyring/key-document';
 import { createEmpty, type EmptyDatabase } from '../support/empty';
 import { expectFix, refusalOf } from '../support/refusals';
+import { COMPILED } from '../support/worker';
 
 const run = promisify(execFile);
 const version = SCHEMA_VERSION;
@@ -103,7 +104,7 @@ describe('Installing the schema', () => {
         .finally(() => knex.destroy());`;
     const cwd = path.join(__dirname, '../..');
     const env = { ...process.env, URL: empty.url };
-    const once = (): Promise<unknown> => run(process.execPath, ['-r', 'ts-node/register', '-e', script], { cwd, env });
+    const once = (): Promise<unknown> => run(process.execPath, [...COMPILED, '-e', script], { cwd, env });
     await Promise.all([once(), once(), once()]);
     expect(await versions()).to.have.length(SCHEMA_VERSION);
     expect(await empty.rows('select count(*)::int as n from oubli.instance')).to.deep.equal([{ n: 1 }]);

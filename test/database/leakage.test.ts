@@ -6,6 +6,7 @@ import type { Knex } from 'knex';
 import { install, SCHEMA_VERSION } from '../../src';
 import { leaksOf, sayLeak } from '../../src/checks/leakage';
 import { sayTokenLeak, tokenLeaksOf } from '../../src/checks/token-leakage';
+import { COMPILED } from '../support/worker';
 import { createWorld, type World } from '../support/world';
 
 const SERVICE = { purpose: 'provide the service', basis: 'contract' } as const;
@@ -97,7 +98,7 @@ describe('I2 what a blind index gives away', () => {
 
   it('is printed by oubli check', async () => {
     const main = path.join(__dirname, '..', '..', 'src', 'cli', 'main.ts');
-    const { stdout } = await promisify(execFile)(process.execPath, ['-r', 'ts-node/register', main, 'check'], {
+    const { stdout } = await promisify(execFile)(process.execPath, [...COMPILED, main, 'check'], {
       env: { ...process.env, DATABASE_URL: world.url },
     });
     expect(stdout).to.contain('every column of every personal table is declared');

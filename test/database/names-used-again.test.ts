@@ -4,9 +4,11 @@
  */
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { annotate, HoldError, install, SCHEMA_VERSION } from '../../src';
+import { annotate, HoldError, install, type Journal, SCHEMA_VERSION } from '../../src';
 import { stopClock } from '../../src/testing';
+import { type JournalFile, makeJournalFile } from '../support/journal-file';
 import { failureOf, refusalOf } from '../support/refusals';
+import { untilSomebodyWaits } from '../support/waiting';
 import { createWorld, type World } from '../support/world';
 
 const said = { purpose: 'serve', basis: 'contract' } as const;
@@ -354,4 +356,129 @@ describe('A return', () => {
       code: 'NO_BECAUSE',
     });
   });
+
+  /** What an application may make of what PostgreSQL answers: every type another, every row's names others. */
+  const reading = (): Partial<Knex.Config> => {
+    const getTypeParser = (oid: number) => (text: string) => (oid === OF_TEXT ? text : `read as ${text}`);
+    const renamed = (row: object): object =>
+      Object.fromEntries(Object.entries(row).map(([name, value]) => [`their ${name}`, value]));
+    return {
+      connection: { connectionString: world.url, types: { getTypeParser } } as never,
+      postProcessResponse: (answer) => (answer?.rows ? { ...answer, rows: answer.rows.map(renamed) } : answer),
+    };
+  };
+  const OF_TEXT = 25;
+
+  for (const whose of ['of its own', 'of the caller']) {
+    it(`L2: withdraws it in a transaction ${whose}, whatever type parsers and row mappers the application has`, async () => {
+      const theirs = await world.another({ config: reading() });
+      const ada = theirs.subject('user', 'ada');
+      if (whose === 'of its own') await ada.reactivated({ withdraws: 'her call' });
+      else await theirs.db.transaction(async (trx) => ada.reactivated({ trx, withdraws: 'her call' }));
+      const entries = await world.plain('oubli.ledger').orderBy('entry');
+      const key = entries.find(({ act }) => act === 'requested').key_id;
+      expect(key).to.be.instanceOf(Uint8Array);
+      expect(entries.at(-1)).to.deep.include({ act: 'erasure withdrawn', because: 'her call', key_id: key });
+      await world.holds.open({ name: 'case 2', ground: 'the chain goes on' });
+      expect((await world.verifyLedger()).broken).to.deep.equal([]);
+    });
+  }
+
+  it('D3: says the same of a clock: an activity to come is refused, and nothing of it stands', async () => {
+    await annotateActivity(world.plain);
+    const theirs = await world.another({ config: reading() });
+    const db = { trx: await theirs.db.transaction() };
+    const active = (options: { trx?: Knex.Transaction }) =>
+      refusalOf(() => theirs.subject('user', 'ada').active({ on: '2999-01-01', ...options }));
+    expect(await active({})).to.include({ code: 'ACTIVE_LATER' });
+    expect(await active(db)).to.include({ code: 'ACTIVE_LATER' });
+    await db.trx.rollback();
+    expect(await world.plain('oubli.person_event').where({ event: 'last_activity' })).to.deep.equal([]);
+  });
+
+  describe('beside a journal', () => {
+    let outside: JournalFile;
+    beforeEach(async () => {
+      outside = await makeJournalFile();
+    });
+    afterEach(() => outside.remove());
+
+    const told = async (): Promise<string[]> => {
+      const acts: string[] = [];
+      for await (const line of outside.journal.read())
+        acts.push(...(JSON.parse(line).act ? [JSON.parse(line).act] : []));
+      return acts;
+    };
+
+    it('S1: is in the journal before anybody hears that she took it back', async () => {
+      const mine = await world.another({ journal: outside.journal });
+      await mine.subject('user', 'ada').reactivated({ withdraws: 'her call' });
+      expect((await told()).at(-1)).to.equal('erasure withdrawn');
+    });
+
+    it('S1: is in it as soon as the caller’s transaction is committed, and not before, nor if it is not', async () => {
+      const mine = await world.another({ journal: outside.journal });
+      const ada = mine.subject('user', 'ada');
+      const undone = await mine.db.transaction();
+      await undone.transaction((inner) => ada.reactivated({ trx: inner, withdraws: 'her call' }));
+      await undone.rollback();
+      const trx = await mine.db.transaction();
+      await trx.transaction((inner) => ada.reactivated({ trx: inner, withdraws: 'her second call' }));
+      expect(await told()).not.to.include('erasure withdrawn');
+      await trx.commit();
+      await mine.close(); // waits for what is being told
+      expect((await told()).filter((act) => act === 'erasure withdrawn')).to.have.length(1);
+    });
+
+    it('S1: is told with the next entry where the journal fails then, and the process is warned', async () => {
+      const { journal } = outside;
+      let isDown = false;
+      const failing: Journal = {
+        ...journal,
+        append: async (lines) => {
+          if (isDown) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+          await journal.append(lines);
+        },
+      };
+      const mine = await world.another({ journal: failing });
+      isDown = true;
+      const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+      await mine.db.transaction((trx) => mine.subject('user', 'ada').reactivated({ trx, withdraws: 'her call' }));
+      expect(await warned).to.include({ code: 'JOURNAL_NOT_WRITTEN' });
+      isDown = false;
+      await mine.holds.open({ name: 'case 2', ground: 'the next entry' });
+      expect((await told()).slice(-2)).to.deep.equal(['erasure withdrawn', 'hold opened']);
+    });
+  });
+
+  it('A2: waits for nobody who writes to the ledger while its own rows are locked: the chain’s end comes last', async () => {
+    await world.subject('user', 'ada').serviceEnded({ on: '2026-08-01' });
+    const gate = await world.plain.transaction();
+    await gate('oubli.person_event').where({ subject_id: 'ada' }).forUpdate();
+    const returning = world.subject('user', 'ada').reactivated({ withdraws: 'her call' });
+    await untilSomebodyWaits(world.plain, 1);
+    await world.holds.open({ name: 'case 2', ground: 'an entry' });
+    await gate.rollback();
+    await returning;
+    expect((await world.plain('oubli.ledger').orderBy('entry').pluck('act')).slice(-2)).to.deep.equal([
+      'hold opened',
+      'erasure withdrawn',
+    ]);
+  });
+
+  it('A2: takes no Knex instance for a transaction', async () => {
+    const error = await refusalOf(() => world.subject('user', 'ada').serviceEnded({ trx: world.db as never }));
+    expect(error).to.include({ code: 'NO_TRX' });
+    expect(await world.plain('oubli.person_event')).to.deep.equal([]);
+  });
 });
+
+/** A rule of rows that starts with the last activity. */
+async function annotateActivity(knex: Knex): Promise<void> {
+  await knex.raw('create table sightings (id serial primary key, login text references logins, place text)');
+  await knex.raw('create index on sightings (login)');
+  await annotate(knex, 'sightings', {
+    data: { ...said, retention: { from: { event: 'last_activity' }, keep: '1 year', then: 'delete' } },
+    columns: { place: personal },
+  });
+}

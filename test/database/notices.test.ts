@@ -23,6 +23,7 @@ import { rulesOf } from '../../src/lifecycle/rule';
 import { stopClock } from '../../src/testing';
 import { failureOf, failureOfSweep, refusalOf } from '../support/refusals';
 import { until, untilSomebodyWaits } from '../support/waiting';
+import { COMPILED } from '../support/worker';
 import { createWorld, type World } from '../support/world';
 
 async function migrateNotices(knex: Knex): Promise<void> {
@@ -275,7 +276,7 @@ describe('D4: a rule that asks for notices', () => {
     const ada = await add('2026-08-31');
     await stopClock(world.plain, '2027-02-27T12:00:00Z');
     const script = path.join(__dirname, '../support/notice-process.ts');
-    const child = spawn(process.execPath, ['-r', 'ts-node/register', script, world.url, world.keyFile], {
+    const child = spawn(process.execPath, [...COMPILED, script, world.url, world.keyFile], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [said] = await once(child.stdout, 'data');

@@ -139,12 +139,130 @@ describe('S1: a replay erases exactly whom the journal names', function () {
       await close();
     });
 
+    it('S1: in halves where too many at once take too long, down to one who takes long by herself', async () => {
+      for (const id of ids) await erase('member', id);
+      await backup.restore();
+      const plain = connect();
+      await plain.raw(`
+        create sequence attempt;
+        create function dawdle() returns trigger language plpgsql as $$
+        begin
+          perform nextval('attempt'); -- which no rollback undoes
+          if (select count(*) from gone) > 1 then
+            raise exception 'canceling statement due to statement timeout' using errcode = '57014';
+          end if;
+          return null;
+        end $$;
+        create trigger dawdles after delete on members referencing old table as gone for each statement execute function dawdle()`);
+      expect(await replayed()).to.deep.include({ erased: 4, unknown: [] });
+      expect(await nicknames(plain)).to.deep.equal([]);
+      expect(await plain('oubli.ledger').where({ act: 'erased' })).to.have.length(4);
+      const [{ last_value: attempts }] = await plain('attempt').select('last_value');
+      expect(Number(attempts), 'four, two, one; two, one; two, one; one').to.equal(8);
+    });
+
+    it('S1: and is refused where one of them is locked for too long; run again it goes on where it was', async () => {
+      for (const id of ids) await erase('member', id);
+      await backup.restore();
+      const plain = connect();
+      await plain.raw(`
+        create function refuse() returns trigger language plpgsql as $$
+        begin
+          if exists (select from gone where nickname = 'zoe') then
+            raise exception 'canceling statement due to lock timeout' using errcode = '55P03';
+          end if;
+          return null;
+        end $$;
+        create trigger refuses after delete on members referencing old table as gone for each statement execute function refuse()`);
+      expect((await refusalOf(replayed)).code).to.equal('SUBJECT_LOCKED');
+      await plain.raw('drop trigger refuses on members');
+      expect((await replayed()).erased).to.be.within(1, 3);
+      expect(await nicknames(plain)).to.deep.equal([]);
+    });
+
     it('S1: and stops while one of them is held by the journal only', async () => {
       await world.holds.open({ name: 'case 1', ground: 'lawsuit' });
       await world.holds.place('case 1', world.subject('member', ids[1]!));
       await erase('member', ids[0]!);
       await backup.restore();
       expect((await refusalOf(replayed)).code).to.equal('REPLAY_HOLDS_LOST');
+    });
+  });
+
+  describe('and what they asked for and took back', () => {
+    let person: Person;
+    beforeEach(async () => {
+      await begin();
+      [person] = (await addPeople(world.db, 1, '2099-01-01')) as [Person];
+    });
+    const ada = () => world.subject('user', person.id);
+    /** A case stands in the way, which is over at once. */
+    async function ask(because: string): Promise<void> {
+      await world.holds.open({ name: because, ground: 'a claim' });
+      await world.holds.place(because, ada());
+      expect((await failureOf(() => ada().erase({ because }))).code).to.equal('HELD');
+      await world.holds.release(because, { because: 'settled' });
+    }
+    const takeBack = () => ada().reactivated({ withdraws: 'her call' });
+    async function openRequests(): Promise<string[]> {
+      const { requests, close } = await start();
+      const open = await requests({ open: true });
+      await close();
+      return open.map(({ because }) => because);
+    }
+    const LOST = 'requested before the database was restored; the reason is lost, the journal does not hold it';
+
+    it('L2: a request that she took back is not opened again', async () => {
+      backup = await backUp(world.url);
+      await ask('her letter');
+      await takeBack();
+      await backup.restore();
+      expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 0 });
+      expect(await openRequests()).to.deep.equal([]);
+    });
+
+    it('L2: one that she made after she had taken one back is, once, whoever replays it how often', async () => {
+      await ask('her letter');
+      await takeBack();
+      backup = await backUp(world.url);
+      await ask('her second letter');
+      await backup.restore();
+      expect(await replayed()).to.deep.include({ requested: 1, withdrawn: 0 });
+      expect(await openRequests()).to.deep.equal([LOST]);
+      expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 0 });
+      expect(await openRequests()).to.deep.equal([LOST]);
+    });
+
+    it('L2: one that she took back after the backup is so again, and the next sweep does not carry it out', async () => {
+      await ask('her letter');
+      backup = await backUp(world.url);
+      await takeBack();
+      await backup.restore();
+      expect(await connect()('oubli.deferred_request')).to.have.length(1);
+      expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 1 });
+      expect(await openRequests()).to.deep.equal([]);
+      const { sweep, verifyLedger, close } = await start();
+      await sweep();
+      expect((await verifyLedger()).broken).to.deep.equal([]);
+      await close();
+      expect(await connect()('users').where({ id: person.id }).whereNotNull('name')).to.have.length(1);
+      const [entry] = await connect()('oubli.ledger').where({ act: 'erasure withdrawn' });
+      expect(entry.details).to.deep.equal({ kind: 'user' });
+      expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 0 });
+    });
+
+    it('L2: taken back and made again since the backup, it is open, and carried out', async () => {
+      await ask('her letter');
+      backup = await backUp(world.url);
+      await takeBack();
+      await ask('her second letter');
+      await backup.restore();
+      expect(await replayed()).to.deep.include({ requested: 0, withdrawn: 0 });
+      expect(await openRequests()).to.deep.equal(['her letter']);
+      const { sweep, close } = await start();
+      await sweep();
+      await close();
+      expect(await connect()('users').where({ id: person.id }).whereNotNull('name')).to.deep.equal([]);
     });
   });
 

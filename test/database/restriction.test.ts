@@ -1,7 +1,7 @@
 /** The right to restriction (GDPR Art. 18): stored, and otherwise left alone, in every process and against raw SQL. */
 import { expect } from 'chai';
 import { Client } from 'pg';
-import { ConfigurationError, HoldError, type Oubli, RestrictedError, type SweepReport } from '../../src';
+import { annotate, ConfigurationError, HoldError, type Oubli, RestrictedError, type SweepReport } from '../../src';
 import { addPerson, type Person } from '../support/people';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { until } from '../support/waiting';
@@ -62,6 +62,31 @@ describe('A restriction', () => {
     const error = await failureOf(() => world.db('contracts').insert({ user_id: ada.id, signatory: 'Ada' }));
     expect(error).to.be.instanceOf(RestrictedError).and.to.have.property('code', 'RESTRICTED_WRITE');
     expect(await failureOf(() => readIn(world))).to.be.instanceOf(RestrictedError);
+  });
+
+  it('Art. 18: whoever tells of her what a column of hers would hold hears so by name, in whosever transaction', async () => {
+    await world.plain.raw('create table fans (id int primary key, left_on date); insert into fans values (1)');
+    await annotate(world.plain, 'fans', {
+      subject: {
+        kind: 'fan',
+        purpose: 'a club',
+        basis: 'contract',
+        retention: { from: 'left_on', keep: '1 month', then: 'erase' },
+      },
+      columns: { left_on: { category: 'activity.content', protect: 'clear', because: 'a date of hers' } },
+    });
+    const fan = (await world.another()).subject('fan', 1);
+    await fan.restrict({ because: 'says it is wrong', ground: 'accuracy' });
+    const calls = [
+      () => fan.serviceEnded(),
+      () => world.db.transaction((trx) => fan.serviceEnded({ trx })),
+      () => world.plain.transaction((trx) => fan.serviceEnded({ trx })),
+    ];
+    for (const call of calls) {
+      const error = await failureOf(call);
+      expect(error).to.be.instanceOf(RestrictedError).and.to.include({ code: 'RESTRICTED_WRITE', table: 'fans' });
+    }
+    expect(await world.plain('fans').pluck('left_on')).to.deep.equal([null]);
   });
 
   it('Art. 18: rows about her are neither added nor changed by raw SQL, of the owner or a plain role, whatever replicates', async () => {

@@ -13,6 +13,7 @@ import { GROUPS } from '../../src/catalogue/vocabulary';
 import { undeclaredColumns } from '../../src/checks/declarations';
 import { createEmpty, type EmptyDatabase } from '../support/empty';
 import { expectFix, refusalOf } from '../support/refusals';
+import { COMPILED } from '../support/worker';
 import { migrateWorld } from '../support/world';
 
 /** What the policy promises to hold, word by word, and under which category it is declared. */
@@ -197,7 +198,7 @@ describe('P1: every personal datum belongs to a known category', () => {
 
 function check(url: string): Promise<{ code: number; stdout: string; stderr: string }> {
   const repository = path.join(__dirname, '../..');
-  const args = ['-r', 'ts-node/register', 'src/cli/main.ts', 'check', '--url', url];
+  const args = [...COMPILED, 'src/cli/main.ts', 'check', '--url', url];
   return new Promise((resolve) => {
     execFile(process.execPath, args, { cwd: repository }, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), stdout, stderr }),

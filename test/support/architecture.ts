@@ -3,13 +3,13 @@ import { cycleIn, type Import, importsOf, type SourceFile } from './imports';
 
 /** From the bottom up; imports go downward only. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['errors.ts', 'messages.ts', 'period.ts', 'queryable.ts', 'own-types.ts', 'bytea-array.ts'],
+  ['errors.ts', 'messages.ts', 'period.ts', 'queryable.ts', 'own-types.ts', 'bytea-array.ts', 'afterwards.ts'],
   ['crypto', 'catalogue'],
   ['keyring', 'registers'],
   ['schema', 'lifecycle', 'knex'],
   ['rights', 'checks'],
   [
-    ...['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'sweeping.ts', 'oubli.ts'],
+    ...['own-database.ts', 'converting.ts', 'subject.ts', 'archive.ts', 'scoping.ts', 'sweeping.ts', 'oubli.ts'],
     ...['restore.ts', 'drill.ts', 'inspection.ts'],
   ],
   ['cli', 'index.ts', 'testing.ts'],
@@ -19,6 +19,7 @@ const SIDEWAYS = new Set([
   'knex → schema',
   'oubli.ts → subject.ts',
   'oubli.ts → sweeping.ts',
+  'oubli.ts → scoping.ts',
   'oubli.ts → archive.ts',
   'oubli.ts → own-database.ts',
   'oubli.ts → converting.ts',

@@ -1,10 +1,10 @@
 /** The command line as a child process: `oubli …` with its output and its exit code, or killed on the way. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
+import { COMPILED } from './worker';
 
 const repository = path.join(__dirname, '../..');
 const main = path.join(repository, 'src/cli/main.ts');
-const register = path.join(repository, 'node_modules/ts-node/register');
 
 export interface Outcome {
   readonly code: number;
@@ -31,9 +31,9 @@ export function startOubli(
   args: readonly string[],
   { cwd = repository, env = {}, input = '' }: Surroundings = {},
 ): Running {
-  const child = spawn(process.execPath, ['-r', register, main, ...args], {
+  const child = spawn(process.execPath, [...COMPILED, main, ...args], {
     cwd,
-    env: { ...process.env, TS_NODE_PROJECT: path.join(repository, 'tsconfig.json'), DATABASE_URL: '', ...env },
+    env: { ...process.env, DATABASE_URL: '', ...env },
   });
   const said = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const)

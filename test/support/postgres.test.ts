@@ -26,6 +26,7 @@ import { reapOrphans } from './postgres/orphans';
 import { pidFileOf, serverOf } from './postgres/pidfile';
 import { PortTakenError, startPostmaster } from './postgres/postmaster';
 import { commandOf } from './postgres/processes';
+import { COMPILED } from './worker';
 
 /** Another process that starts a server of its own, says where it stands, and then does what it is told. */
 interface Owner {
@@ -51,7 +52,7 @@ describe('the database helper', () => {
         process.stdout.write(JSON.stringify(server) + '\\n');
         process.stdin.once('data', () => { ${whenReady} });
       });`;
-    const child = spawn(process.execPath, ['-r', 'ts-node/register', '-e', script], {
+    const child = spawn(process.execPath, [...COMPILED, '-e', script], {
       cwd: repository,
       env: { ...process.env, TMPDIR: cache },
       stdio: ['pipe', 'pipe', 'ignore'],

@@ -11,9 +11,12 @@ export interface Worker {
   kill(): Promise<void>;
 }
 
+/** To be given to Node before a file of TypeScript, or `-e` and code that requires one. */
+export const COMPILED = ['-r', path.join(__dirname, 'compiled.cjs')] as const;
+
 /** @param file path of its script @param args what it is told */
 export function startProcess(file: string, args: readonly string[]): Worker {
-  const child = spawn(process.execPath, ['-r', 'ts-node/register', file, ...args], {
+  const child = spawn(process.execPath, [...COMPILED, file, ...args], {
     cwd: path.join(__dirname, '..', '..'),
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import knexPackage from 'knex';
 import { localKeys, oubli } from '../../src';
+import { COMPILED } from './worker';
 
 export interface Writer {
   /** Once it has written something. */
@@ -19,7 +20,7 @@ export interface Writer {
 export function startWriter(url: string, keyFile: string, people: number): Writer {
   const root = path.join(__dirname, '..', '..');
   const file = path.join(__dirname, 'writer-process.ts');
-  const child = spawn(process.execPath, ['-r', 'ts-node/register', file, url, keyFile, String(people)], {
+  const child = spawn(process.execPath, [...COMPILED, file, url, keyFile, String(people)], {
     cwd: root,
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -8,6 +8,13 @@ import { type Outcome, runOubli } from '../support/cli';
 
 const oubli = (cwd: string, ...args: string[]): Promise<Outcome> => runOubli(args, { cwd });
 
+describe('oubli --version', () => {
+  it('is that of the package', async () => {
+    const { version } = JSON.parse(await readFile(path.join(__dirname, '../../package.json'), 'utf8'));
+    expect(await oubli(tmpdir(), '--version')).to.deep.equal({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+});
+
 describe('oubli keys generate', () => {
   let folder: string;
   beforeEach(async () => {

@@ -42,10 +42,22 @@ describe('The lines of a journal', () => {
       [0, 6, 7],
     ]);
     expect(gapsIn(entry(0, 1), checkpoint(0, 3))).to.deep.equal([[0, 2, 3]]);
-    expect(gapsIn(entry(0, 1), entry(1, 7), fork(0, 1, 2), entry(1, 9))).to.deep.equal([
+    expect(gapsIn(entry(0, 1), entry(1, 2), entry(1, 3), fork(0, 1, 2), entry(1, 5))).to.deep.equal([
       [0, 2, 2],
-      [1, 8, 8],
+      [1, 4, 4],
     ]);
+  });
+
+  it('S1: have one where the first of a branch are missing, as the journal’s fork says, or the database of an interrupted replay', () => {
+    const before = [1, 2, 3, 4].map((position) => entry(0, position));
+    expect(gapsIn(...before, entry(1, 5), entry(1, 6), fork(0, 2, 4))).to.deep.equal([[1, 3, 4]]);
+    expect(gapsIn(...before, fork(0, 2, 4)), 'all of them').to.deep.equal([[1, 3, 3]]);
+    const coverage = new JournalCoverage();
+    for (const line of [...before, entry(1, 4)]) coverage.see(line);
+    expect(coverage.gaps(), 'nobody knows where it was forked').to.deep.equal([]);
+    coverage.begins(1, 2);
+    coverage.begins(2, 4); // of which nothing was told yet
+    expect(coverage.gaps()).to.deep.equal([{ branch: 1, first: 3, last: 3 }]);
   });
 
   it('S1: are torn where they were cut off while they were written, and damaged otherwise', () => {

@@ -9,6 +9,7 @@ import {
   restAfter,
   type Strain,
   settledPace,
+  targetOf,
 } from '../../src/lifecycle/pace';
 
 const CALM: Strain = { active: 0, lockWaits: 0, replicaLag: 0, oldTransaction: 0, unseen: 0 };
@@ -39,9 +40,15 @@ describe('A5: the pace of a sweep', () => {
 
   it('leaves time to others while they are at work, and takes whom it cannot see to be so', () => {
     expect(restAfter(80, [CALM, CALM], pace)).to.equal(0);
-    expect(restAfter(80, [{ ...CALM, active: 3 }, CALM], pace), 'or were a moment ago').to.equal(80);
-    expect(restAfter(80, [{ ...CALM, unseen: 1 }], pace)).to.equal(80);
+    expect(restAfter(80, [{ ...CALM, active: 3 }, CALM], pace), 'or were a moment ago').to.equal(160);
+    expect(restAfter(80, [{ ...CALM, unseen: 1 }], pace)).to.equal(160);
     expect(restAfter(80, [{ ...CALM, active: 3 }], settledPace({ rest: 0 }))).to.equal(0);
+  });
+
+  it('goes in steps of a fifth while others are at work', () => {
+    expect(targetOf([CALM], pace)).to.equal(100);
+    expect(targetOf([{ ...CALM, active: 1 }, CALM], pace)).to.equal(20);
+    expect(targetOf([{ ...CALM, unseen: 1 }], settledPace({ target: 50 }))).to.equal(10);
   });
 
   it('waits for standbys, old transactions and queues for locks, each beyond its threshold', () => {

@@ -8,6 +8,7 @@ import { suggest } from '../../catalogue/suggest';
 import { keyIdOf } from '../../crypto/envelope';
 import { ConfigurationError } from '../../errors';
 import { KeyCache } from '../../keyring/key-cache';
+import type { Admit } from '../../keyring/scopes';
 import { ResultOpener } from '../../keyring/sealer';
 import { type Queryable, quoteIdentifier as q, type Row } from '../../queryable';
 import { canonicalId } from '../canonical-id';
@@ -43,6 +44,9 @@ export interface ArchivedRow {
   readonly columns: ArchivedColumns | null;
 }
 
+/** The engine, and whether so much may be opened. */
+type Reader = Engine & { readonly admit: Admit };
+
 const BATCH = 200;
 const DENIED = '42501';
 
@@ -55,7 +59,7 @@ interface Wanted {
 }
 
 /** @throws ConfigurationError ARCHIVE_UNKNOWN_TABLE, ARCHIVE_UNREADABLE, ARCHIVE_ELSEWHERE: nothing was read then */
-export async function* readArchive(engine: Engine, reading: ArchiveReading): AsyncGenerator<ArchivedRow> {
+export async function* readArchive(engine: Reader, reading: ArchiveReading): AsyncGenerator<ArchivedRow> {
   const stores = await storesWith(engine, reading.table);
   const wanted = await conditionsOf(engine, reading);
   for (const store of [outboxOf(engine), ...stores]) {
@@ -118,7 +122,7 @@ async function entriesOf(database: Engine['database'], keyId: string): Promise<u
 }
 
 async function* readStore(
-  engine: Engine,
+  engine: Reader,
   store: Store,
   snapshot: Queryable,
   reading: ArchiveReading,
@@ -165,7 +169,7 @@ async function record(
 }
 
 async function* readRows(
-  engine: Engine,
+  engine: Reader,
   snapshot: Queryable,
   from: string,
   { parameters }: Wanted,
@@ -184,10 +188,12 @@ async function* readRows(
 }
 
 /** A key that is not there any more was destroyed on its date; or the active base was restored to a day before the move. */
-async function openRows({ keys, sealer }: Engine, table: string, rows: readonly Row[]): Promise<ArchivedRow[]> {
+async function openRows({ keys, sealer, admit }: Reader, table: string, rows: readonly Row[]): Promise<ArchivedRow[]> {
   const ids = rows.map(({ sealed }) => keyIdOf(sealed as Uint8Array));
   const known = await keys.among(ids);
-  const states = await keys.byId(ids.filter((id) => known.has(KeyCache.nameOf(id))));
+  const named = new Map(ids.map((id) => [KeyCache.nameOf(id), id] as const).filter(([name]) => known.has(name)));
+  await admit(named);
+  const states = await keys.byId(named.values());
   const opener = new ResultOpener(sealer.place, (keyId) => states.get(KeyCache.nameOf(keyId)));
   try {
     return rows.map((row) => ({

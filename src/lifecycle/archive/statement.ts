@@ -65,10 +65,9 @@ function insertion(name: string, { table, archive }: ArchiveRule, ofEntry: strin
   from ${name} s join entry e on ${ofEntry})`;
 }
 
-/** What the ledger says of a step's rows beside their number. */
-export function archivedDetail({ action, table }: Step, place: number): string[] {
+/** What the ledger says of a step's rows beside their number and their end. */
+export function archivedDetail({ action, table }: Step): { archive?: string; elsewhere?: true } {
   const rule = action === 'archive' ? archiveRuleOf(table) : undefined;
-  if (!rule) return [];
-  const where = rule.archive.elsewhere ? ["'elsewhere', true"] : [];
-  return [`'until', c${place}.until`, `'archive', ${literal(rule.archive.schema)}`, ...where];
+  if (!rule) return {};
+  return { archive: rule.archive.schema, ...(rule.archive.elsewhere ? { elsewhere: true } : {}) };
 }

@@ -1,5 +1,6 @@
 /** The same service twice: declared and protected, and as plain Knex knows it. Both hold the same people. */
 import knexPackage, { type Knex } from 'knex';
+import type { Oubli } from '../../../src';
 import { createDatabase, testServerUrl } from '../postgres';
 import { createWorld, migrateWorld, type World } from '../world';
 import { ADA, BOB } from './verb';
@@ -35,6 +36,8 @@ create unique index on users (%, locale);`;
 
 export interface Surface {
   readonly protected: World;
+  /** What stands behind `db`. */
+  readonly oubli: Oubli;
   readonly db: Knex;
   readonly plain: Knex;
   end(): Promise<void>;
@@ -48,7 +51,8 @@ export async function createSurface(factory: typeof knexPackage = knexPackage): 
   await plain.raw(PLAIN);
   await plain.raw(UNIQUE.replace('%', 'email'));
   await world.plain.raw(UNIQUE.replace('%', 'substring(email::bytea, 9, 16)'));
-  const { db } = await world.another({ factory });
+  const oubli = await world.another({ factory });
+  const { db } = oubli;
   await db.raw('comment on table products is null');
   for (const each of [plain, db]) await addPeople(each);
   const end = async (): Promise<void> => {
@@ -56,7 +60,7 @@ export async function createSurface(factory: typeof knexPackage = knexPackage): 
     await database.drop();
     await world.end();
   };
-  return { protected: world, db, plain, end };
+  return { protected: world, oubli, db, plain, end };
 }
 
 async function addPeople(db: Knex): Promise<void> {

@@ -1,5 +1,17 @@
 /** Where keys come from: a file that only its owner reads, or an environment variable. */
-import { chmod, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -75,6 +87,88 @@ describe('Keys from a file', () => {
     expect((await failureOf(() => generateKeyFile(path.join(folder, 'none', 'oubli.keys')))).code).to.equal('ENOENT');
     await mkdir(file, { mode: 0o700 });
     expect((await failureOf(() => localKeys({ file }).load())).code).to.equal('EISDIR');
+  });
+});
+
+describe('Epochs in a file', () => {
+  let folder: string;
+  let file: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'oubli-keys-'));
+    file = path.join(folder, 'oubli.keys');
+    await generateKeyFile(file);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const documentIn = async (): Promise<{ epochs: Record<string, string> }> => JSON.parse(await readFile(file, 'utf8'));
+
+  it('are made durably, beside what was there, and made once', async () => {
+    const { epochs: before, ...others } = await documentIn();
+    const key = await localKeys({ file }).openEpoch(2);
+    const base64 = Buffer.from(key).toString('base64');
+    expect(key).to.have.length(32);
+    expect(await documentIn()).to.deep.equal({ ...others, epochs: { ...before, 2: base64 } });
+    expect(Buffer.from(await localKeys({ file }).openEpoch(2)).toString('base64')).to.equal(base64);
+  });
+
+  it('K7: are destroyed out of the file, and never called proven; asked again it says the same', async () => {
+    const provider = localKeys({ file });
+    const { epochs } = await documentIn();
+    await provider.openEpoch(2);
+    for (let time = 0; time < 2; time++) {
+      const destruction = await provider.destroyEpoch(1);
+      expect(destruction).to.include({ is: 'destroyed', proven: false });
+      expect(destruction.how).to.contain('copy');
+    }
+    expect(await readFile(file, 'utf8')).not.to.contain(epochs[1]);
+    expect([...(await provider.load()).epochs.keys()]).to.deep.equal([2]);
+  });
+
+  it('K6: stay while they are the newest', async () => {
+    const error = await refusalOf(() => localKeys({ file }).destroyEpoch(1));
+    expect(error.code).to.equal('NEWEST_EPOCH');
+    expect((await localKeys({ file }).load()).epochs.size).to.equal(1);
+    expect(await readdir(folder)).to.deep.equal(['oubli.keys']);
+  });
+
+  it('leave the file its owner’s only, and where a link leads to', async () => {
+    const link = path.join(folder, 'linked.keys');
+    await chmod(file, 0o400);
+    await symlink(file, link);
+    await localKeys({ file: link }).openEpoch(2);
+    expect((await lstat(link)).isSymbolicLink()).to.equal(true);
+    expect((await stat(file)).mode & 0o777).to.equal(0o400);
+    expect((await localKeys({ file }).load()).epochs.size).to.equal(2);
+    expect((await readdir(folder)).sort()).to.deep.equal(['linked.keys', 'oubli.keys']);
+  });
+
+  it('are made by several at once without losing one', async () => {
+    const made = await Promise.all([2, 3, 4, 5].map((epoch) => localKeys({ file }).openEpoch(epoch)));
+    const { epochs } = await localKeys({ file }).load();
+    expect(made).to.deep.equal([2, 3, 4, 5].map((epoch) => epochs.get(epoch)));
+  });
+
+  it('are made after a process that was killed while it wrote, of which nothing stays', async () => {
+    const left = `${file}.next`;
+    await writeFile(left, '{"oubli": 1, "epo', { mode: 0o600 });
+    const then = new Date(Date.now() - 60_000);
+    await utimes(left, then, then);
+    await localKeys({ file }).openEpoch(2);
+    expect(await readdir(folder)).to.deep.equal(['oubli.keys']);
+  });
+
+  it('are not made where the file is another key document than it should be, which stays as it is', async () => {
+    await writeFile(file, '{"oubli": 1}');
+    expect((await refusalOf(() => localKeys({ file }).openEpoch(2))).code).to.equal('KEY_DOCUMENT');
+    expect(await readFile(file, 'utf8')).to.equal('{"oubli": 1}');
+    expect(await readdir(folder)).to.deep.equal(['oubli.keys']);
+  });
+
+  it('are refused where nothing can be written', async function () {
+    const mounted = '/sys/kernel/uevent_seqnum'; // of a file system on which nobody makes files
+    if (process.platform !== 'linux') this.skip();
+    const error = await failureOf(() => localKeys({ file: mounted }).openEpoch(2));
+    expect(error.code).to.equal('EPOCHS_READ_ONLY');
   });
 });
 

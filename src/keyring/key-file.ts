@@ -1,0 +1,128 @@
+/**
+ * The file that holds a key document: readable by its owner only, and never half written. It is replaced in one step by another one,
+ * so that whoever reads it meanwhile gets one or the other, and a crash leaves one of them.
+ */
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ConfigurationError, KeyUnavailableError } from '../errors';
+
+const OWNER_ONLY = 0o600;
+const GROUP_AND_OTHERS = 0o077;
+/** Writing takes milliseconds: what stands there longer is of a process that was killed. */
+const STALE_MS = 10_000;
+const LOOK_MS = 20;
+/** A mounted secret, another user's file or folder, a file that was mounted by itself. */
+const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
+
+/** @throws ConfigurationError KEY_FILE_EXISTS: never overwritten */
+export async function createKeyFile(file: string, text: string): Promise<void> {
+  const handle = await open(file, 'wx', OWNER_ONLY).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EEXIST' ? new ConfigurationError('KEY_FILE_EXISTS', { file }) : error;
+  });
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @throws ConfigurationError KEY_FILE_MISSING, KEY_FILE_OPEN */
+export async function readKeyFile(file: string): Promise<string> {
+  const { mode } = await statOf(file);
+  // Windows has no such mode bits: there the directory's access list has to do it.
+  if (process.platform !== 'win32' && (mode & GROUP_AND_OTHERS) !== 0)
+    throw new ConfigurationError('KEY_FILE_OPEN', { file });
+  const handle = await open(file, 'r');
+  try {
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Replaces the file's text, on disk when it returns; it stays its owner's, and where a link leads to. One process at a time.
+ *
+ * @param change of the text as it is then; may throw
+ * @returns the text that stands there now
+ * @throws ConfigurationError EPOCHS_READ_ONLY, and those of reading; KeyUnavailableError KEY_FILE_BUSY
+ */
+export async function changeKeyFile(file: string, change: (text: string) => string): Promise<string> {
+  await statOf(file);
+  const real = await realpath(file);
+  const next = `${real}.next`;
+  try {
+    const handle = await openAlone(next, file);
+    return await replaced(real, next, handle, change).catch(async (error: unknown) => {
+      await rm(next, { force: true });
+      throw error;
+    });
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!READ_ONLY.has(code)) throw error;
+    throw new ConfigurationError('EPOCHS_READ_ONLY', { provider: `file ${file}`, file, why: code });
+  }
+}
+
+async function replaced(
+  real: string,
+  next: string,
+  handle: FileHandle,
+  change: (text: string) => string,
+): Promise<string> {
+  try {
+    const { uid, gid, mode } = await stat(real);
+    const text = change(await readKeyFile(real));
+    await handle.chown(uid, gid); // root rotates, and the application goes on reading
+    await handle.chmod(mode & 0o777);
+    await handle.writeFile(text);
+    await handle.sync();
+    await rename(next, real);
+    await syncFolder(path.dirname(real));
+    return text;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whoever has made the file that is to take the place is the one who writes. */
+async function openAlone(next: string, file: string): Promise<FileHandle> {
+  for (const began = Date.now(); ; await wait(LOOK_MS)) {
+    try {
+      return await open(next, 'wx', OWNER_ONLY);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    if (await isStale(next)) await rm(next, { force: true });
+    else if (Date.now() - began > STALE_MS) throw new KeyUnavailableError('KEY_FILE_BUSY', { file });
+  }
+}
+
+async function isStale(next: string): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(next)).mtimeMs > STALE_MS;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false; // it was finished meanwhile
+    throw error;
+  }
+}
+
+/** A renaming is on disk when its folder is (fsync(2)); Windows opens no folders. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function statOf(file: string): Promise<Stats> {
+  return stat(file).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? new ConfigurationError('KEY_FILE_MISSING', { file }) : error;
+  });
+}
