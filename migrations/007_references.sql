@@ -1,6 +1,81 @@
 -- References that PostgreSQL does not know: columns without a foreign key, columns that name a row of one table or of another as a
 -- third column says, and values inside JSON (ERASURE.md G1). And the indexes by which any reference is followed downwards.
 
+-- The same as before, but of one type in both halves, and asked for one table or one id at a time: only then does PostgreSQL take a
+-- condition into a UNION. Else it writes out the columns of every constraint there is, for each table on each way to a person (640,000
+-- times for 40 tables that were declared one by one).
+create or replace view oubli.table_reference as
+  select k.oid as id, k.conname::text as name, k.conrelid as rel, k.confrelid as parent, oubli.columns_numbered(k.conrelid, k.conkey) as columns,
+    oubli.columns_numbered(k.confrelid, k.confkey) as referred, k.confdeltype as on_delete, null::text[] as path, '{}'::jsonb as conditions,
+    null::text[] as forms
+  from pg_catalog.pg_constraint k where k.contype = 'f' and k.conparentid = 0
+  union all
+  select r.id, 'declared reference ' || r.id, r.rel::oid, r.parent::oid, r.columns, r.referred, 'a'::"char", r.path, r.conditions,
+    array(select oubli.referring_form(r.rel, u.col, r.path, r.parent, u.referred) from unnest(r.columns, r.referred) with ordinality u(col, referred, n)
+          order by u.n)
+  from oubli.reference r;
+
+create or replace function oubli.path_to_subject(target regclass, of_column jsonb default null, out kind text, out col name, out hops oid[])
+language plpgsql stable as $$
+declare
+  wanted jsonb := coalesce(of_column, (select p.spec -> 'subject' from oubli.personal_table p where p.rel = target));
+  tables oid[] := array[target::oid];
+  ways text[] := array[''];
+  level oid[];
+  seen oid[] := '{}';
+  arrived integer;
+  way text;
+begin
+  select p.subject_kind, p.subject_column, '{}' into kind, col, hops
+  from oubli.personal_table p where p.rel = target and p.subject_kind is not null and of_column is null;
+  while kind is null and tables is not null loop
+    level := tables;
+    select array_agg(k.parent), array_agg(concat_ws(',', nullif(f.way, ''), k.id)) into tables, ways
+    from unnest(level, ways) f(at, way), lateral (select * from oubli.table_reference r where r.rel = f.at offset 0) k
+    where k.path is null and not f.at = any(seen) and coalesce(oubli.via_of(f.at, case when f.way = '' then wanted end) = any(k.columns), true);
+    select count(*), min(s.subject_kind), min(s.subject_column::text), min(f.way) into arrived, kind, col, way
+    from unnest(tables, ways) f(at, way) join oubli.personal_table s on s.rel = f.at
+    where s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind);
+    if arrived > 1 then
+      kind := null;
+      return;
+    end if;
+    hops := string_to_array(way, ',')::oid[];
+    seen := seen || level; -- gone on from once; but two ways into a table at one level are two ways
+  end loop;
+end $$;
+
+create or replace function oubli.stations(target regclass, col name, hops oid[], out tables oubli.way_station[], out owner text)
+language plpgsql stable as $$
+declare
+  hop record;
+  place integer := 0;
+  referred name[] := '{}';
+  condition text;
+  at regclass := target;
+begin
+  tables := '{}';
+  for hop in
+    select k.parent::regclass as rel, k.columns, k.forms, k.referred, oubli.referring_condition(k.conditions, 't' || h.n - 1) as besides,
+      k.columns || array(select key::name from jsonb_object_keys(k.conditions) key order by key) as onward
+    from unnest(hops) with ordinality h(id, n), lateral (select * from oubli.table_reference r where r.id = h.id offset 0) k order by h.n loop
+    tables := tables || row(place, at, condition, referred, hop.onward)::oubli.way_station;
+    if place + 1 = cardinality(hops) and col = any(hop.referred) then
+      owner := (select oubli.referring_value(hop.forms[n], 't' || place, hop.columns[n]) from array_position(hop.referred, col) n);
+      owner := case when hop.besides is null then owner else format('case when %s then %s end', hop.besides, owner) end;
+      return;
+    end if;
+    condition := (select concat_ws(' and ', string_agg(format('%s = t%s.%I',
+                    oubli.referring_value(f, 't' || place, l), place + 1, r), ' and '), hop.besides)
+                  from unnest(hop.columns, hop.referred, hop.forms) pairs(l, r, f));
+    place := place + 1;
+    at := hop.rel;
+    referred := hop.referred;
+  end loop;
+  tables := tables || row(place, at, condition, referred, array[col])::oubli.way_station;
+  owner := format('t%s.%I', place, col);
+end $$;
+
 -- A number or a uuid that stands in a text, as its own type; NULL where it is none. Immutable, so that an index can be over it:
 -- the comparison is then of equal types, and goes by an index in both directions.
 create function oubli.as_bigint(value text) returns bigint

@@ -174,9 +174,11 @@ create trigger anchored after insert or update on oubli.personal_table
   for each row execute function oubli.prepare_anchor();
 
 -- An event outlives the person where rows that she left behind go by it: rows that the law keeps, or that an application's DELETE did
--- not take along. It starts no clock of whoever has her name next, nor of that person's rows.
-alter table oubli.person_event add left_behind boolean not null default false;
-create index on oubli.person_event (kind, event, purpose) where left_behind;
+-- not take along. It starts no clock of whoever has her name next, nor of that person's rows. From `look_on` on it may be that the last
+-- of those rows has left, and the event is to go with it.
+alter table oubli.person_event add left_behind boolean not null default false, add look_on date not null default '-infinity',
+  add check (left_behind or look_on = '-infinity');
+create index on oubli.person_event (look_on) where left_behind;
 -- What is known of one person, whatever the event.
 create index on oubli.person_event (kind, subject_id);
 

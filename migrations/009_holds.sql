@@ -278,8 +278,8 @@ declare
 begin
   while cardinality(tables) > 0 loop
     select array_agg(k.parent), array_agg(concat_ws(',', nullif(f.way, ''), k.id)) into tables, ways
-    from unnest(tables, ways) f(at, way) join oubli.table_reference k on k.rel = f.at and not k.parent = any(seen)
-    where coalesce(oubli.via_of(f.at, case when f.way = '' then wanted end) = any(k.columns), true);
+    from unnest(tables, ways) f(at, way), lateral (select * from oubli.table_reference r where r.rel = f.at offset 0) k
+    where not k.parent = any(seen) and coalesce(oubli.via_of(f.at, case when f.way = '' then wanted end) = any(k.columns), true);
     for kind, subjects, col, hops in
       select s.subject_kind, s.rel, s.subject_column, string_to_array(f.way, ',')::oid[] from unnest(tables, ways) f(at, way)
       join oubli.personal_table s on s.rel = f.at and s.subject_kind = coalesce(wanted ->> 'kind', s.subject_kind) loop

@@ -48,9 +48,11 @@ alter table oubli.ledger enable always trigger linked;
 
 -- How far the journal outside the database was told, and when its last checkpoint was signed. Its name, where one is in use: nobody
 -- opens this database without it then. Whoever gives it up for good, knowing that no restore will be noticed any more, makes it null.
+-- How often another was begun in its place: who tells the one before is refused.
 create table oubli.ledger_told (
   only_one            boolean primary key default true check (only_one),
   journal             text,
+  begun               integer not null default 0,
   position            bigint not null default 0,
   checkpoint_position bigint not null default 0,
   checkpoint_at       timestamptz

@@ -35,6 +35,18 @@ create table oubli.held_archive (
 );
 create index on oubli.held_archive (case_id);
 
+-- Whoever ends an archive in another database has this lock from before our commit until after theirs: a hold that is placed between the
+-- two waits (`lock_timeout`), and finds what is there when it returns.
+create function oubli.wait_for_archives() returns trigger
+language plpgsql as $$
+begin
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('oubli.archives', 0));
+  return null;
+end $$;
+create trigger waited before insert on oubli.held_archive for each statement execute function oubli.wait_for_archives();
+create trigger waited before insert on oubli.held_person for each statement execute function oubli.wait_for_archives();
+create trigger waited before insert on oubli.restriction for each statement execute function oubli.wait_for_archives();
+
 -- Rows that were moved, in the transaction that took them out of their table, and have not arrived in the other database yet. What a row
 -- becomes before it leaves is one value, sealed under a key made for one person and one move. Its element's number is the greatest
 -- there is and belongs to no column, so nothing that opens results of queries opens it.

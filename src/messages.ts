@@ -471,7 +471,8 @@ export const texts = {
   },
   UNKNOWN_EPOCH: {
     says: (n) => `${n.provider}: has no key of epoch ${n.epoch}, which this database needs`,
-    fix: (n) => `restore the key document that holds epoch ${n.epoch} of this installation`,
+    fix: (n) =>
+      `restore the keys that hold epoch ${n.epoch} of this installation; if they were destroyed, a backup from after the epoch was drained`,
   },
   EPOCHS_READ_ONLY: {
     says: (n) =>
@@ -504,8 +505,138 @@ export const texts = {
     fix: () => 'restore the key store (schema oubli) to the same moment as the data, and retry',
   },
   EPOCH_KEY_MISSING: {
-    says: (n) => `the key of epoch ${n.epoch} is not loaded`,
-    fix: () => 'restart with a key document that holds it',
+    says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
+    fix: (n) =>
+      `give this process the keys that hold epoch ${n.epoch}: those of the process that opened it; then retry`,
+  },
+  EPOCH_NOT_KEPT: {
+    says: (n) =>
+      `${n.provider}: does not give the key of epoch ${n.epoch} to whoever starts now, or another one; nothing was destroyed`,
+    fix: (n) => `look where ${n.provider} keeps its keys: each process must be given the same`,
+  },
+  EPOCH_NOT_DRAINED: {
+    says: (n) =>
+      `subject keys are wrapped under epoch ${n.epoch}, of the living or of who is held: its key is not destroyed`,
+    fix: () => 'npx oubli keys rotate  # wraps them under the newest epoch',
+  },
+  NO_SUCH_EPOCH: {
+    says: (n) => `there is no epoch ${n.epoch}`,
+    fix: () => 'npx oubli keys list',
+  },
+  WRAPPED_KEYS_DAMAGED: {
+    says: (n) =>
+      `${n.count} wrapped keys were changed in the key store and cannot be opened, that of the key id ${n.key} among them; all others were wrapped anew`,
+    fix: () => 'restore these rows of oubli.subject_key from a backup, and run npx oubli keys rotate again',
+  },
+  KEY_STORE_BUSY: {
+    says: () =>
+      'transactions that write keys have kept the key store locked: that its old epochs are empty could not be verified',
+    fix: () => 'npx oubli keys rotate  # again, in a quieter moment',
+  },
+  DESTRUCTION_UNCLEAR: {
+    says: (n) => `${n.provider}: does not say what became of the key that it was to destroy`,
+    fix: () => "destroyEpoch: async () => ({ is: 'destroyed', proven: false, how: '…' })",
+  },
+  DESTRUCTION_NOT_CONFIRMED: {
+    says: (n) => `nothing was destroyed: '${n.phrase}' was not typed`,
+    fix: (n) => `npx oubli keys destroy ${n.epoch} --because 'say why'  # and type ${n.phrase} when asked`,
+  },
+  BAD_KEEP: {
+    says: (n) => `'${n.given}' is no period`,
+    fix: () => "keep: '35 days'  // a whole number of days, weeks, months or years; or 'none'",
+  },
+  EPOCH_CONTENTION: {
+    says: () => 'a key could not be wrapped in five attempts: each time another epoch had become the newest',
+    fix: () => 'retry the statement',
+  },
+  // --- key services ------------------------------------------------------------------------------------------------
+  INSTALLATION_NAME: {
+    says: () =>
+      `'installation' names this installation at its key service: small letters, digits and single hyphens, 2 to 48`,
+    fix: () => `installation: 'shop-production'`,
+  },
+  KEY_SERVICE_ADDRESS: {
+    says: () =>
+      `'address' is not the https address of a key service; keys do not travel unencrypted, and an address holds no password`,
+    fix: () => `address: 'https://vault.example.org:8200'  // http: only to this host, such as http://127.0.0.1:8100`,
+  },
+  KEY_SERVICE_TOKEN: {
+    says: (n) => `${n.provider}: there is no token to ask with`,
+    fix: () => `token: () => readFile('/run/vault/token', 'utf8')  // or the token itself`,
+  },
+  KEY_SERVICE_REFUSED: {
+    says: (n) => `${n.provider} refused ${n.call}: ${n.why}`,
+    fix: (n) =>
+      /CERT|TLS|SSL|LEAF_SIGNATURE/.test(`${n.why}`)
+        ? 'NODE_EXTRA_CA_CERTS=/etc/ssl/our-ca.pem  # in the environment, before Node starts'
+        : `allow ${n.call} in the policy of this application (examples/key-providers.md), and renew its credentials`,
+  },
+  KEY_SERVICE_UNREACHABLE: {
+    says: (n) => `${n.provider} cannot be asked for keys now: ${n.call}: ${n.why}`,
+    fix: () => 'retry when it answers again; what is in memory goes on being read and written',
+  },
+  KEY_SERVICE_ANSWER: {
+    says: (n) =>
+      `${n.provider}: the answer to ${n.call} is none of such a service; something else stands at this address`,
+    fix: () => `address: 'https://vault.example.org:8200'  // of the service itself`,
+  },
+  KEY_SERVICE_UNBOUND: {
+    says: (n) => `${n.provider} opens a key in another one's place: it overlooks what a wrapped key is bound to`,
+    fix: () => 'update it: Vault binds keys from 1.13 on',
+  },
+  KEY_SERVICE_ELSEWHERE: {
+    says: (n) =>
+      `${n.provider}: '${n.key}', which wraps the roots, is not there; so nothing is said of what else is gone`,
+    fix: () => 'ask the service that wrapped these keys: its address, region, namespace and mount',
+  },
+  KMS_CLIENT_MISSING: {
+    says: () => `keys of AWS KMS need Amazon's own client, and @aws-sdk/client-kms is not installed`,
+    fix: () => 'npm install @aws-sdk/client-kms',
+  },
+  KMS_WAITING_DAYS: {
+    says: () => `AWS waits 7 to 30 whole days before it deletes a key`,
+    fix: () => 'waitingDays: 7',
+  },
+  WRAPPED_DOCUMENT: {
+    says: (n) => `${n.provider}: this is not a document of wrapped keys, or of a newer version`,
+    fix: () => 'restore the document of this installation from its backup',
+  },
+  WRAPPED_DOCUMENT_MISSING: {
+    says: (n) => `${n.store} holds no document of wrapped keys`,
+    fix: () => 'await keys.create()  // for a new installation; else restore the document from its backup',
+  },
+  WRAPPED_DOCUMENT_EXISTS: {
+    says: (n) => `${n.store} holds a document already; it is never overwritten, since what it wraps would be lost`,
+    fix: () => `documentFile({ file: './other.keys.json' })  // or documentTable({ pool, table: 'other_keys' })`,
+  },
+  WRAPPED_ELSEWHERE: {
+    says: (n) => `${n.provider}: these keys were not wrapped for ${n.option} '${n.given}'`,
+    fix: () => 'restore the document of this installation from its backup, or name the installation it belongs to',
+  },
+  WRAPPED_KEY_REFUSED: {
+    says: (n) =>
+      `${n.provider}: the ${n.role} key does not open (${n.why}): its document is another one's or damaged, or '${n.key}' is gone`,
+    fix: (n) => `restore the document of this installation from its backup, and enable '${n.key}'`,
+  },
+  EPOCH_DESTROYED: {
+    says: (n) => `${n.provider}: the key of epoch ${n.epoch} was destroyed, and its number is never used again`,
+    fix: () => 'npx oubli keys rotate  # opens the next one',
+  },
+  KEY_TABLE_MISSING: {
+    says: (n) => `the table ${n.table} for the document of wrapped keys does not exist`,
+    fix: (n) => `create table ${n.quoted} (document text not null, one boolean primary key default true check (one))`,
+  },
+  KEY_TABLE_REFUSED: {
+    says: (n) => `PostgreSQL refused to read or change the table ${n.table} (SQLSTATE ${n.why})`,
+    fix: (n) => `grant select, insert, update on ${n.quoted} to app  -- the role that asked`,
+  },
+  KEY_TABLE_UNREACHABLE: {
+    says: (n) => `the table ${n.table} of wrapped keys cannot be read now (${n.why})`,
+    fix: () => 'retry when its database answers again',
+  },
+  KEY_TABLE_CONTENDED: {
+    says: (n) => `other processes changed the table ${n.table} five times in a row`,
+    fix: () => 'retry',
   },
   NOT_READY: {
     says: () => 'this Knex instance is protected, but oubli() has not finished, or was closed',
@@ -967,6 +1098,11 @@ export const texts = {
     fix: (n) =>
       `if current_setting('application_name') = 'oubli sweep' then return coalesce(new, old); end if;  -- first in the function of ${n.triggers}`,
   },
+  TRIGGER_PLACED: {
+    says: (n) =>
+      `nothing left: ${n.trigger} was placed on ${n.table} after the schema had been read, and may keep rows`,
+    fix: () => 'run it again: the schema is read anew',
+  },
   SWEEPS_FAILED: {
     says: (n) => `${n.failed} failed, and ${n.ended} sweeps came to their end: ${n.reasons}`,
     fix: (n) => `${n.fix ?? `await sweep({ rule: '${n.rule ?? '…'}' })  // when its cause is mended`}`,
@@ -994,8 +1130,9 @@ export const texts = {
     fix: (n) => `${n.statements}`,
   },
   NO_BECAUSE: {
-    says: () => 'an erasure needs a reason that can be read later',
-    fix: () => "erase({ because: 'request of 3 March, identity checked' })",
+    says: (n) => `${n.call ?? 'an erasure'} needs a reason that can be read later`,
+    fix: (n) =>
+      n.call ? `{ because: 'say why' }  // ${n.call}` : "erase({ because: 'request of 3 March, identity checked' })",
   },
   NOTHING_PORTABLE: {
     says: (n) => `export(): unknown profile '${n.given}'${didYouMean(n)}`,
@@ -1240,6 +1377,11 @@ export const texts = {
       `the journal ${n.journal} ends at position ${n.known}, and had been told ${n.position}: it was cut, or is another one`,
     fix: (n) =>
       `put back the journal that belongs to this database at ${n.journal}, from its own backup; only if it is lost for good: npx oubli ledger new-journal --journal ${n.journal} --because 'say why'`,
+  },
+  JOURNAL_REPLACED: {
+    says: (n) =>
+      `this process tells the journal ${n.journal}, in whose place another was begun, ${n.other}: what it wrote would be missing there. Nothing more is written; what was done is told there by others`,
+    fix: (n) => `oubli(knex, { keys, journal: fileJournal({ file: '${n.other}' }) })  // start this process anew`,
   },
   JOURNAL_KNOWS_MORE: {
     says: (n) =>

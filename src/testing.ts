@@ -4,9 +4,12 @@
  */
 import type { Knex } from 'knex';
 import { listenForRawQueries, type RawLint } from './checks/raw-lint';
+import { type InterruptibleKeys, keysInMemory, makeInterruptible } from './keyring/interruptible-keys';
+import type { EpochProvider } from './keyring/provider';
 import { type Period, toInterval } from './period';
 
 export type { RawFinding, RawLint } from './checks/raw-lint';
+export type { InterruptibleKeys, KeyCall } from './keyring/interruptible-keys';
 
 /**
  * Listens to a protected instance, and finds statements that order, group, deduplicate or unite by ciphertext: what the builder
@@ -19,6 +22,22 @@ export type { RawFinding, RawLint } from './checks/raw-lint';
  */
 export function lintRawQueries(db: Knex): RawLint {
   return listenForRawQueries(db);
+}
+
+/**
+ * A key provider that can be taken down and brought back, and records what it was asked: for tests of what the application does
+ * while its keys are not to be had.
+ *
+ * @param over the provider that is asked while it is up; without one, fresh keys in memory
+ * @example
+ * const keys = interruptibleKeys();
+ * const { db, subject } = await oubli(knex, { keys });
+ * keys.goDown();
+ * await subject('user', 42).erase({ because: 'request of 3 March' }); // asks it for nothing
+ * keys.comeBack();
+ */
+export function interruptibleKeys(over: EpochProvider = keysInMemory()): InterruptibleKeys {
+  return makeInterruptible(over);
 }
 
 /**

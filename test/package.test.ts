@@ -75,6 +75,15 @@ describe('the package', function () {
     expect(await answerOf('same.mjs', fromModule)).to.equal('true');
   });
 
+  it('misses the client of AWS KMS only when its keys are asked for, and names it', async () => {
+    const script = `const { awsKmsKeys, documentFile } = require('oubli');
+      const document = documentFile({ file: './none.json' });
+      awsKmsKeys({ installation: 'shop', region: 'eu-west-3', document }).create().catch((error) =>
+        console.log(error.constructor.name, error.code, error.fix));`;
+    const said = 'ConfigurationError KMS_CLIENT_MISSING npm install @aws-sdk/client-kms';
+    expect(await answerOf('kms.cjs', script)).to.equal(said);
+  });
+
   it('opens its testing door without a test framework', async () => {
     const names = `console.log(Object.keys(require('oubli/testing')).length > 0)`;
     expect(await answerOf('testing.cjs', names)).to.equal('true');

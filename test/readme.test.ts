@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import type { PgBoss } from 'pg-boss';
 import { OubliError } from '../src';
 import { texts } from '../src/messages';
+import { startKeyServices } from './support/key-services';
 import { createDatabase, type TestDatabase, testServerUrl } from './support/postgres';
 import {
   asserting,
@@ -48,6 +49,7 @@ describe('The README', function () {
   let project: ReadersProject;
   let database: TestDatabase;
   let ran: Ran;
+  let endKeyServices: () => Promise<void>;
   const outside = { cwd: process.cwd(), url: process.env.DATABASE_URL };
 
   before(async () => {
@@ -57,9 +59,11 @@ describe('The README', function () {
     process.env.DATABASE_URL = database.url;
     Object.assign(globalThis, { readme: claims });
     ran = new Ran(project, database.url);
+    endKeyServices = await startKeyServices(project.folder);
   });
   after(async () => {
     await ran.end();
+    await endKeyServices();
     process.chdir(outside.cwd);
     if (outside.url === undefined) delete process.env.DATABASE_URL;
     else process.env.DATABASE_URL = outside.url;

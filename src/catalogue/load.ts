@@ -18,7 +18,7 @@ import {
   type Table,
   type UniqueKey,
 } from './model';
-import type { TeamTrigger } from './team-trigger';
+import { FIRES_ON_DELETE, FIRES_ON_UPDATE, IS_TEAM_TRIGGER, IS_WRITING_RULE, type TeamTrigger } from './team-trigger';
 
 const INSTANCE = `select replace(id::text, '-', '') as id from oubli.instance`;
 
@@ -38,12 +38,11 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, format('%I.%I
        c.relkind in ('v', 'm') as "isView",
        coalesce((select json_agg(i.inhparent::int8) from pg_catalog.pg_inherits i where i.inhrelid = c.oid), '[]') as parents,
        c.relispartition as "isPartition",
-       coalesce((select json_agg(json_build_object('name', g.tgname, 'onDelete', g.tgtype & 8 <> 0, 'onUpdate', g.tgtype & 16 <> 0) order by g.tgname)
+       coalesce((select json_agg(json_build_object('name', g.tgname, 'onDelete', ${FIRES_ON_DELETE}, 'onUpdate', ${FIRES_ON_UPDATE}) order by g.tgname)
                  from pg_catalog.pg_trigger g join pg_catalog.pg_proc f on f.oid = g.tgfoid
-                 where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 24 <> 0
-                   and f.pronamespace <> 'oubli'::regnamespace), '[]') as triggers,
+                 where g.tgrelid = c.oid and ${IS_TEAM_TRIGGER}), '[]') as triggers,
        coalesce((select json_agg(w.rulename order by w.rulename) from pg_catalog.pg_rewrite w
-                 where w.ev_class = c.oid and w.ev_type in ('2', '4') and w.ev_enabled <> 'D'), '[]') as rules,
+                 where w.ev_class = c.oid and ${IS_WRITING_RULE}), '[]') as rules,
        exists (select from oubli.archive a where a.schema = n.nspname and not a.elsewhere) as "isArchive",
        (select json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'notNull', a.attnotnull,
                  'type', oubli.written_type(a.atttypid, a.atttypmod), 'element', e.id,

@@ -10,6 +10,7 @@ import { describe } from '../knex/describe';
 import { type Connection, internalsOf } from '../knex/internals';
 import type { PlanNode, SealedColumn } from '../knex/plan';
 import { FIRST_GENERIC, PLANNED, planOf as planned, versionOf } from '../knex/planned';
+import { withOwnTypes } from '../own-types';
 import { sealedKeys } from './plan-keys';
 
 /** A sealed column by whose ciphertext a statement would order or compare. */
@@ -70,7 +71,7 @@ async function onConnection<T>(db: Knex, work: (connection: Connection) => Promi
 
 async function planAll(connection: Connection, texts: Set<string>, unplanned: string[]): Promise<RawFinding[]> {
   if ((await versionOf(connection)) < FIRST_GENERIC) throw new ConfigurationError('LINT_NEEDS_16');
-  const sealed = (await connection.query(SEALED)).rows as unknown as SealedColumn[];
+  const sealed = (await withOwnTypes(connection).query(SEALED)).rows as unknown as SealedColumn[];
   const findings: RawFinding[] = [];
   for (const sql of texts) {
     const plan = await planOf(connection, sql);

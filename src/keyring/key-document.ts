@@ -79,7 +79,8 @@ function decodeKey(encoded: unknown, role: string, provider: string): Uint8Array
   return bytes;
 }
 
-function refuseSharedKeys(material: KeyMaterial, provider: string): void {
+/** @throws ConfigurationError KEY_INVALID where one key serves two roles */
+export function refuseSharedKeys(material: KeyMaterial, provider: string): void {
   const roles = new Map<string, string>();
   const all: [string, Uint8Array][] = [
     ['index', material.index],

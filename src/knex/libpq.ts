@@ -3,6 +3,7 @@
  * 34.15), so that no password stands in a list of processes.
  */
 import type { Knex } from 'knex';
+import { withOwnTypes } from '../own-types';
 import { type Connection, internalsOf } from './internals';
 
 /** Of a connected `pg` client: whatever the settings were, a text, an object or a function, this is what they came to. */
@@ -32,7 +33,9 @@ export async function reachedBy(knex: Knex): Promise<Reached> {
   const client = internalsOf(knex);
   const connection = (await client.acquireConnection()) as Connected;
   try {
-    const { rows } = await connection.query(`select current_setting('server_version_num')::int / 10000 as major`);
+    const { rows } = await withOwnTypes(connection).query(
+      `select current_setting('server_version_num')::int / 10000 as major`,
+    );
     const { database = '' } = connection.connectionParameters;
     return { environment: environmentOf(connection), database, major: Number(rows[0]?.major) };
   } finally {

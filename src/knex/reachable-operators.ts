@@ -5,6 +5,7 @@
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { UnsupportedQueryError } from '../errors';
+import { withOwnTypes } from '../own-types';
 import type { Queryable } from '../queryable';
 import type { StatementFacts } from './frame';
 import { isWatched } from './watched-names';
@@ -29,7 +30,7 @@ export async function refuseUnreachable(
   if (!facts.describe && !facts.opaque) return;
   const suspects = suspectsIn(catalogue).filter(({ named, compared }) => named.test(sql) && compared.test(sql));
   if (suspects.length === 0) return;
-  const { rows } = await connection.query(
+  const { rows } = await withOwnTypes(connection).query(
     'select pg_catalog.array_to_json(pg_catalog.current_schemas(true)) as schemas',
   );
   const schemas = rows[0]?.schemas as string[];

@@ -16,6 +16,7 @@ import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
 import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
+import { refusePlacedSince } from './placed-since';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
@@ -127,6 +128,7 @@ async function erase(
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
+  await refusePlacedSince(engine.catalogue, plan, connection);
   await triggers?.takeBack(connection);
   await endErrand(connection, plan.kind === undefined ? undefined : shredded(tags));
   return rows;

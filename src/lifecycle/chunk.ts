@@ -54,7 +54,7 @@ export class Chunks {
       if (chosen.length === 0) return 0;
       const left = this.countIn(applied);
       this.residue.push(...(applied.putOff ?? []));
-      // A trigger placed since the catalogue was read may keep rows that were to go: they must not be chosen again and again.
+      // Whatever may have kept a row that was to go, it must not be chosen again and again.
       this.due.goOn(this.plan.kind || left === chosen.length ? applied.passedOver : chosen);
     } catch (error) {
       if (!isRace(error) && !isLocked(error) && !isTooLong(error) && !mayBeOnes(error)) throw error;

@@ -37,7 +37,10 @@ export class LeftBehind {
     private readonly looks: readonly Noted[],
   ) {}
 
-  /** Before anything is touched; the rows stay locked, so that nobody else's work is taken for a trigger's. */
+  /**
+   * Before anything is touched; the rows stay locked, so that nobody else's work is taken for a trigger's. In one order, for a row of
+   * several people may be looked at for each of them at once.
+   */
   static async note(
     catalogue: Catalogue,
     plan: Plan,
@@ -137,7 +140,8 @@ function noting(catalogue: Catalogue, plan: Plan, look: Look): string {
   const columns = selected(look).map((value, i) => `${value} as k${i}`);
   return `
 with root as materialized (select ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
-select ${['t.tableoid::bigint::text as part', ...columns].join(', ')} from ${from} where ${where} for update of t`;
+select ${['t.tableoid::bigint::text as part', ...columns].join(', ')} from ${from} where ${where}
+order by t.tableoid, t.ctid for update of t`;
 }
 
 function lookingAgain({ step: { table }, noted, left }: Look): string {

@@ -40,7 +40,7 @@ export function happened(rule: Rule, id: string, event: Event, on: string | unde
 said as (
   insert into oubli.person_event as e (kind, event, purpose, subject_id, happened_on)
   select $2, ${literal(event.event)}, ${literal(event.purpose)}, id, day from her${again === 'latest stands' ? ' where day <= today' : ''}
-  on conflict (kind, event, purpose, subject_id) do update set happened_on = ${day}, left_behind = false
+  on conflict (kind, event, purpose, subject_id) do update set happened_on = ${day}, left_behind = false, look_on = '-infinity'
   ${again === 'latest stands' ? 'where e.left_behind or excluded.happened_on > e.happened_on' : ''})
 select day <= today as past from her`,
     parameters: [id, rule.kind, on ?? null],
@@ -133,7 +133,7 @@ function endsWithHer({ retention }: Rule, kind: string, place: number): string {
   return `event${place} as (insert into oubli.person_event as e (kind, event, purpose, subject_id, happened_on, left_behind)
   select ${literal(kind)}, ${literal(event)}, ${literal(purpose)}, r.id::text, ${day}, true from root r
   on conflict (kind, event, purpose, subject_id) do update
-    set happened_on = case when e.left_behind then excluded.happened_on else e.happened_on end, left_behind = true)`;
+    set happened_on = case when e.left_behind then excluded.happened_on else e.happened_on end, left_behind = true, look_on = '-infinity')`;
 }
 
 function today({ retention }: Rule): string {

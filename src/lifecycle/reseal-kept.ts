@@ -99,7 +99,7 @@ select r.name, ${rule ? dueCondition(rule, 't').day : 'null::date'}::text as unt
        t.tableoid::bigint::text as part, t.ctid::text as at, ${values}
 from ${[`${table.sqlName} t`, ...chain.tables, 'root r'].join(', ')}
 where ${belongsTo(plan, chain, 'r')} and (${some})
-for update of t`;
+order by t.tableoid, t.ctid for update of t`;
 }
 
 function keyIdsOf(kept: readonly KeptTable[]): Uint8Array[] {

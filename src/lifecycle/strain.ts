@@ -2,6 +2,7 @@
  * How much the database has to do for others, as far as the role may see. Every role sees who waits for locks (`pg_locks`), and its
  * own connections; of others' only that they are there, unless it is a member of `pg_read_all_stats` (PostgreSQL manual 27.2).
  */
+import { KEYS_APPLICATION } from '../keyring/key-connection';
 import { OWN_COMMIT, type Queryable } from '../queryable';
 import type { Strain } from './pace';
 
@@ -18,11 +19,11 @@ select count(*) filter (where a.state = 'active' or a.state_change > clock_times
   (select count(*) from pg_catalog.pg_locks l where not l.granted)::int as waits,
   (select coalesce(max(extract(epoch from r.replay_lag)), 0) from pg_catalog.pg_stat_replication r)::float8 as lag
 from pg_catalog.pg_stat_activity a
-where a.datname = current_database() and a.pid <> pg_backend_pid() and a.application_name <> $1
+where a.datname = current_database() and a.pid <> pg_backend_pid() and a.application_name <> all($1)
   and a.query <> $2 and coalesce(a.backend_type, 'client backend') = 'client backend'`;
 
 export async function strainOn(connection: Queryable): Promise<Strain> {
-  const { rows } = await connection.query(STRAIN, [APPLICATION_NAME, OWN_COMMIT]);
+  const { rows } = await connection.query(STRAIN, [[APPLICATION_NAME, KEYS_APPLICATION], OWN_COMMIT]);
   const [seen] = rows;
   return {
     active: Number(seen?.active),

@@ -13,7 +13,7 @@ import { LeftBehind } from './left-behind';
 import type { Plan } from './plan';
 import { Reviews } from './reviews';
 import { belongsTo, fromName, rootType } from './root';
-import type { Step, Way } from './step';
+import { removesRows, type Step, type Way } from './step';
 
 /** Rows that a table was written by so far, by OID. */
 type Written = ReadonlyMap<number, number>;
@@ -134,7 +134,7 @@ async function letTriggersWrite(connection: Queryable): Promise<void> {
 
 /** Rows of our own statement are told apart by what it does: it inserts nothing, and updates where rows stay. */
 async function written(connection: Queryable, plan: Plan): Promise<Written> {
-  const updated = new Set(plan.steps.filter(({ action }) => action !== 'delete').map(({ table }) => table.oid));
+  const updated = new Set(plan.steps.filter((step) => !removesRows(step)).map(({ table }) => table.oid));
   const { rows } = await connection.query(WRITTEN);
   return new Map(
     rows.map((row: Row) => {

@@ -10,7 +10,8 @@ import type { Ledger } from './ledger';
 import { tipsOf } from './restore-watch';
 
 const TOLD = 'select position from oubli.ledger_told';
-const FORGET = 'update oubli.ledger_told set position = 0, checkpoint_position = 0, checkpoint_at = null, journal = $1';
+const FORGET =
+  'update oubli.ledger_told set position = 0, checkpoint_position = 0, checkpoint_at = null, journal = $1, begun = begun + 1';
 
 interface NewJournal {
   readonly journal: Journal;

@@ -9,8 +9,9 @@
 import { equal } from '../crypto/bytes';
 import { ConfigurationError, JournalError, RestoreReplayRequiredError, TamperedError } from '../errors';
 import type { LedgerKeys } from '../keyring/ledger-keys';
-import type { Queryable } from '../queryable';
+import type { Queryable, Row } from '../queryable';
 import { type Fork, isOurs, isTorn, type Journal, type JournalLine, parseLine } from './journal';
+import type { OwnJournal } from './own-journal';
 
 /** Enough for all processes that append at once; a fork stands behind what it gave up. */
 const TAIL = 5000;
@@ -24,7 +25,7 @@ select h.position, h.link, (select k.link from oubli.ledger_link k where k.posit
 from oubli.ledger_head h`;
 const LINK_AT = 'select link from oubli.ledger_link where position = $1';
 
-const TOLD = 'select position from oubli.ledger_told';
+const TOLD = 'select position, journal, begun from oubli.ledger_told';
 
 /** Where the chain was when somebody looked. */
 export interface Seen {
@@ -48,6 +49,7 @@ export class RestoreWatch {
 
   constructor(
     private readonly journal: Journal,
+    private readonly own: OwnJournal,
     private readonly keys: LedgerKeys,
     private readonly instance: Uint8Array,
     private readonly clock: () => number = () => performance.now(),
@@ -55,17 +57,20 @@ export class RestoreWatch {
 
   /**
    * Compares database and journal, as at start.
-   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST, JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
+   * @throws RestoreReplayRequiredError; JournalError JOURNAL_LOST, JOURNAL_REPLACED, JOURNAL_DAMAGED; TamperedError JOURNAL_FOREIGN
    */
   async compare(connection: Queryable): Promise<void> {
     const { doubts } = this;
     // first what it was told, then what it has: others write meanwhile, and tell it before they say so
-    const told = Number((await connection.query(TOLD)).rows[0]?.position);
+    const [before] = (await connection.query(TOLD)).rows as [Row];
+    this.own.refuseBesideNew(before);
+    const told = Number(before.position);
     const { tips, end } = await tipsOf(this.journal, this.keys, this.instance);
     const [head] = (await connection.query(HEAD, [0])).rows;
     if (told > end) throw new JournalError('JOURNAL_LOST', { journal: this.journal.name, position: told, known: end });
     for (const tip of tips) if (!(await isIn(connection, tip))) throw this.required(tip.position);
     if (head?.replaying) throw this.required(Number(head.replaying), 'begun');
+    this.own.isOf(before);
     this.cleared = doubts;
     this.remember(Number(head?.position), head?.link as Uint8Array | null);
   }

@@ -10,7 +10,7 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable, Row, Settings } from '../queryable';
 import { caseReference, checkpointLine, entryLine, type Journal, type JournalEntry } from './journal';
 import type { Ledger } from './ledger';
-import { rememberJournal } from './remembered-journal';
+import type { OwnJournal } from './own-journal';
 
 export interface Transactions {
   /** @param settings PostgreSQL's, for as long as it lasts */
@@ -34,7 +34,7 @@ const CHECKPOINT_ENTRIES = 1000;
 const NAMED = `'requested', 'erased', 'hold placed', 'restricted'`;
 /** What was told last comes first: it is signed where nothing came after it. */
 const UNTOLD = `
-select t.position as told, t.checkpoint_position, (extract(epoch from oubli.now()) * 1000000)::bigint as now,
+select t.position as told, t.journal, t.begun, t.checkpoint_position, (extract(epoch from oubli.now()) * 1000000)::bigint as now,
   coalesce(t.checkpoint_at <= oubli.now() - interval '5 minutes', true) as due, l.*
 from oubli.ledger_told t left join lateral (
   select k.position, k.entry, encode(k.link, 'hex') as link, coalesce(l.act, 'deleted') as act,
@@ -49,22 +49,28 @@ from oubli.ledger_told t left join lateral (
 order by l.position`;
 /**
  * Never waits: whoever holds the row says the same, or will. Nor where a journal was begun anew meanwhile ($3 is what had been told before).
+ * Answers with the journal that the database remembers.
  */
 const TOLD = `
-update oubli.ledger_told set position = greatest(position, $1),
+with told as (update oubli.ledger_told set position = greatest(position, $1),
   checkpoint_position = greatest(checkpoint_position, coalesce($2, checkpoint_position)),
   checkpoint_at = case when $2::bigint is null then checkpoint_at else oubli.now() end
-where only_one in (select only_one from oubli.ledger_told where position >= $3 for update skip locked)`;
+where only_one in (select only_one from oubli.ledger_told where position >= $3 and begun = $4 for update skip locked))
+select journal, begun from oubli.ledger_told`;
 
 export class Teller {
   private running: Promise<void> = Promise.resolve();
   private waiting: Promise<void> | undefined;
 
-  constructor(private readonly telling: Telling) {}
+  /** @param own the same journal, as the database knows it */
+  constructor(
+    private readonly telling: Telling,
+    private readonly own: OwnJournal | undefined,
+  ) {}
 
   /**
    * Resolves when all that was committed before the call is in the journal. Calls that come while one is under way share the next.
-   * @throws JournalError JOURNAL_NOT_WRITTEN: what was done is done, and told by whoever tells next
+   * @throws JournalError JOURNAL_NOT_WRITTEN, JOURNAL_REPLACED: what was done is done, and told by whoever tells next
    */
   tell(): Promise<void> {
     this.waiting ??= this.after(this.running);
@@ -88,6 +94,7 @@ export class Teller {
     const { database, keys } = this.telling;
     const rows = await database.alone(async (connection) => (await connection.query(UNTOLD)).rows);
     const [state] = rows as [Row];
+    this.own?.refuseReplaced(state);
     const told = Number(state.told);
     const known = rows.flatMap((row) => (row.position === null ? [] : [this.entryFrom(row)]));
     const last = known.at(-1);
@@ -99,7 +106,9 @@ export class Teller {
     if (isSigned) lines.push(this.checkpoint(last, String(state.now)));
     await this.append(lines);
     const signed = isSigned ? last.position : null;
-    await database.transaction((connection) => connection.query(TOLD, [last.position, signed, told]));
+    const noted = [last.position, signed, told, state.begun];
+    const [now] = (await database.transaction((connection) => connection.query(TOLD, noted))).rows;
+    if (now) this.own?.refuseReplaced(now);
     return known.length > PAGE;
   }
 
@@ -152,7 +161,7 @@ export interface Journaled {
 
 /** Transactions after which the journal is told what they wrote to the ledger, before anybody hears that they are done. */
 export function journaled(database: Transactions, ledger: Ledger, telling: Omit<Telling, 'database'>): Journaled {
-  const teller = new Teller({ ...telling, database });
+  const teller = new Teller({ ...telling, database }, ledger.journal);
   return {
     transaction: async (work, settings) => {
       let isNews = false;
@@ -165,7 +174,7 @@ export function journaled(database: Transactions, ledger: Ledger, telling: Omit<
       return result;
     },
     begin: async () => {
-      await database.transaction((connection) => rememberJournal(connection, telling.journal.name));
+      await database.transaction(async (connection) => ledger.journal?.remember(connection));
       await teller.tell();
     },
     catchUp: () => teller.tell(),

@@ -15,7 +15,7 @@ select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.bec
 
 /**
  * Committed when it resolves. Nothing is written of somebody who is not there, or was erased before.
- * @throws JournalError REQUEST_NOT_TOLD: it is committed, and only what may be done without an answer of the journal goes on
+ * @throws JournalError JOURNAL_REPLACED; REQUEST_NOT_TOLD: it is committed, and only what may be done without an answer of the journal goes on
  */
 export async function writeRequest(engine: Engine, plan: Plan, id: string, because: string): Promise<void> {
   const keyId = await keyOf(engine, plan, id);
@@ -30,7 +30,8 @@ export async function writeRequest(engine: Engine, plan: Plan, id: string, becau
   // what was written before may never have been told
   const told = written.then((when) => (when === 'before' ? engine.database.catchUp() : undefined));
   await told.catch((error: unknown) => {
-    throw error instanceof JournalError ? new JournalError('REQUEST_NOT_TOLD', { journal: error.journal }) : error;
+    const isSilent = error instanceof JournalError && error.code !== 'JOURNAL_REPLACED';
+    throw isSilent ? new JournalError('REQUEST_NOT_TOLD', { journal: error.journal }) : error;
   });
 }
 

@@ -243,6 +243,40 @@ describe('An archive in another database', () => {
     expect([await arrived(), (await world.plain('oubli.archive_key')).length]).to.deep.equal([0, 0]);
   });
 
+  it('H1: a hold that is placed between our commit and theirs waits for theirs: what is there when it returns stays', async () => {
+    const ada = await addInvoiced(world.db, 'Adalgisa', 1);
+    const bob = await addInvoiced(world.db, 'Bertrand', 1);
+    const { keyId } = await world.subject('user', ada).erase({ because: 'her request' });
+    await carrier.sweep();
+    await stopClock(world.plain, '2040-01-01T00:00:00Z');
+    await other.plain.raw(`
+      create or replace function oubli_archive.now() returns timestamptz language sql stable set search_path = pg_catalog
+        return timestamptz '2040-01-01';
+      create function wait() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(7); return null; end';
+      create constraint trigger waits after delete on oubli_archive.archived_row deferrable initially deferred
+        for each row execute function wait()`);
+    const gate = await other.plain.transaction();
+    await gate.raw('select pg_advisory_xact_lock(7)');
+    const sweeping = carrier.sweep();
+    await untilSomebodyWaits(other.plain); // at its commit: ours is through
+    const ended = world.plain('oubli.ledger').whereRaw(`details ->> 'archive' = 'oubli_archive' and act = 'expired'`);
+    expect(await ended).to.have.length(1);
+    await world.holds.open({ name: 'case 7', ground: 'lawsuit' });
+    const there: number[] = [];
+    const placing = [{ archivedOf: { keyId } }, { kind: 'user', id: bob }].map((what) =>
+      world.holds.place('case 7', what).finally(async () => there.push(await arrived())),
+    );
+    const restricting = world.subject('user', bob).restrict({ ground: 'unlawful', because: 'his letter' });
+    await untilSomebodyWaits(world.plain, 2);
+    expect(there).to.deep.equal([]);
+    await gate.rollback();
+    await Promise.all([sweeping, ...placing, restricting]);
+    expect(there, 'nothing left after a hold had been placed').to.deep.equal([0, 0]);
+    expect(
+      await world.plain.raw(`select from pg_locks where locktype = 'advisory'`).then(({ rows }) => rows),
+    ).to.deep.equal([]);
+  });
+
   it('R1: one that somebody else has for too long fails the sweep by name, and nothing is lost', async () => {
     const ada = await addInvoiced(world.db, 'Adalgisa', 1);
     await world.subject('user', ada).erase({ because: 'her request' });

@@ -241,6 +241,77 @@ describe('S1: a replay', function () {
       await (await start()).close();
     });
 
+    describe('while a process tells the one before', () => {
+      const linesOf = async (of: Journal): Promise<string[]> => {
+        const lines: string[] = [];
+        for await (const line of of.read()) lines.push(line);
+        return lines;
+      };
+      const positionsIn = async (of: Journal): Promise<Set<number>> =>
+        new Set((await linesOf(of)).flatMap((line) => JSON.parse(line).position ?? []));
+      const linked = async () => Number((await world.plain('oubli.ledger_link').max('position as last').first())?.last);
+      let other: JournalFile;
+      beforeEach(async () => {
+        other = await makeJournalFile();
+      });
+      afterEach(() => other.remove());
+      const begunElsewhere = () => newJournal(connect(), { ...options(), journal: other.journal }, { because });
+
+      it('S1: writes nothing more, and what it had not told is told there', async () => {
+        await rm(file);
+        await begunElsewhere();
+        const before = await linked();
+        const error = await refusalOf(() => erase(people[1]!.id));
+        expect(error).to.include({ name: 'JournalError', code: 'JOURNAL_REPLACED', journal: file });
+        expectFix(error, /oubli\(knex, \{ keys, journal: fileJournal\(/);
+        expect(error.fix).to.contain(other.file);
+        expect(await world.plain('users').where({ id: people[1]!.id }).whereNotNull('name')).to.have.length(1);
+        expect((await failureOf(() => world.sweep())).code).to.equal('JOURNAL_REPLACED');
+        expect(await linked()).to.equal(before);
+        expect(await linesOf(journal), 'of the old one').to.deep.equal([]);
+        expect((await positionsIn(other.journal)).size).to.equal(before);
+        expect((await failureOf(start)).code, 'with the old one').to.equal('JOURNAL_LOST');
+        const { verifyLedger, close } = await oubli(connect(), { ...options(), journal: other.journal });
+        expect((await verifyLedger()).broken).to.deep.equal([]);
+        await close();
+      });
+
+      it('S1: nor where it was told between the two, which the new one is told as well', async () => {
+        let begin = async (): Promise<unknown> => undefined;
+        const old: Journal = {
+          ...journal,
+          append: async (lines) => {
+            await begin();
+            await journal.append(lines);
+          },
+        };
+        const { subject, close } = await oubli(connect(), { ...options(), journal: old });
+        begin = async () => {
+          begin = async () => undefined;
+          await rm(file);
+          await begunElsewhere();
+        };
+        const error = await failureOf(() => subject('user', people[1]!.id).erase({ because: 'request' }));
+        expect(error).to.include({ name: 'JournalError' });
+        expect((await positionsIn(other.journal)).size).to.equal(await linked());
+        await close();
+      });
+
+      it('S1: does not start where the new one was told nothing yet', async () => {
+        await world.plain('oubli.ledger_told').update({ begun: 1, position: 0, journal: other.file });
+        expect((await refusalOf(start)).code).to.equal('JOURNAL_REPLACED');
+        await (await oubli(connect(), { ...options(), journal: other.journal })).close();
+        expect((await positionsIn(other.journal)).size).to.equal(await linked());
+      });
+
+      it('S1: goes on where it has the same name', async () => {
+        await rm(file);
+        await begun();
+        await erase(people[1]!.id);
+        expect((await positionsIn(journal)).size).to.equal(await linked());
+      });
+    });
+
     it('S1: is refused where the database is behind what is left of the old one', async () => {
       backup = await backUp(world.url);
       await erase(people[1]!.id);

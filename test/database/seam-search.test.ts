@@ -105,4 +105,16 @@ describe('Searching a sealed column', () => {
       expect(await trx('public.users').where({ email: 'user9@example.org' }).pluck('name')).to.deep.equal(['N9']);
     });
   });
+
+  it('trap 5: whatever the application has its types read as', async () => {
+    const getTypeParser = (oid: number) => (text: string) => (oid === 114 ? { json: `${text} public` } : text);
+    const { db } = await world.another({
+      config: { connection: { connectionString: world.url, types: { getTypeParser } } as never },
+    });
+    await db.transaction(async (trx) => {
+      await trx.raw('set local search_path to pg_catalog');
+      const hidden = trx.raw('select name from public.users where email = ?', ['user9@example.org']);
+      expect((await failureOf(() => hidden)).code).to.equal('OPERATOR_UNREACHABLE');
+    });
+  });
 });

@@ -2,9 +2,10 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { annotate, install, type OubliError, SCHEMA_VERSION } from '../../src';
+import { addCustomer, migrateArchive } from '../support/archive';
 import { addPeople, addPerson, type Person } from '../support/people';
 import { refusalOf } from '../support/refusals';
-import { statementsOf } from '../support/sent-statements';
+import { beforeStatement, statementsOf } from '../support/sent-statements';
 import { wholenessOf } from '../support/wholeness';
 import { createWorld, type World } from '../support/world';
 
@@ -89,6 +90,77 @@ describe('A trigger of the team', () => {
     expect(left).to.deep.equal([ada.id, people[1]?.id]);
   });
 
+  describe('that is placed while a sweep runs', () => {
+    const CHOOSING = /for update of t skip locked/;
+    const ERASING = /insert into oubli\.ledger/;
+    const keeps = (table: string) => (): PromiseLike<unknown> =>
+      world.plain.raw(`create trigger keeper before delete or update on ${table} for each row execute function stay()`);
+
+    it('A3: undoes the chunk under way, is named, and the next run looks after it', async () => {
+      const people = await addPeople(world.db, 6, '2020-01-01');
+      const sweep = () => world.sweep({ rule: 'subject:user', chunk: 2 });
+      const error = await beforeStatement(CHOOSING, 2, keeps('visits'), () => refusalOf(sweep));
+      expect(error).to.include({ name: 'PlanBlockedError', code: 'TRIGGER_PLACED', table: 'visits' });
+      expect(error.message).to.contain('keeper');
+      expect(await wholenessOf(world.plain)).to.deep.equal({ untouched: 5, erased: 2, between: [] });
+      expect(await refusalOf(sweep)).to.include({ code: 'TRIGGER_KEPT', table: 'visits' });
+      await world.plain.raw('drop trigger keeper on visits');
+      await sweep();
+      const left = await world.plain('users').whereNotNull('nickname').pluck('id');
+      expect(left).to.deep.equal([ada.id]);
+      expect(await world.receipts({ limit: 100 })).to.have.length(people.length);
+    });
+
+    it('A3: is seen even between what was looked at and the statement that erases', async () => {
+      await addPeople(world.db, 2, '2020-01-01');
+      const sweep = () => refusalOf(() => world.sweep({ rule: 'subject:user' }));
+      expect(await beforeStatement(ERASING, 1, keeps('users'), sweep)).to.include({ code: 'TRIGGER_PLACED' });
+      expect(await wholenessOf(world.plain)).to.deep.equal({ untouched: 3, erased: 0, between: [] });
+    });
+
+    it('A3: also of rows that end by a rule of their own, and they are not chosen for ever', async () => {
+      const old = Array.from({ length: 4 }, () => ({ user_id: ada.id, total: 1, issued_on: '2000-01-01' }));
+      await world.plain('invoices').insert(old);
+      const sweep = () => world.sweep({ rule: 'rows:public.invoices', chunk: 1 });
+      const error = await beforeStatement(CHOOSING, 2, keeps('invoices'), () => refusalOf(sweep));
+      expect(error).to.include({ code: 'TRIGGER_PLACED', table: 'invoices' });
+      expect(await world.plain('invoices').where({ issued_on: '2000-01-01' })).to.have.length(3);
+    });
+
+    it('A3: so does a rule of PostgreSQL’s', async () => {
+      await addPeople(world.db, 2, '2020-01-01');
+      const hide = (): PromiseLike<unknown> =>
+        world.plain.raw(`create rule hide as on delete to visits
+        do instead update visits set at = 'infinity' where id = old.id returning old.*`);
+      const sweep = () => refusalOf(() => world.sweep({ rule: 'subject:user', chunk: 1 }));
+      const error = await beforeStatement(CHOOSING, 2, hide, sweep);
+      expect(error).to.include({ code: 'TRIGGER_PLACED', table: 'visits' });
+      expect(await sweep()).to.include({ code: 'PLAN_BLOCKED', table: 'visits' });
+    });
+
+    it('A3: one of ours is not taken for one: a hold is placed beside the sweep', async () => {
+      const people = await addPeople(world.db, 3, '2020-01-01');
+      const hold = async (): Promise<void> => {
+        await world.holds.open({ name: 'case 1', ground: 'a claim' });
+        await world.holds.place('case 1', { kind: 'user', id: people[2]?.id as number });
+      };
+      const [report] = await beforeStatement(CHOOSING, 2, hold, () => world.sweep({ rule: 'subject:user', chunk: 1 }));
+      expect(report).to.deep.include({ gone: 2, stillDue: 0, held: [{ because: 'case 1', count: 1 }] });
+    });
+  });
+
+  it('A3: rows that are looked at are locked in one order, so that two workers do not lock each other out', async () => {
+    await world.plain.raw(
+      'create trigger keeper before delete or update on visits for each row execute function note_change()',
+    );
+    const sent = await statementsOf(erase);
+    const locking = sent.filter(({ text }) => /for update of t\b(?! skip)/.test(text) && /from unnest/.test(text));
+    expect(locking.map(({ text }) => /t\.tableoid, t\.ctid for update of t$/.test(text))).to.deep.equal(
+      Array(locking.length).fill(true),
+    );
+    expect(locking.length).to.be.greaterThan(4);
+  });
+
   it('costs nothing where none fires: neither on what is only deleted when it waits for updates, nor where there is none', async () => {
     const statements = async (): Promise<number> => {
       const person = await addPerson(world.db, 7);
@@ -119,6 +191,25 @@ describe('A trigger of the team', () => {
     expect(error).to.include({ name: 'ConfigurationError', code: 'TRACK_COUNTS_OFF' });
     expect(await world.plain('visits').where({ user_id: ada.id })).to.have.length(2);
     await erase();
+  });
+});
+
+describe('A trigger of the team that writes to rows of others which go to the archive', () => {
+  it('G4: refuses the erasure as it does where rows are only deleted', async () => {
+    const world = await createWorld({ migrate: migrateArchive });
+    try {
+      const [ada, bob] = [await addCustomer(world.db, 'Ada'), await addCustomer(world.db, 'Bob')];
+      await world.plain.raw(`
+        create function tell() returns trigger language plpgsql as $$ begin
+          update invoices set reference = 'a friend of ' || old.id where user_id = ${bob.id};
+          return old; end $$;
+        create trigger telling after delete or update on users for each row execute function tell()`);
+      const error = await refusalOf(() => world.subject('user', ada.id).erase({ because: 'a test' }));
+      expect(error).to.include({ code: 'TRIGGER_WROTE', table: 'invoices' });
+      expect(await world.plain('invoices').where({ user_id: ada.id })).to.have.length(2);
+    } finally {
+      await world.end();
+    }
   });
 });
 

@@ -39,6 +39,7 @@ const DOORS = LAYERS.at(-1) as readonly string[];
 /** Who alone may import a package, by the beginning of its name; files or folders below `src`. */
 const PACKAGES: readonly (readonly [package_: RegExp, allowed: readonly string[], why: string])[] = [
   [/^@faker-js\//, ['lifecycle/fakes.ts'], 'faker is an optional peer'],
+  [/^@aws-sdk\//, ['keyring/remote/aws-kms-calls.ts'], "Amazon's client is an optional peer"],
   [/^@opentelemetry\//, ['lifecycle/telemetry.ts'], 'OpenTelemetry is an optional peer'],
   [/^pg-boss/, ['lifecycle/jobs.ts'], 'pg-boss is an optional peer'],
   [/^knex\/(?!types)/, ['knex'], "Knex's internals change without notice"],

@@ -10,9 +10,7 @@ export async function statementsOf(run: () => PromiseLike<unknown>): Promise<Sen
   const sent: SentStatement[] = [];
   const { query } = pg.Client.prototype;
   pg.Client.prototype.query = function (this: pg.Client, ...given: unknown[]) {
-    const [first, values] = given as [string | { text?: string; values?: unknown[] }, unknown];
-    if (typeof first === 'string') sent.push({ text: first, values: Array.isArray(values) ? values : [] });
-    else sent.push({ text: first?.text ?? '', values: first?.values ?? [] });
+    sent.push(statementIn(given));
     return Reflect.apply(query, this, given);
   } as typeof query;
   try {
@@ -21,4 +19,30 @@ export async function statementsOf(run: () => PromiseLike<unknown>): Promise<Sen
     pg.Client.prototype.query = query;
   }
   return sent;
+}
+
+/** Of the statements of the library's own that match, the n-th waits until something else was done. @param n from 1 */
+export async function beforeStatement<T>(
+  matching: RegExp,
+  n: number,
+  first: () => PromiseLike<unknown>,
+  run: () => Promise<T>,
+): Promise<T> {
+  const { query } = pg.Client.prototype;
+  let seen = 0;
+  pg.Client.prototype.query = function (this: pg.Client, ...given: unknown[]) {
+    const go = (): unknown => Reflect.apply(query, this, given);
+    return matching.test(statementIn(given).text) && ++seen === n ? first().then(go) : go();
+  } as typeof query;
+  const result = await run().finally(() => {
+    pg.Client.prototype.query = query;
+  });
+  if (seen < n) throw new Error(`only ${seen} statements match ${matching}`);
+  return result;
+}
+
+function statementIn([first, values]: unknown[]): SentStatement {
+  if (typeof first === 'string') return { text: first, values: Array.isArray(values) ? values : [] };
+  const { text = '', values: own = [] } = (first ?? {}) as Partial<SentStatement>;
+  return { text, values: own };
 }

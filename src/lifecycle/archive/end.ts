@@ -11,6 +11,8 @@ import { heldNow, heldSubjects } from './held';
 import { asArchiveError, inStore, type Store, storesOf } from './places';
 
 const AT_ONCE = 500;
+/** What `oubli.wait_for_archives()` waits for (migrations/011_archive.sql). */
+const BETWEEN_COMMITS = 'oubli.archives';
 
 const ENDED_IN_OUTBOX = `
 with ended as materialized (
@@ -92,23 +94,24 @@ function endIn(engine: Engine, store: Store): Promise<number> {
 /**
  * The other database may take its time, so no lock of ours is held while it is asked: whoever was held meanwhile is seen before its
  * commit, and nothing is destroyed then. Its rows go last: what the ledger says was destroyed may be destroyed again, never the
- * other way round.
+ * other way round. Between the two commits whoever places a hold waits, so that what was there when it was placed stays.
  */
 function endElsewhere({ database, keys, ledger }: Engine, store: Store): Promise<number> {
-  const attempt = (there: Queryable): Promise<number> =>
-    database
-      .transaction((here) => heldNow(keys, here))
-      .then(async (told) => {
-        const { rows } = await there.query(destroyIn(store), [AT_ONCE, told]).catch((error: unknown) => {
-          throw asArchiveError(error, store.schema);
-        });
-        if (rows.length === 0) return 0;
-        return database.transaction(async (here) => {
-          if (!told.equals(await heldSubjects(keys, here))) throw new HeldMeanwhile();
-          return recorded(ledger, here, store.schema, rows);
-        });
-      });
-  return retried(() => store.database.transaction(attempt));
+  const attempt = async (there: Queryable, beforeItsCommit: () => Promise<void>): Promise<number> => {
+    const told = await database.transaction((here) => heldNow(keys, here));
+    const { rows } = await there.query(destroyIn(store), [AT_ONCE, told]).catch((error: unknown) => {
+      throw asArchiveError(error, store.schema);
+    });
+    if (rows.length === 0) return 0;
+    return database.transaction(async (here) => {
+      if (!told.equals(await heldSubjects(keys, here))) throw new HeldMeanwhile();
+      await beforeItsCommit();
+      return recorded(ledger, here, store.schema, rows);
+    });
+  };
+  return retried(() =>
+    keys.locking(BETWEEN_COMMITS, (lock) => store.database.transaction((there) => attempt(there, lock))),
+  );
 }
 
 /** The one that came later goes on: as PostgreSQL says it of two transactions (manual, appendix A: serialization_failure). */

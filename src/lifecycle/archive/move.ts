@@ -90,7 +90,7 @@ function leavingRows(
 with root as materialized (select w.name, ${fromName(plan, 'w.name')} from unnest($1::text[]) w(name))
 select ${[`${person} as person`, `(${end})::text as until`, 't.tableoid::bigint::text as part', 't.ctid::text as at', ...values].join(', ')}
 from ${from} where ${belongsTo(plan, chain, 'r')}
-for update of t`;
+order by t.tableoid, t.ctid for update of t`;
 }
 
 /** PostgreSQL's own output form of what is in clear; a cast to text is another one for some types. */
