@@ -471,7 +471,8 @@ export const texts = {
   },
   UNKNOWN_EPOCH: {
     says: (n) => `${n.provider}: has no key of epoch ${n.epoch}, which this database needs`,
-    fix: (n) => `restore the key document that holds epoch ${n.epoch} of this installation`,
+    fix: (n) =>
+      `restore the keys that hold epoch ${n.epoch} of this installation; if they were destroyed, a backup from after the epoch was drained`,
   },
   EPOCHS_READ_ONLY: {
     says: (n) =>
@@ -504,8 +505,49 @@ export const texts = {
     fix: () => 'restore the key store (schema oubli) to the same moment as the data, and retry',
   },
   EPOCH_KEY_MISSING: {
-    says: (n) => `the key of epoch ${n.epoch} is not loaded`,
-    fix: () => 'restart with a key document that holds it',
+    says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
+    fix: (n) =>
+      `give this process the keys that hold epoch ${n.epoch}: those of the process that opened it; then retry`,
+  },
+  EPOCH_NOT_KEPT: {
+    says: (n) =>
+      `${n.provider}: does not give the key of epoch ${n.epoch} to whoever starts now, or another one; nothing was destroyed`,
+    fix: (n) => `look where ${n.provider} keeps its keys: each process must be given the same`,
+  },
+  EPOCH_NOT_DRAINED: {
+    says: (n) =>
+      `subject keys are wrapped under epoch ${n.epoch}, of the living or of who is held: its key is not destroyed`,
+    fix: () => 'npx oubli keys rotate  # wraps them under the newest epoch',
+  },
+  NO_SUCH_EPOCH: {
+    says: (n) => `there is no epoch ${n.epoch}`,
+    fix: () => 'npx oubli keys list',
+  },
+  WRAPPED_KEYS_DAMAGED: {
+    says: (n) =>
+      `${n.count} wrapped keys were changed in the key store and cannot be opened, that of the key id ${n.key} among them; all others were wrapped anew`,
+    fix: () => 'restore these rows of oubli.subject_key from a backup, and run npx oubli keys rotate again',
+  },
+  KEY_STORE_BUSY: {
+    says: () =>
+      'transactions that write keys have kept the key store locked: that its old epochs are empty could not be verified',
+    fix: () => 'npx oubli keys rotate  # again, in a quieter moment',
+  },
+  DESTRUCTION_UNCLEAR: {
+    says: (n) => `${n.provider}: does not say what became of the key that it was to destroy`,
+    fix: () => "destroyEpoch: async () => ({ is: 'destroyed', proven: false, how: '…' })",
+  },
+  DESTRUCTION_NOT_CONFIRMED: {
+    says: (n) => `nothing was destroyed: '${n.phrase}' was not typed`,
+    fix: (n) => `npx oubli keys destroy ${n.epoch} --because 'say why'  # and type ${n.phrase} when asked`,
+  },
+  BAD_KEEP: {
+    says: (n) => `'${n.given}' is no period`,
+    fix: () => "keep: '35 days'  // a whole number of days, weeks, months or years; or 'none'",
+  },
+  EPOCH_CONTENTION: {
+    says: () => 'a key could not be wrapped in five attempts: each time another epoch had become the newest',
+    fix: () => 'retry the statement',
   },
   // --- key services ------------------------------------------------------------------------------------------------
   INSTALLATION_NAME: {
@@ -1093,8 +1135,9 @@ export const texts = {
     fix: (n) => `${n.statements}`,
   },
   NO_BECAUSE: {
-    says: () => 'an erasure needs a reason that can be read later',
-    fix: () => "erase({ because: 'request of 3 March, identity checked' })",
+    says: (n) => `${n.call ?? 'an erasure'} needs a reason that can be read later`,
+    fix: (n) =>
+      n.call ? `{ because: 'say why' }  // ${n.call}` : "erase({ because: 'request of 3 March, identity checked' })",
   },
   NOTHING_PORTABLE: {
     says: (n) => `export(): unknown profile '${n.given}'${didYouMean(n)}`,

@@ -16,6 +16,7 @@ import { internalsOf } from './knex/internals';
 import { openSeam } from './knex/open-seam';
 import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
+import { type EpochKeys, epochKeysOf } from './lifecycle/epochs/epoch-keys';
 import { type DueOptions, type DueReport, foresee } from './lifecycle/foresight';
 import { type Holds, holdsOf } from './lifecycle/holds';
 import { Redriving } from './lifecycle/redriving';
@@ -108,6 +109,8 @@ export interface Oubli<K extends Knex = Knex> extends Scoping<K>, Sweeping, Acco
   unprotect(table: string, options: ReleaseOptions): Promise<ReleaseReport>;
   /** Cases that hold people and rows, whatever is due or asked for. */
   readonly holds: Holds;
+  /** The keys above everybody's keys: listed, rotated, destroyed. */
+  readonly epochs: EpochKeys;
   /** The intermediate archive: read with a reason, which is written down, and listed. */
   readonly archive: Archives;
   /**
@@ -206,6 +209,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
   };
   const redriving = new Redriving();
   const redrive = (what: Redrive): Promise<void> => redriving.carryOut(what);
+  const epochs = epochKeysOf(caughtUp, options);
   const exporting = (): ExportParts => ({
     ...engine(),
     admit: seam.scopes.admitting(),
@@ -223,7 +227,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
     archive: new Archives(freshEngine, () => seam.scopes.admitting()),
     ...scopingOf(knex, seam),
     ...sweeping(
-      { read: freshEngine, act: caughtUp, tell: options.journal && database.catchUp },
+      { read: freshEngine, act: caughtUp, tell: options.journal && database.catchUp, rotate: epochs.regular },
       options.sweeps,
       (jobs) => redriving.through(jobs),
     ),
@@ -233,6 +237,7 @@ async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () 
     },
     ...accountabilityOf(freshEngine, database, options),
     holds: holdsOf(freshEngine, redrive),
+    epochs: epochs.keys,
     receipts: (options = {}) => database.transaction((connection) => readReceipts(connection, options)),
     requests: (options = {}) => database.snapshot((connection) => readRequests(connection, options)),
     publicKey: seam.ledgerKeys.publicKey,

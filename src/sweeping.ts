@@ -2,7 +2,7 @@
 
 import type { BossLike } from './lifecycle/boss';
 import type { Engine } from './lifecycle/engine';
-import { type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
+import { type Beside, type JobOptions, type Jobs, startJobs } from './lifecycle/jobs';
 import { measured, type RuleMetrics } from './lifecycle/metrics';
 import type { PlanFile } from './lifecycle/plan-file';
 import { surveyRules } from './lifecycle/survey';
@@ -31,7 +31,7 @@ export interface Sweeping {
    * @throws PlanDriftError with every difference; ConfigurationError BAD_PLAN_FILE, PLAN_OF_NOBODY, NO_BECAUSE
    */
   apply(plan: PlanFile, options?: ApplyOptions): Promise<AppliedPlan[]>;
-  /** Schedules the sweeps in your pg-boss, and the checkpoints of the journal, and works on them in this process. */
+  /** Schedules the sweeps in your pg-boss, the checkpoints of the journal, the rotation of epoch keys, and works on them in this process. */
   startJobs(boss: BossLike, options?: JobOptions): Promise<Jobs>;
   /** How each rule stands: when its sweep last came to its end, how many are due, and how many for more than a day. */
   metrics(): Promise<RuleMetrics[]>;
@@ -46,18 +46,16 @@ export interface Sweeping {
 }
 
 /** The engine with the schema as it is at the call. */
-export interface Engines {
+export interface Engines extends Beside {
   /** For what only looks. */
   read(): Promise<Engine>;
   /** For what destroys: after it has caught up with what is known outside of the database. */
   act(): Promise<Engine>;
-  /** Tells the journal, and signs a checkpoint where one is due; undefined where there is none. */
-  readonly tell: (() => Promise<void>) | undefined;
 }
 
 /** @param started told of jobs that were started */
 export function sweeping(
-  { read, act, tell }: Engines,
+  { read, act, ...beside }: Engines,
   defaults: SweepDefaults = {},
   started: (jobs: Promise<Jobs>) => Promise<Jobs> = (jobs) => jobs,
 ): Sweeping {
@@ -67,7 +65,7 @@ export function sweeping(
     sweep: sweep as Sweeping['sweep'],
     plan: async (target = {}) => planOf(await read(), target),
     apply: async (plan, options) => applyPlanFile(await act(), plan, { ...defaults, ...options }),
-    startJobs: (boss, options) => started(startJobs(boss, act, { ...defaults, ...options }, tell)),
+    startJobs: (boss, options) => started(startJobs(boss, act, { ...defaults, ...options }, beside)),
     metrics: async () => measured(await read()),
     observeMetrics: (meter) => observed(async () => measured(await read()), meter),
   };

@@ -4,6 +4,7 @@ import { measureDue } from './due';
 import { measureEraseOne } from './erase-one';
 import { createEstate, type Estate } from './estate';
 import { measurePurge } from './purge';
+import { measureRewrap } from './rewrap';
 import { measureTraffic } from './traffic';
 import { measureWorkers } from './workers';
 
@@ -19,6 +20,8 @@ export interface Scale {
   readonly subjects: number;
   readonly dueRounds: number;
   readonly guests: number;
+  /** Wrapped anew in a round of `rewrap`. */
+  readonly keys: number;
 }
 
 /** Three rounds, and one to warm up where there is one, use up the 100,000. */
@@ -31,6 +34,7 @@ export const FULL: Scale = {
   subjects: 10_000_000,
   dueRounds: 9,
   guests: 300,
+  keys: 100_000,
 };
 
 export interface LifeCycleWorks {
@@ -51,6 +55,7 @@ export function lifeCycleWorks(server: string, scale: Scale = FULL): LifeCycleWo
       measureTraffic(await estate(), { people: scale.leaving, rounds: scale.rounds, seconds: scale.seconds }),
     due: () => measureDue(server, scale.subjects, scale.dueRounds),
     'erase-one': () => measureEraseOne(server, scale.guests),
+    rewrap: () => measureRewrap(server, scale.keys, scale.rounds),
     workers: async () => measureWorkers(await estate(), scale.working, scale.rounds),
   };
   return {

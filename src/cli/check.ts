@@ -13,6 +13,7 @@ import { undeclaredHistories } from '../checks/history';
 import { leaksOf, sayLeak } from '../checks/leakage';
 import { sayTokenLeak, tokenLeaksOf } from '../checks/token-leakage';
 import type { Queryable } from '../queryable';
+import { restorable, sayRestorable } from '../registers/epochs';
 import { verifySchema } from '../schema/install';
 import { configOf, type DatabaseOptions, withConnection, withDatabaseOptions } from './database';
 
@@ -23,11 +24,12 @@ export function checkVerb(): Command {
 }
 
 async function check(options: DatabaseOptions): Promise<void> {
-  const { findings, leaks, shared, archives } = await withConnection(await configOf(options, 'check'), read);
+  const { findings, leaks, shared, archives, backups } = await withConnection(await configOf(options, 'check'), read);
   if (leaks.length > 0) console.log(['what search shows to whoever reads the database:', ...leaks].join('\n  '));
   if (shared.length > 0)
     console.log(['rows of several people, each erased and exported alone:', ...shared].join('\n  '));
   if (archives.length > 0) console.log(['the intermediate archive:', ...archives].join('\n  '));
+  if (backups.length > 0) console.log(['backups:', ...backups].join('\n  '));
   for (const finding of findings) console.log(written(finding));
   console.log(
     findings.length === 0 ? 'every column of every personal table is declared' : `${findings.length} to declare`,
@@ -40,6 +42,7 @@ interface Read {
   readonly leaks: string[];
   readonly shared: string[];
   readonly archives: string[];
+  readonly backups: string[];
 }
 
 async function read(connection: Queryable): Promise<Read> {
@@ -54,7 +57,8 @@ async function read(connection: Queryable): Promise<Read> {
     ...undeclaredHistories(catalogue),
     ...(await endingPartitions(connection)),
   ];
-  return { findings, leaks, shared: sharedTables(catalogue), archives };
+  const backups = sayRestorable(await restorable(connection));
+  return { findings, leaks, shared: sharedTables(catalogue), archives, backups };
 }
 
 function written({ says, fix }: Finding): string {

@@ -1,7 +1,7 @@
 /** `oubli unprotect TABLE [COLUMN…]`: the way back out. Decrypts, so it asks for the name of the table to be typed. */
-import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { ConfigurationError } from '../errors';
+import { answer } from './answer';
 import { type InstanceOptions, withInstance, withInstanceOptions } from './database';
 import { loadOption } from './load';
 import { progressView } from './progress';
@@ -40,16 +40,4 @@ async function confirmed(table: string, columns: readonly string[]): Promise<voi
   console.log(`${table}: ${what} will be readable to whoever reads the database, its backups and its WAL.`);
   if ((await answer(`Type the name of the table to go on: `)) !== table)
     throw new ConfigurationError('NOT_CONFIRMED', { table });
-}
-
-/** One line from whoever sits there, or from a script that says it on purpose; nothing where the input ends. */
-async function answer(question: string): Promise<string> {
-  const reader = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    process.stdout.write(question);
-    for await (const line of reader) return line.trim();
-    return '';
-  } finally {
-    reader.close();
-  }
 }

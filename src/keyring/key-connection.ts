@@ -1,8 +1,8 @@
 /**
  * The key store's own connection, apart from the application's pool: a subject key is committed here before any value is
  * sealed under it, so a ROLLBACK of the caller cannot lose it (ENVELOPE.md K3), a cursor that holds its connection cannot
- * deadlock on it, and a pool of one cannot starve. It also listens for what other processes do: keys destroyed (K4), and
- * declarations made.
+ * deadlock on it, and a pool of one cannot starve. It also listens for what other processes do: keys destroyed (K4),
+ * epochs opened and destroyed, and declarations made.
  */
 import { ConfigurationError } from '../errors';
 import { withOwnTypes } from '../own-types';
@@ -23,6 +23,8 @@ export interface Connector {
 export const SHREDDED_CHANNEL = 'oubli_shredded';
 /** The channel on which the schema's own functions say that something was declared, renamed or dropped. */
 export const SCHEMA_CHANNEL = 'oubli_schema';
+/** The channel on which epochs are announced: empty for one that was opened or drained, its number for one that was destroyed. */
+export const EPOCHS_CHANNEL = 'oubli_epochs';
 
 /** Its name among the sessions of the server: what it is asked for is no traffic of its own. */
 export const KEYS_APPLICATION = 'oubli keys';
@@ -32,7 +34,9 @@ export interface Announcements {
   shredded(keyIds: string[]): void;
   /** What is declared is no longer what it was. */
   schemaChanged(): void;
-  /** The connection was lost: until the next one listens, either of these may be missed. */
+  /** Another epoch is the newest, or one was destroyed: its number. */
+  epochsChanged(destroyed: number | undefined): void;
+  /** The connection was lost: until the next one listens, any of these may be missed. */
   lost(): void;
 }
 
@@ -93,7 +97,7 @@ export class KeyConnection implements Queryable {
     try {
       // where the database's default is stricter, two writers about the same new person would fail to serialise here
       await connection.query(
-        `set application_name = '${KEYS_APPLICATION}'; set default_transaction_isolation = 'read committed'; listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}`,
+        `set application_name = '${KEYS_APPLICATION}'; set default_transaction_isolation = 'read committed'; listen ${SHREDDED_CHANNEL}; listen ${SCHEMA_CHANNEL}; listen ${EPOCHS_CHANNEL}`,
       );
     } catch (error) {
       this.giveBack(connection);
@@ -105,6 +109,7 @@ export class KeyConnection implements Queryable {
   private hear(channel: string, payload: string | undefined): void {
     if (channel === SHREDDED_CHANNEL && payload) this.announcements.shredded(payload.split(','));
     if (channel === SCHEMA_CHANNEL) this.announcements.schemaChanged();
+    if (channel === EPOCHS_CHANNEL) this.announcements.epochsChanged(payload ? Number(payload) : undefined);
   }
 
   /** A place in a pool is free again; that a broken connection does not end well is no news. */

@@ -8,8 +8,8 @@ import { randomBytes } from '../crypto/random';
 import { fingerprint, keyedReference, unwrapKey, wrapKey } from '../crypto/subject-key';
 import { KeyUnavailableError, SubjectErasedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
+import type { EpochKey, Epochs } from './epochs';
 import { KeyCache, type SubjectKey } from './key-cache';
-import { currentEpoch, type KeyMaterial } from './provider';
 
 export type { SubjectKey } from './key-cache';
 
@@ -52,6 +52,8 @@ from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w
 /** What is known of a key that a sealed value names. */
 export type KeyState = SubjectKey | 'shredded' | 'restricted';
 
+const ATTEMPTS = 5;
+
 /** A key that is in no table yet. */
 interface FreshKey {
   readonly key: SubjectKey;
@@ -65,7 +67,8 @@ export class SubjectKeys {
   constructor(
     private readonly store: Queryable,
     private readonly engine: Engine,
-    private readonly material: KeyMaterial,
+    readonly epochs: Epochs,
+    private readonly ledgerRoot: Uint8Array,
   ) {}
 
   /**
@@ -80,7 +83,7 @@ export class SubjectKeys {
     }
     let missing = [...new Set(ids)].filter((id) => !keys.has(id));
     for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt === 5) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
+      if (attempt === ATTEMPTS) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
       await this.findOrMake(kind, missing, keys);
       missing = missing.filter((id) => !keys.has(id));
     }
@@ -109,7 +112,7 @@ export class SubjectKeys {
       else missing.push(keyId);
     }
     if (missing.length === 0) return found;
-    const { rows } = await this.store.query(KEYS_BY_ID, [byteaArray(missing)]);
+    const rows = await this.epochs.readable(() => this.store.query(KEYS_BY_ID, [byteaArray(missing)]));
     for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row, evenRestricted));
     return found;
   }
@@ -135,15 +138,17 @@ export class SubjectKeys {
    */
   async createUnlinked(keepUntil: readonly string[]): Promise<SubjectKey[]> {
     if (keepUntil.length === 0) return [];
-    const fresh = keepUntil.map(() => this.fresh());
-    await this.store.query(CREATE_UNLINKED, [
-      byteaArray(fresh.map(({ key }) => key.keyId)),
-      byteaArray(fresh.map(({ wrapped }) => wrapped)),
-      byteaArray(fresh.map(({ print }) => print)),
-      keepUntil,
-      currentEpoch(this.material),
-    ]);
-    return fresh.map(({ key }) => key);
+    return this.epochs.underNewest(async (wrapping) => {
+      const fresh = keepUntil.map(() => this.fresh(wrapping));
+      await this.store.query(CREATE_UNLINKED, [
+        byteaArray(fresh.map(({ key }) => key.keyId)),
+        byteaArray(fresh.map(({ wrapped }) => wrapped)),
+        byteaArray(fresh.map(({ print }) => print)),
+        keepUntil,
+        wrapping.epoch,
+      ]);
+      return fresh.map(({ key }) => key);
+    });
   }
 
   /**
@@ -165,14 +170,23 @@ export class SubjectKeys {
 
   /** How the fence names a subject without her primary key: a keyed reference. */
   referenceOf(kind: string, id: string): Buffer {
-    return Buffer.from(keyedReference(this.engine, this.material.ledger, kind, id));
+    return Buffer.from(keyedReference(this.engine, this.ledgerRoot, kind, id));
   }
 
   /** Notes in `keys` those that were found and made; who got one from another process meanwhile is asked for again. */
-  private async findOrMake(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
-    const fresh = new Map(ids.map((id) => [id, this.fresh()]));
+  private findOrMake(kind: string, ids: readonly string[], keys: Map<string, SubjectKey>): Promise<void> {
+    return this.epochs.underNewest((wrapping) => this.findOrWrap(kind, ids, keys, wrapping));
+  }
+
+  private async findOrWrap(
+    kind: string,
+    ids: readonly string[],
+    keys: Map<string, SubjectKey>,
+    wrapping: EpochKey,
+  ): Promise<void> {
+    const fresh = new Map(ids.map((id) => [id, this.fresh(wrapping)]));
     try {
-      for (const row of await this.askFor(kind, fresh)) {
+      for (const row of await this.askFor(kind, fresh, wrapping.epoch)) {
         const id = row.id as string;
         const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
         if (!row.restricted) this.cache.link(kind, id, key); // who finds a key there may read with it
@@ -183,26 +197,26 @@ export class SubjectKeys {
     }
   }
 
-  private async askFor(kind: string, fresh: ReadonlyMap<string, FreshKey>): Promise<Row[]> {
+  private async askFor(kind: string, fresh: ReadonlyMap<string, FreshKey>, epoch: number): Promise<Row[]> {
     const each = [...fresh.values()];
     const ids = [...fresh.keys()];
-    const { rows } = await this.store.query(KEYS_OF_SUBJECTS, [
+    const asked = [
       kind,
       ids,
       byteaArray(ids.map((id) => this.referenceOf(kind, id))),
       byteaArray(each.map(({ key }) => key.keyId)),
       byteaArray(each.map(({ wrapped }) => wrapped)),
       byteaArray(each.map(({ print }) => print)),
-      currentEpoch(this.material),
-    ]);
+      epoch,
+    ];
+    const rows = await this.epochs.readable(() => this.store.query(KEYS_OF_SUBJECTS, asked));
     if (rows.some(({ erased }) => erased)) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
     return rows;
   }
 
-  private fresh(): FreshKey {
-    const epoch = currentEpoch(this.material);
+  private fresh({ epoch, kek }: EpochKey): FreshKey {
     const key = { keyId: randomBytes(16), dek: randomBytes(32) };
-    const wrapped = Buffer.from(wrapKey(this.engine, this.kek(epoch), key.dek, key.keyId, epoch));
+    const wrapped = Buffer.from(wrapKey(this.engine, kek, key.dek, key.keyId, epoch));
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
 
@@ -220,12 +234,6 @@ export class SubjectKeys {
   private unwrap(row: Row): SubjectKey {
     const epoch = Number(row.epoch);
     const keyId = row.key_id as Uint8Array;
-    return { keyId, dek: unwrapKey(this.engine, this.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
-  }
-
-  private kek(epoch: number): Uint8Array {
-    const kek = this.material.epochs.get(epoch);
-    if (!kek) throw new KeyUnavailableError('EPOCH_KEY_MISSING', { epoch });
-    return kek;
+    return { keyId, dek: unwrapKey(this.engine, this.epochs.kek(epoch), row.wrapped as Uint8Array, keyId, epoch) };
   }
 }

@@ -10,6 +10,7 @@ import { libsodiumEngine } from '../crypto/libsodium';
 import { nobleEngine } from '../crypto/noble';
 import { ConfigurationError } from '../errors';
 import { verifyCanaries } from '../keyring/canary';
+import { Epochs } from '../keyring/epochs';
 import { type Announcements, KeyConnection } from '../keyring/key-connection';
 import { LedgerKeys } from '../keyring/ledger-keys';
 import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from '../keyring/provider';
@@ -71,7 +72,9 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     if (options.journal && own && !options.replaying)
       watch = new RestoreWatch(options.journal, own, ledgerKeys, instance);
     await watch?.compare(store);
-    keys = new SubjectKeys(watch ? watched(store, watch, () => keys?.cache.clear()) : store, engine, material);
+    const served = watch ? watched(store, watch, () => keys?.cache.clear()) : store;
+    const epochs = new Epochs(options.keys, served, engine, material);
+    keys = new SubjectKeys(served, engine, epochs, material.ledger);
     const ledger = new Ledger(ledgerKeys, instance, own, watch);
     const overruns = new Overruns(
       ledger,
@@ -139,8 +142,10 @@ function announcementsTo(
       setImmediate(evict);
     },
     schemaChanged: () => catalogue.schemaChanged(),
+    epochsChanged: (destroyed) => keys()?.epochs.suspect(destroyed),
     lost: () => {
       keys()?.cache.clear();
+      keys()?.epochs.suspect();
       watch()?.suspect();
       catalogue.schemaChanged();
     },
@@ -180,6 +185,7 @@ function seamOf({ catalogue, keys, sealer, ledgerKeys, ledger, scopes, store, ma
       catalogue.close();
       await store.close();
       keys.cache.wipe();
+      keys.epochs.wipe();
       sealer.wipe();
       ledgerKeys.wipe();
       wipeKeys(material);

@@ -7,6 +7,8 @@ import { ConfigurationError } from '../errors';
 import type { BossLike } from './boss';
 import { startCheckpoints } from './checkpoint-jobs';
 import type { Engine } from './engine';
+import type { RotateOptions, Rotation } from './epochs/rotate';
+import { type RotationSchedule, startRotation } from './epochs/rotation-jobs';
 import { runJob } from './job';
 import { refuseWithoutNotices } from './notices';
 import { rulesOf } from './rule';
@@ -25,6 +27,11 @@ export interface JobOptions extends Omit<SweepOptions, 'rule' | 'signal'> {
    * among them with SKIP LOCKED.
    */
   readonly workers?: number;
+  /**
+   * How epoch keys are rotated: each week, unless said otherwise, where the provider makes and destroys them; `false` leaves it to
+   * `npx oubli keys rotate`.
+   */
+  readonly rotation?: RotationSchedule | false;
   /** Told of each sweep that ended: for metrics and alarms. */
   readonly onSweep?: (report: SweepReport) => void;
 }
@@ -51,12 +58,20 @@ const MARGIN_SECONDS = 20 * 60;
 const RETRIES = { retryLimit: 10, retryDelay: 30, retryBackoff: true, retryDelayMax: 3600 };
 const DEAD_LETTER_DAYS = 90;
 
-/** @param tell the journal, if there is one: its checkpoints have a schedule of their own @throws ConfigurationError NO_BOSS, BAD_WORKERS */
+/** What goes on beside the sweeps, on schedules of its own. */
+export interface Beside {
+  /** Tells the journal, where there is one, and signs its checkpoints. */
+  readonly tell?: (() => Promise<void>) | undefined;
+  /** Where the provider makes and destroys epoch keys. */
+  readonly rotate?: ((options: RotateOptions) => Promise<Rotation>) | undefined;
+}
+
+/** @throws ConfigurationError NO_BOSS, BAD_WORKERS */
 export async function startJobs(
   boss: BossLike,
   engine: () => Promise<Engine>,
-  { cron = '0 3 * * *', timeZone = 'UTC', workers = 1, onSweep, ...sweeps }: JobOptions = {},
-  tell?: () => Promise<void>,
+  { cron = '0 3 * * *', timeZone = 'UTC', workers = 1, rotation = {}, onSweep, ...sweeps }: JobOptions = {},
+  { tell, rotate }: Beside = {},
 ): Promise<Jobs> {
   if (typeof boss?.schedule !== 'function') throw new ConfigurationError('NO_BOSS');
   if (!Number.isInteger(workers) || workers < 1)
@@ -77,6 +92,7 @@ export async function startJobs(
       : undefined,
   );
   const stopCheckpoints = tell && (await startCheckpoints(boss, tell));
+  const stopRotation = rotate && rotation && (await startRotation(boss, rotate, rotation));
   return {
     queue: QUEUE,
     deadLetters: DEAD_LETTERS,
@@ -91,6 +107,7 @@ export async function startJobs(
       stopping.abort();
       await boss.offWork(QUEUE, { id: worker, wait: true });
       await stopCheckpoints?.();
+      if (stopRotation) await stopRotation();
     },
   };
 }

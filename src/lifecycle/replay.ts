@@ -11,6 +11,7 @@ import { isGivenUp, oursIn } from '../registers/restore-watch';
 import { applyPlan, type Choose } from './apply';
 import { isLocked, retried } from './database';
 import type { Engine } from './engine';
+import { adoptEpochs } from './epochs/open';
 import { batches, type Divergence, divergence, endFork, nameFork } from './fork';
 import { foundByReference } from './found-by-reference';
 import { type Plan, planErasure } from './plan';
@@ -85,6 +86,7 @@ class Replay {
     const isBehind = found.lost.length > 0 || found.begun;
     if (found.lost.length > 0) await database.transaction((connection) => nameFork(connection, ledger, found));
     if (isBehind && !this.options.withoutHolds?.trim()) await found.holds.refuse(this.engine, this.journal.name);
+    if (isBehind) await adoptEpochs(this.engine, BECAUSE);
     for await (const named of this.named('erased')) await this.eraseAgain(named);
     await this.settleRequests();
     await this.findSought();

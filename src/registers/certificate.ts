@@ -3,7 +3,8 @@
  * read from the server at the moment it is issued; signed with Ed25519, so that it can be verified without database and keys.
  *
  * `erasedAt` is when the last live path to the data ended. `unrecoverableAt` is when no path with any backup is left either: for sealed
- * values when the epoch key that wrapped hers is destroyed everywhere (ENVELOPE.md K5). This version destroys none, so it is always null.
+ * values when every epoch key that ever wrapped hers is destroyed (ENVELOPE.md K5). What stood in clear is in backups as long as those are
+ * kept, whatever becomes of keys, so where anything did it stays null.
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { isPersonal } from '../catalogue/model';
@@ -12,6 +13,7 @@ import type { LedgerKeys } from '../keyring/ledger-keys';
 import type { Queryable } from '../queryable';
 import { type Backup, backupTraces } from './backups';
 import { canonicalJson } from './canonical-json';
+import { type KeysGone, keysGone } from './epochs';
 import { type Receipt, receiptFrom } from './receipt';
 import { RECEIPT } from './receipts';
 import { serverTraces } from './server-traces';
@@ -50,9 +52,6 @@ export interface CertificateParts {
   readonly backups: readonly Backup[];
 }
 
-const NOT_UNRECOVERABLE =
-  'no epoch key has been destroyed: whoever has a copy of the database from before the erasure, with its key store, and the epoch key of that time, can open what was sealed';
-
 const ENTRY = `
 select ${RECEIPT},
   to_char(l.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "erasedAt",
@@ -77,19 +76,19 @@ export async function issueCertificate(
   const { erasedAt: _, ...receipt } = receiptFrom(row);
   const erasedAt = String(row.erasedAt);
   const tables = await tracedTables(parts.catalogue, connection, receipt);
+  const backups = await backupTraces(connection, parts.backups, erasedAt);
   const certificate: Certificate = {
     format: CERTIFICATE_FORMAT,
     instance: Buffer.from(parts.catalogue.instance).toString('hex'),
     issuedAt: String(row.issuedAt),
     erasedAt,
-    unrecoverableAt: null,
-    unrecoverableBecause: NOT_UNRECOVERABLE,
+    ...unrecoverable(await keysGone(connection, receipt.keyId), tables, backups),
     tests: testsOf(receipt),
     receipt,
     traces: [
       ...(await tableTraces(connection, tables, { at: erasedAt, transaction: String(row.transaction) })),
       ...(await serverTraces(connection, tables, erasedAt)),
-      ...(await backupTraces(connection, parts.backups, erasedAt)),
+      ...backups,
     ],
   };
   return {
@@ -97,6 +96,33 @@ export async function issueCertificate(
     publicKey: Buffer.from(parts.ledgerKeys.publicKey).toString('hex'),
     signature: parts.ledgerKeys.sign(signedBytes(certificate)).toString('hex'),
   };
+}
+
+/** What is kept and archived is named by the receipt: it is under keys of its own, which are there. */
+function unrecoverable(
+  gone: KeysGone,
+  tables: readonly TracedTable[],
+  backups: readonly Trace[],
+): Pick<Certificate, 'unrecoverableAt' | 'unrecoverableBecause'> {
+  const clear = tables.filter((table) => table.clear.length > 0 || table.wasClear.length > 0).map(({ table }) => table);
+  const sealed = saidOfKeys(gone);
+  if (clear.length === 0) return { unrecoverableAt: gone.at, unrecoverableBecause: sealed };
+  const thrownAway = backups.every(({ state }) => state === 'none');
+  const dates = [gone.at, ...backups.map(({ until }) => until)].filter((date) => date !== null);
+  const last = dates.sort((one, other) => Date.parse(one) - Date.parse(other)).at(-1) ?? null;
+  const because = `what was in clear in ${clear.join(', ')} is in backups from before as long as they are kept`;
+  return {
+    unrecoverableAt: thrownAway && gone.at !== null ? last : null,
+    unrecoverableBecause: `${because}${thrownAway ? ', and as declared none is any more' : ''}; of what was sealed: ${sealed}`,
+  };
+}
+
+function saidOfKeys({ at, epoch, proven, on, how }: KeysGone): string {
+  const upTo = `every epoch key up to ${epoch}, the last under which hers can have been wrapped`;
+  if (at !== null)
+    return `${upTo}, was destroyed by ${at}, ${proven ? 'which is proven' : 'which is not proven'}: ${how}`;
+  if (on !== undefined) return `${upTo}, is to be destroyed, one of them on ${on}; until then it can be had back`;
+  return `not ${upTo}, has been destroyed: whoever has a copy of the database from before the erasure, with its key store, and the epoch key of that time, can open what was sealed`;
 }
 
 /** What is signed: a label of its own, so that nothing else that the key signs can pass for it, and the certificate's canonical text. */

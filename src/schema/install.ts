@@ -11,14 +11,14 @@ import { type Queryable, quoteIdentifier as q } from '../queryable';
 const FOLDER = path.join(__dirname, '..', '..', 'migrations');
 
 /** The newest version of the schema that this library knows, and the one it needs. */
-export const SCHEMA_VERSION = 13;
+export const SCHEMA_VERSION = 14;
 
 /**
  * Brings the schema `oubli` up to a version, inside the migration that calls it; in a transaction of its own where that
  * has none.
  * @param options.version the version the migration was written for; later versions are separate migrations
  * @throws SchemaVersionError when the database is newer than this library
- * @example export const up = (knex) => install(knex, { version: 13 });
+ * @example export const up = (knex) => install(knex, { version: 14 });
  */
 export async function install(knex: Knex, options: { version: number }): Promise<void> {
   const { version } = options;

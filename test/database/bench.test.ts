@@ -52,6 +52,7 @@ describe('The benches', function () {
       seconds: 1,
       subjects: 20_000,
       dueRounds: 1,
+      keys: 500,
       guests: 3,
     };
     const works = lifeCycleWorks(testServerUrl(), small);
@@ -62,7 +63,7 @@ describe('The benches', function () {
       await works.end();
     }
     const json = JSON.parse(asJson(results)) as Record<string, { ratio: number; p99Ms?: number }>;
-    expect(Object.keys(json)).to.deep.equal(['purge', 'purge-traffic', 'due', 'erase-one', 'workers']);
+    expect(Object.keys(json)).to.deep.equal(['purge', 'purge-traffic', 'due', 'erase-one', 'rewrap', 'workers']);
     for (const { ratio } of Object.values(json)) expect(ratio).to.be.greaterThan(0);
     expect(json['erase-one']?.p99Ms).to.be.greaterThan(0);
     expect(asTable(results)).to.match(/≥ 0.60.*≤ 1.50.*≤ 2.00.*≤ 50 ms.*≥ 1.50/s);

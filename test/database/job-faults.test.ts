@@ -130,7 +130,7 @@ describe('A3: the jobs of sweeps', function () {
     expect((await jobs()).map((job) => job.singleton_key).sort()).to.deep.equal(
       keys.map((key) => `${key} after run 0`).sort(),
     );
-    expect((await one.getSchedules()).map(({ key }) => key).sort()).to.deep.equal([
+    expect((await one.getSchedules('oubli.sweep')).map(({ key }) => key).sort()).to.deep.equal([
       'rows/public.invoices',
       'rows/public.invoices-20-2',
       'subject/user',

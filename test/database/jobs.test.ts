@@ -210,7 +210,7 @@ describe('Sweeps as pg-boss jobs', () => {
     const started: Jobs[] = [];
     for (const boss of [one, other, one])
       started.push(await world.startJobs(boss, { cron: '15 4 * * *', timeZone: 'Europe/Paris' }));
-    const schedules = await one.getSchedules();
+    const schedules = await one.getSchedules('oubli.sweep');
     expect(schedules.map(({ key, cron, timezone }) => `${key} ${cron} ${timezone}`).sort()).to.deep.equal(
       ['rows/public.invoices', 'subject/user'].map((key) => `${key} 15 4 * * * Europe/Paris`),
     );

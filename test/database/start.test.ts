@@ -66,22 +66,22 @@ describe('Starting with keys', () => {
     expect(await world.plain('oubli.epoch').pluck('id')).to.deep.equal([1]);
   });
 
-  it('that bring a new epoch beside the old ones starts it, and from then on both are needed', async () => {
-    const own = JSON.parse(await readFile(world.keyFile, 'utf8')) as KeyDocument;
+  it('that bring a new epoch beside the old ones leave it to a rotation to open it; from then on it is needed', async () => {
+    const elsewhere = await createWorld();
+    await elsewhere.db('users').insert({ name: 'Ada', email: 'ada@example.org' });
+    const own = JSON.parse(await readFile(elsewhere.keyFile, 'utf8')) as KeyDocument;
     const other = JSON.parse(newKeyDocument()) as KeyDocument;
+    const file = `${elsewhere.keyFile}.both`;
     const both = { ...own, oubli: 1, epochs: { ...own.epochs, 2: other.epochs['1']! } };
-    const file = `${world.keyFile}.both`;
     await writeFile(file, JSON.stringify(both), { mode: 0o600 });
-    const { close } = await oubli(knex, { keys: localKeys({ file }) });
-    await close();
-    expect((await startAgain()).message).to.contain('has no key of epoch 2');
-    await world.plain('oubli.epoch').where({ id: 2 }).delete();
+    const { epochs } = await elsewhere.another({ keys: { name: 'by hand', load: localKeys({ file }).load } });
+    await elsewhere.another(); // has no key of it, and needs none yet
+    expect(await epochs.rotate()).to.include({ epoch: 2, opened: true, rewrapped: 1 });
+    const error = await refusalOf(() => epochs.rotate());
+    expect([error.code, error.message.includes('by hand')]).to.deep.equal(['EPOCHS_READ_ONLY', true]);
+    expect((await refusalOf(() => elsewhere.another())).message).to.contain('has no key of epoch 2');
+    await elsewhere.end();
   });
-
-  async function startAgain() {
-    const again = knexPackage({ client: 'pg', connection: world.url });
-    return refusalOf(() => oubli(again, { keys: localKeys({ file: world.keyFile }) })).finally(() => again.destroy());
-  }
 
   for (const role of ['index', 'ledger'] as const) {
     it(`of which the ${role} root is wrong names the role, and runs no query of the application`, async () => {
@@ -336,10 +336,11 @@ describe('After close()', () => {
     const { db, close } = await world.another({ keys: { name: 'a provider', load: async () => kept } });
     await db('users').where({ email: 'ada@example.org' });
     const { keys, sealer } = seamOf(db) as unknown as {
-      keys: { material: KeyMaterial };
+      keys: { epochs: { material: KeyMaterial } };
       sealer: { indexKeys: Map<number, Uint8Array>; indexRoot: Uint8Array };
     };
-    const ours = [...keys.material.epochs.values(), keys.material.index, keys.material.ledger, sealer.indexRoot];
+    const { material } = keys.epochs;
+    const ours = [...material.epochs.values(), material.index, material.ledger, sealer.indexRoot];
     ours.push(...sealer.indexKeys.values());
     expect(ours.length).to.be.greaterThan(4);
     for (const key of ours) expect([...key]).not.to.deep.equal(Array(32).fill(0));

@@ -36,19 +36,22 @@ describe('The key store’s own connection', () => {
       {
         shredded: (keyIds) => heard.push(`shredded ${keyIds.join(' and ')}`),
         schemaChanged: () => heard.push('schema'),
+        epochsChanged: (destroyed) => heard.push(`epochs ${destroyed}`),
         lost: () => heard.push('lost'),
       },
     );
   });
 
-  it('hears which keys were destroyed and that something was declared, and nothing else', async () => {
+  it('hears which keys were destroyed, that something was declared and what became of epochs, and nothing else', async () => {
     await store.query('select 1');
     made[0]?.emit('notification', { channel: 'oubli_shredded', payload: 'aa,bb' });
     made[0]?.emit('notification', { channel: 'oubli_schema', payload: '' });
+    made[0]?.emit('notification', { channel: 'oubli_epochs', payload: '' });
+    made[0]?.emit('notification', { channel: 'oubli_epochs', payload: '3' });
     made[0]?.emit('notification', { channel: 'another', payload: 'cc' });
-    expect(heard).to.deep.equal(['shredded aa and bb', 'schema']);
+    expect(heard).to.deep.equal(['shredded aa and bb', 'schema', 'epochs undefined', 'epochs 3']);
     expect(made[0]?.asked).to.deep.equal([
-      "set default_transaction_isolation = 'read committed'; listen oubli_shredded; listen oubli_schema",
+      "set application_name = 'oubli keys'; set default_transaction_isolation = 'read committed'; listen oubli_shredded; listen oubli_schema; listen oubli_epochs",
       'select 1',
     ]);
   });

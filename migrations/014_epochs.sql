@@ -1,0 +1,97 @@
+-- Epochs of keys: opened, drained, destroyed (ENVELOPE.md K5, K6), and what erasures owe to them.
+
+alter table oubli.epoch
+  alter column created_at set default oubli.now(),
+  -- no subject key is wrapped under it any more, as was verified under a lock; a backup from before this moment needs its key
+  add column drained_at    timestamptz,
+  -- not destroyed earlier, so that backups from before can still be restored; decided by whoever drained it
+  add column destroy_after timestamptz,
+  -- what the provider says of its key: { is, proven, how, on }
+  add column destruction   jsonb,
+  add check ((drained_at is null) = (destroy_after is null)),
+  add check (destruction is null or drained_at is not null);
+
+create index on oubli.subject_key (epoch);
+
+-- The one under which every new key is wrapped.
+create function oubli.newest_epoch() returns integer
+language sql stable
+return (select max(id) from oubli.epoch);
+
+-- The newest epoch when a key was destroyed: her key was never wrapped under a later one. Of those fenced before this version, the
+-- newest of now.
+alter table oubli.fence add column epoch integer default oubli.newest_epoch();
+
+-- When the last key was destroyed under which those of an epoch, or their like in an older backup, were ever wrapped; null while one
+-- of them is there, or only scheduled to go.
+create function oubli.epochs_gone(newest integer) returns timestamptz
+language sql stable
+return (select case when bool_and(e.destroyed_at is not null) then max(e.destroyed_at) end from oubli.epoch e where e.id <= newest);
+
+-- The newest epoch stays open; what was drained or destroyed does not come back. An epoch is drained, destroyed or deleted when no key
+-- is wrapped under it: whoever is inserting keys ends first, and whoever begins waits, and sees what became of the epoch (K6).
+create or replace function oubli.keep_epoch() returns trigger
+language plpgsql as $$
+begin
+  if tg_op = 'UPDATE' then
+    if new.drained_at is null and old.drained_at is not null or new.destroyed_at is null and old.destroyed_at is not null then
+      raise exception 'oubli: an epoch that was drained or destroyed does not come back' using errcode = 'OU062';
+    end if;
+    if new.drained_at is not null and new.id >= (select max(id) from oubli.epoch) then
+      raise exception 'oubli: the newest epoch is not drained' using errcode = 'OU062';
+    end if;
+    if new.id = old.id and (new.destroyed_at is null or old.destroyed_at is not null)
+      and (new.drained_at is null or old.drained_at is not null) then
+      return new;
+    end if;
+  end if;
+  lock table oubli.subject_key in share mode;
+  if tg_op = 'TRUNCATE' and exists (select from oubli.subject_key)
+    or tg_op <> 'TRUNCATE' and exists (select from oubli.subject_key k where k.epoch = old.id) then
+    raise exception 'oubli: subject keys are wrapped under this epoch key' using errcode = 'foreign_key_violation';
+  end if;
+  return case tg_op when 'DELETE' then old when 'UPDATE' then new end;
+end $$;
+
+-- Other processes load their keys anew, and forget the one whose epoch is named: it was destroyed.
+create function oubli.announce_epochs() returns trigger
+language plpgsql as $$
+begin
+  perform pg_catalog.pg_notify('oubli_epochs', case when tg_op = 'UPDATE' and new.destruction is not null then new.id::text else '' end);
+  return null;
+end $$;
+create trigger announced after insert or update on oubli.epoch for each row execute function oubli.announce_epochs();
+alter table oubli.epoch enable always trigger announced;
+
+-- Keys come under the newest epoch only, new ones and those that are wrapped anew: none slips in under one that was drained. A view of
+-- the database from before its last commit could not tell, neither which epoch is the newest nor which keys are fenced.
+create or replace function oubli.refuse_fenced_keys() returns trigger
+language plpgsql as $$
+declare
+  newest integer := oubli.newest_epoch();
+  late boolean;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'oubli: subject keys are written by transactions that are read committed' using errcode = 'OU061';
+  end if;
+  if exists (select from written w join oubli.fence f on f.key_id = w.key_id)
+    or exists (select from written w join oubli.fence f on f.fingerprint = w.fingerprint) then
+    raise exception 'oubli: this subject key was destroyed and is refused for ever' using errcode = 'OU002';
+  end if;
+  if exists (select from written w where not exists (select from oubli.epoch e where e.id = w.epoch and e.destroyed_at is null)) then
+    raise exception 'oubli: a subject key is wrapped under no epoch key that there is' using errcode = 'foreign_key_violation';
+  end if;
+  if tg_op = 'INSERT' then
+    late := exists (select from written w where w.epoch <> newest);
+  else
+    late := exists (select from written w join before b using (key_id) where w.epoch <> b.epoch and w.epoch <> newest);
+  end if;
+  if late then
+    raise exception 'oubli: a subject key is wrapped under an epoch that is no longer the newest' using errcode = 'OU060';
+  end if;
+  return null;
+end $$;
+drop trigger fenced_again on oubli.subject_key;
+create trigger fenced_again after update on oubli.subject_key referencing old table as before new table as written
+  for each statement execute function oubli.refuse_fenced_keys();
+alter table oubli.subject_key enable always trigger fenced_again;

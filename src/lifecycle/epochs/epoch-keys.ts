@@ -1,0 +1,67 @@
+/** The epoch keys as the application and its operator ask for them: listed, rotated, destroyed. */
+import { ConfigurationError } from '../../errors';
+import { type Destruction, type KeyProvider, keepsEpochs } from '../../keyring/provider';
+import { type Period, parsePeriod } from '../../period';
+import type { Queryable } from '../../queryable';
+import type { Backup } from '../../registers/backups';
+import { type EpochState, type Restorable, readEpochs, restorable } from '../../registers/epochs';
+import type { Engine } from '../engine';
+import { destroyEpoch } from './destroy';
+import { DEFAULT_KEEP, type RotateOptions, type Rotation, rotateEpochs } from './rotate';
+
+export interface EpochKeys {
+  /** Newest first: what each stands for, and how many keys are wrapped under it. */
+  list(): Promise<EpochState[]>;
+  /**
+   * Opens a new epoch, wraps every living key under it, verifies that, and has the keys of epochs destroyed whose time has come: then what
+   * was erased before them cannot be had back from any backup (ENVELOPE.md K5). Reads and writes go on meanwhile. Interrupted, run it again;
+   * several share the work.
+   *
+   * @throws ConfigurationError EPOCHS_READ_ONLY where the provider makes no keys and none was put there by hand; EPOCH_NOT_KEPT, BAD_KEEP
+   * @throws TamperedError WRAPPED_KEYS_DAMAGED; KeyUnavailableError
+   * @example const { epoch, rewrapped, destroyed } = await epochs.rotate({ because: 'the regular rotation', keep: '14 days' });
+   */
+  rotate(options?: RotateOptions): Promise<Rotation>;
+  /**
+   * Has the key of a drained epoch destroyed now, before its time. No backup from before it was drained can be restored afterwards: there
+   * everybody's key is wrapped under it, that of the living, too.
+   *
+   * @throws ConfigurationError NO_BECAUSE, NO_SUCH_EPOCH, NEWEST_EPOCH, EPOCH_NOT_DRAINED, EPOCHS_READ_ONLY, EPOCH_NOT_KEPT
+   * @example await epochs.destroy(3, { because: 'the laptop with a copy of the key file was stolen' });
+   */
+  destroy(epoch: number, options: { readonly because: string }): Promise<Destruction>;
+  /** Since when backups can be restored, and when that will change. */
+  restorable(): Promise<Restorable>;
+}
+
+/**
+ * @param engine after it has caught up with what is known outside of the database
+ * @returns the keys as they are asked for, and what the regular job does: nothing where the team keeps the keys itself
+ */
+export function epochKeysOf(
+  engine: () => Promise<Engine>,
+  { keys: provider, backups = [] }: { readonly keys: KeyProvider; readonly backups?: readonly Backup[] },
+): { readonly keys: EpochKeys; readonly regular: EpochKeys['rotate'] | undefined } {
+  const reading = async <T>(read: (connection: Queryable) => Promise<T>): Promise<T> =>
+    (await engine()).database.snapshot(read);
+  const keys: EpochKeys = {
+    list: () => reading(readEpochs),
+    rotate: async (options) => rotateEpochs(await engine(), { keep: longestKeep(backups), ...options }),
+    destroy: async (epoch, { because }) => {
+      if (!because?.trim()) throw new ConfigurationError('NO_BECAUSE', { call: `epochs.destroy(${epoch}, …)` });
+      return destroyEpoch(await engine(), epoch, because);
+    },
+    restorable: () => reading(restorable),
+  };
+  return { keys, regular: keepsEpochs(provider) ? keys.rotate : undefined };
+}
+
+/** As long as any declared backup is kept: a month counts 31 days. */
+export function longestKeep(backups: readonly Backup[]): Period {
+  const days = (period: Period): number => {
+    const span = parsePeriod(period);
+    return span.months * 31 + span.days;
+  };
+  const [longest] = backups.map(({ keep }) => keep).sort((a, b) => days(b) - days(a));
+  return longest ?? DEFAULT_KEEP;
+}
