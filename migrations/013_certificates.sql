@@ -45,12 +45,16 @@ begin atomic
     (select min(oubli.full_number(x.transaction)) from pg_catalog.pg_prepared_xacts x where x.database = pg_catalog.current_database()));
 end;
 
--- What this session did is in PostgreSQL's statistics before it goes on: else it might be counted after a VACUUM that removed it.
+-- What this session did is in PostgreSQL's statistics before it goes on, and it reads them as they are: else what it deleted might be
+-- counted after the VACUUM that removed it. Before 15 a process of its own collects them: sessions tell it at the end of a statement,
+-- at most every half second, and are shown what is up to half a second old (PGSTAT_STAT_INTERVAL).
 create function oubli.flush_statistics() returns void
 language plpgsql as $$
 begin
   if current_setting('server_version_num')::integer >= 150000 then
     perform pg_catalog.pg_stat_force_next_flush();
+  else
+    perform pg_catalog.pg_sleep(0.5);
   end if;
 end $$;
 

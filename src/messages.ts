@@ -567,9 +567,11 @@ export const texts = {
   KEY_SERVICE_REFUSED: {
     says: (n) => `${n.provider} refused ${n.call}: ${n.why}`,
     fix: (n) =>
-      /CERT|TLS|SSL|LEAF_SIGNATURE/.test(`${n.why}`)
-        ? 'NODE_EXTRA_CA_CERTS=/etc/ssl/our-ca.pem  # in the environment, before Node starts'
-        : `allow ${n.call} in the policy of this application (examples/key-providers.md), and renew its credentials`,
+      n.why === 'not set up'
+        ? 'AWS_REGION=eu-west-3 AWS_PROFILE=shop  # in the environment; or region and client, or the role of the host'
+        : /CERT|TLS|SSL|LEAF_SIGNATURE/.test(`${n.why}`)
+          ? 'NODE_EXTRA_CA_CERTS=/etc/ssl/our-ca.pem  # in the environment, before Node starts'
+          : `allow ${n.call} in the policy of this application (examples/key-providers.md), and renew its credentials`,
   },
   KEY_SERVICE_UNREACHABLE: {
     says: (n) => `${n.provider} cannot be asked for keys now: ${n.call}: ${n.why}`,
@@ -578,7 +580,10 @@ export const texts = {
   KEY_SERVICE_ANSWER: {
     says: (n) =>
       `${n.provider}: the answer to ${n.call} is none of such a service; something else stands at this address`,
-    fix: () => `address: 'https://vault.example.org:8200'  // of the service itself`,
+    fix: (n) =>
+      /^AWS/.test(`${n.provider}`)
+        ? `region: 'eu-west-3'  // and no endpoint, or one of KMS itself`
+        : `address: 'https://vault.example.org:8200'  // of the service itself`,
   },
   KEY_SERVICE_UNBOUND: {
     says: (n) => `${n.provider} opens a key in another one's place: it overlooks what a wrapped key is bound to`,
@@ -744,6 +749,12 @@ export const texts = {
   UNKNOWN_KIND: {
     says: (n) => `there is no kind of data subject '${n.given}'${didYouMean(n)}`,
     fix: (n) => `subject('${n.suggestion ?? 'user'}', id)`,
+  },
+
+  // --- roles -----------------------------------------------------------------------------------------------------------
+  NO_ROLES: {
+    says: () => 'oubli roles: no role was named',
+    fix: () => 'npx oubli roles --app shop --purge reaper --export clerk --auditor auditor > roles.sql',
   },
 
   // --- decrypt scopes ----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** What a check found: a fact, where it stands, and what to do about it. Names only, never a value (ENVELOPE.md E8). */
 export interface Finding {
-  readonly check: 'declarations' | 'history' | 'partitions';
+  readonly check: 'declarations' | 'history' | 'partitions' | 'roles';
   readonly table: string;
   readonly column: string;
   readonly says: string;

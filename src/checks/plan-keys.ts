@@ -22,7 +22,8 @@ export function sealedKeys(plan: PlanNode, sealed: readonly SealedColumn[]): Sea
 
 function keysOf(node: PlanNode): string[] {
   const sets = (node['Grouping Sets'] ?? []).flatMap((set) => set['Group Keys'] ?? []).flat();
-  const compared = node['Node Type'].includes('SetOp') ? (node.Plans?.[0]?.Output ?? []) : [];
+  // before PostgreSQL 18 what is compared may come from an Append, which says no output
+  const compared = node['Node Type'].includes('SetOp') ? (node.Plans?.[0]?.Output ?? node.Output ?? []) : [];
   return [...(node['Sort Key'] ?? []), ...(node['Group Key'] ?? []), ...sets, ...compared, ...insideAggregates(node)];
 }
 

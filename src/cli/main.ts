@@ -18,6 +18,7 @@ import { keysVerb } from './keys';
 import { ledgerVerb } from './ledger';
 import { planVerb } from './plan';
 import { replayVerb } from './replay';
+import { rolesVerb } from './roles';
 import { sweepVerb } from './sweep';
 import { typesVerb } from './types';
 import { unprotectVerb } from './unprotect';
@@ -27,6 +28,7 @@ import { vacuumVerb } from './vacuum';
 const VERBS = [
   keysVerb,
   checkVerb,
+  rolesVerb,
   typesVerb,
   backfillVerb,
   unprotectVerb,

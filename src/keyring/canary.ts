@@ -12,6 +12,9 @@ const KNOWN_TEXT = Buffer.from('oubli/canary/v1 one wrong key a day');
 const CANARY_DEK = Uint8Array.from(KNOWN_TEXT.subarray(0, 32));
 const NOBODY = new Uint8Array(16);
 
+const IS_MISSING = `
+select i.index_canary is null or not exists (select from oubli.epoch) as missing from oubli.instance i`;
+
 /** The newest, and those under which a key is wrapped: of the others the provider may have given up the key already. */
 const NEEDED = `
 select e.id, e.canary, e.id = oubli.newest_epoch() or exists (select from oubli.subject_key k where k.epoch = e.id) as is_needed
@@ -43,6 +46,8 @@ async function verifyWritten(store: Queryable, engine: Engine, keys: KeyMaterial
 /** An epoch that comes later is opened by a rotation, when every process can have its key. */
 async function writeMissing(store: Queryable, engine: Engine, keys: KeyMaterial): Promise<void> {
   const epoch = currentEpoch(keys);
+  const [found] = (await store.query(IS_MISSING)).rows;
+  if (!found?.missing) return; // who starts later needs no right to write them
   await store.query(
     `insert into oubli.epoch (id, canary)
      select $1::integer, $2 where not exists (select from oubli.epoch) on conflict do nothing`,

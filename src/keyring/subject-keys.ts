@@ -10,44 +10,9 @@ import { KeyUnavailableError, SubjectErasedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
 import type { EpochKey, Epochs } from './epochs';
 import { KeyCache, type SubjectKey } from './key-cache';
+import { CREATE_UNLINKED, IDS_OF_SUBJECTS, KEYS_BY_ID, KEYS_OF_SUBJECTS } from './key-statements';
 
 export type { SubjectKey } from './key-cache';
-
-// Found, or made where there is none, in one statement; `offset 0` keeps the planner from reading all links to find a few hundred.
-// Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the first
-// one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.) Where one of
-// them was erased, none is made for anybody.
-const KEYS_OF_SUBJECTS = `
-with wanted as (
-  select w.*, l.key_id as old_key_id, l.subject_id is null as new,
-    l.erased_at is not null
-      or l.subject_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
-  from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
-    w(id, reference, key_id, wrapped, fingerprint)
-  left join lateral (
-    select * from oubli.subject_link s where s.kind = $1 and s.subject_id = w.id offset 0) l on true),
-linked as (
-  insert into oubli.subject_link (kind, subject_id, key_id)
-  select $1, id, key_id from wanted where new and not exists (select from wanted where erased)
-  order by id on conflict do nothing returning key_id),
-made as (
-  insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-  select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)
-select w.id, w.erased, k.key_id, k.epoch, k.wrapped,
-  exists (select from oubli.restriction r where r.key_id = k.key_id) as restricted
-from wanted w left join oubli.subject_key k on k.key_id = w.old_key_id where w.erased or not w.new
-union all
-select w.id, false, null, null, null, false from made join wanted w using (key_id)`;
-
-const CREATE_UNLINKED = `
-insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
-select key_id, $5::integer, wrapped, fingerprint, keep_until
-from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::date[]) w(key_id, wrapped, fingerprint, keep_until)`;
-
-const KEYS_BY_ID = `
-select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded,
-  exists (select from oubli.restriction r where r.key_id = w.key_id) as restricted
-from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;
 
 /** What is known of a key that a sealed value names. */
 export type KeyState = SubjectKey | 'shredded' | 'restricted';
@@ -88,6 +53,27 @@ export class SubjectKeys {
       missing = missing.filter((id) => !keys.has(id));
     }
     return keys;
+  }
+
+  /**
+   * The ids of their keys only, for who names people and opens nothing.
+   * @throws SubjectErasedError when one of them was erased
+   */
+  async idsOf(kind: string, ids: readonly string[]): Promise<Map<string, Uint8Array>> {
+    const found = new Map<string, Uint8Array>();
+    let missing = [...new Set(ids)];
+    for (let attempt = 0; missing.length > 0; attempt++) {
+      if (attempt === ATTEMPTS) throw new KeyUnavailableError('KEY_CONTENTION', { kind });
+      const asked = missing;
+      const rows = await this.epochs.underNewest((wrapping) => {
+        const fresh = new Map(asked.map((id) => [id, this.fresh(wrapping)]));
+        for (const { key } of fresh.values()) key.dek.fill(0); // whoever seals with it first unwraps it
+        return this.askFor(kind, fresh, wrapping.epoch, IDS_OF_SUBJECTS);
+      });
+      for (const row of rows) found.set(row.id as string, row.key_id as Uint8Array);
+      missing = missing.filter((id) => !found.has(id));
+    }
+    return found;
   }
 
   /**
@@ -197,7 +183,12 @@ export class SubjectKeys {
     }
   }
 
-  private async askFor(kind: string, fresh: ReadonlyMap<string, FreshKey>, epoch: number): Promise<Row[]> {
+  private async askFor(
+    kind: string,
+    fresh: ReadonlyMap<string, FreshKey>,
+    epoch: number,
+    statement = KEYS_OF_SUBJECTS,
+  ): Promise<Row[]> {
     const each = [...fresh.values()];
     const ids = [...fresh.keys()];
     const asked = [
@@ -209,7 +200,8 @@ export class SubjectKeys {
       byteaArray(each.map(({ print }) => print)),
       epoch,
     ];
-    const rows = await this.epochs.readable(() => this.store.query(KEYS_OF_SUBJECTS, asked));
+    const ask = () => this.store.query(statement, asked);
+    const rows = statement === KEYS_OF_SUBJECTS ? await this.epochs.readable(ask) : (await ask()).rows;
     if (rows.some(({ erased }) => erased)) throw new SubjectErasedError('SUBJECT_ERASED', { kind });
     return rows;
   }

@@ -42,8 +42,9 @@ select w.rel::int8 as rel, bool_or(w.restricted) as restricted, bool_or(w.wanted
   select g.tgrelid, false, false from pg_catalog.pg_trigger g
   where g.tgname = any($1) and not exists (select from pg_catalog.pg_inherits i where i.inhrelid = g.tgrelid)) w group by w.rel`;
 
-const ANY = `select exists (select from oubli.held_table)
-  or exists (select from pg_catalog.pg_trigger g where g.tgname = any($1)) as there`;
+// whoever owns nothing can neither place nor drop a trigger
+const ANY = `select (exists (select from oubli.held_table) or exists (select from pg_catalog.pg_trigger g where g.tgname = any($1)))
+  and (select pg_has_role(n.nspowner, 'usage') from pg_catalog.pg_namespace n where n.nspname = 'oubli') as there`;
 
 const PLACE = `select oubli.place_hold_trigger($1::bigint::oid, $2, $3, $4, $5)`;
 
@@ -97,7 +98,8 @@ async function raiseTriggers(engine: Engine, tables: readonly Table[], holder: s
 
 /**
  * Nothing may be held any more, a case's last day is over, or a migration changed the tables. Where somebody has a table for longer
- * than a second, its triggers stay for the next sweep: they refuse nothing that nobody holds.
+ * than a second, its triggers stay for the next sweep, and where this role does not own them, for the owner's: they refuse nothing that
+ * nobody holds.
  */
 export async function refreshTriggers({ catalogue, database }: Engine): Promise<void> {
   try {

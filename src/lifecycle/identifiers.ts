@@ -30,7 +30,15 @@ export interface Identifiers {
   readonly all: readonly Identifier[];
   /** Tables of which not every row was read. */
   readonly cutOff: readonly string[];
+  /** Tables with a column that this role may not read: a role that only erases. */
+  readonly closed: readonly string[];
 }
+
+// what is sealed is read with its key
+const CLOSED = `
+select w.place from unnest($1::oid[], $2::text[], $3::boolean[]) with ordinality w(oid, name, sealed, place)
+where not has_column_privilege(w.oid, w.name, 'select')
+  or w.sealed and not has_column_privilege('oubli.subject_key'::regclass, 'wrapped', 'select')`;
 
 /** Rows of one table that are read for a chunk: what a person is called stands in the first of them. */
 const ROWS_READ = 2_000;
@@ -53,16 +61,37 @@ export async function identifiersOf(
 ): Promise<Identifiers> {
   const all: Identifier[] = [];
   const cutOff: string[] = [];
-  for (const { table, taken } of plan.steps.flatMap((step) =>
-    takenBy(step).map((taken) => ({ table: step.table, taken })),
-  )) {
-    const columns = taken.columns.filter(identifies);
+  const known = plan.steps.flatMap((step) => takenBy(step).map((taken) => ({ table: step.table, taken })));
+  const closed = await closedIn(connection, known);
+  for (const { table, taken } of known) {
+    const columns = taken.columns.filter((column) => identifies(column) && !closed.has(column));
     if (columns.length === 0) continue;
     const { rows } = await connection.query(statement(engine, plan, table, taken, columns), [names]);
     if (rows.length === ROWS_READ) cutOff.push(table.displayName);
     all.push(...(await readFrom(engine, table, columns, rows)));
   }
-  return { all, cutOff };
+  return { all, cutOff, closed: [...new Set(closed.values())] };
+}
+
+/** Columns that this role may not read, and the names of their tables. */
+async function closedIn(
+  connection: Queryable,
+  known: readonly { readonly table: Table; readonly taken: Taken }[],
+): Promise<Map<Column, string>> {
+  const asked = known.flatMap(({ table, taken }) =>
+    taken.columns.filter(identifies).map((column) => ({ table, column })),
+  );
+  const { rows } = await connection.query(CLOSED, [
+    asked.map(({ table }) => table.oid),
+    asked.map(({ column }) => column.name),
+    asked.map(({ column }) => column.element !== undefined),
+  ]);
+  return new Map(
+    rows.flatMap(({ place }) => {
+      const found = asked[Number(place) - 1];
+      return found ? [[found.column, found.table.displayName] as const] : [];
+    }),
+  );
 }
 
 function identifies({ spec, element, type }: Column): boolean {

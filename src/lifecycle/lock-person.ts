@@ -80,7 +80,7 @@ function unknownKind(given: string, kinds: readonly string[]): ConfigurationErro
 
 async function keyOf(engine: Engine, kind: string, name: string): Promise<Uint8Array> {
   try {
-    return ((await engine.keys.forSubjects(kind, [name])).get(name) as { keyId: Uint8Array }).keyId;
+    return (await engine.keys.idsOf(kind, [name])).get(name) as Uint8Array;
   } catch (error) {
     throw error instanceof SubjectErasedError ? new AlreadyErasedError('ALREADY_ERASED', { kind }) : error;
   }

@@ -58,6 +58,6 @@ async function withKeys(
   const references = names.map((name) => keys.referenceOf(kind, name));
   const { rows } = await connection.query(NOT_ERASED, [kind, names, references]);
   const there = rows.map((row) => String(row.name));
-  await keys.forSubjects(kind, there);
+  await keys.idsOf(kind, there);
   return there;
 }

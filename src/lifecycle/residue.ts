@@ -57,6 +57,9 @@ export async function findResidue(
     table,
     why: 'only its first rows were read for what she is known by',
   }));
+  cutOff.push(
+    ...identifiers.closed.map((table) => ({ table, why: 'this role may not read what she is known by in it' })),
+  );
   if (identifiers.all.length === 0) {
     const why = 'nothing is known of her that is telling enough to be looked for';
     return { hits: [], unseen: [...cutOff, { table: ALL, why }], tables: 0 };

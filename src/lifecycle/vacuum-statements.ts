@@ -5,8 +5,7 @@
 
 /** Nothing where another process is at it, whose lock is its session's; the chain's positions are committed in order, so no entry is passed by. */
 export const BEGIN = `
-select pg_try_advisory_lock(hashtextextended('oubli.vacuum', 0)) as mine, (select position from oubli.ledger_head) as position,
-  oubli.flush_statistics()`;
+select pg_try_advisory_lock(hashtextextended('oubli.vacuum', 0)) as mine, (select position from oubli.ledger_head) as position`;
 
 /**
  * $1 position of the chain, $2 and $3 names and OIDs of tables. What rows left since the last time, and what was left waiting then;
@@ -38,6 +37,9 @@ from due d join pg_catalog.pg_class c on c.oid = d.rel cross join lateral (
       and current_setting('server_version_num')::int < 180000)) as names, sum(greatest(x.reltuples, 0)) as live
   from oubli.family(d.rel) f join pg_catalog.pg_class x on x.oid = f.rel and x.relkind in ('r', 'p', 'm')) m
 order by 1`;
+
+/** Before the first VACUUM; and before 15, where it waits for half a second, after each. */
+export const FLUSH = 'select oubli.flush_statistics()';
 
 /** $1 the table, $2 when the VACUUM began. Read at once: work of others is added to the dead tuples that VACUUM has counted. */
 export const after = (table: string): string => `

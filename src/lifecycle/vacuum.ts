@@ -9,7 +9,7 @@ import type { Queryable, Row } from '../queryable';
 import { isLocked } from './database';
 import type { Engine } from './engine';
 import { keptSamples, statisticsForgotten } from './forget-statistics';
-import { after, BEGIN, DONE, TOUCHED } from './vacuum-statements';
+import { after, BEGIN, DONE, FLUSH, TOUCHED } from './vacuum-statements';
 
 export interface VacuumReport {
   readonly table: string;
@@ -43,6 +43,8 @@ interface Outcome {
 /** More than this share of a table, and the planner should know. */
 const MANY = 0.05;
 const PATIENCE = '5s';
+/** From PostgreSQL 15 on a session reads statistics as they are, and not what a collector has passed on. */
+const OWN_STATISTICS = 150000;
 
 const NOT_ALLOWED = 'this role may not: it needs to own the table, or from PostgreSQL 17 on MAINTAIN';
 const NOT_REACHED = 'not done: the sweep was stopped before';
@@ -62,6 +64,7 @@ export async function vacuumTouched({ catalogue, database }: Engine, signal?: Ab
       const table = catalogue.table(Number(found.rel));
       return table ? [{ table, rows: Number(found.rows), found }] : [];
     });
+    if (touched.length > 0) await connection.query(FLUSH);
     const done: Outcome[] = [];
     for (const each of touched)
       done.push(signal?.aborted ? notDone(each, NOT_REACHED) : await cleaned(connection, each));
@@ -112,6 +115,7 @@ async function vacuumed(connection: Queryable, { table, rows, found }: Touched):
   const analysed = Boolean(found.sampled) || rows > MANY * Number(found.live);
   const names = (found.names as string[]).join(', ');
   await connection.query(`vacuum (index_cleanup on${analysed ? ', analyze' : ''}) ${names}`);
+  if (Number(found.version) < OWN_STATISTICS) await connection.query(FLUSH);
   const [seen = {}] = (await connection.query(after(table.sqlName), [table.oid, found.began])).rows;
   const kept = keptSamples(seen, analysed);
   const statistics = seen.hidden

@@ -16,7 +16,7 @@ export async function recordExport(
   id: string,
   manifest: object,
 ): Promise<void> {
-  const keyId = (await keys.forSubjects(kind, [id])).get(id)?.keyId;
+  const keyId = (await keys.idsOf(kind, [id])).get(id);
   await database.transaction((connection) =>
     ledger.record(connection, [{ act: 'exported', keyId, because: 'GDPR Art. 20', details: manifest }]),
   );

@@ -39,7 +39,7 @@ const CLOCK = `select oubli.now() as now, set_config('datestyle', 'ISO', true), 
  * @throws SubjectErasedError
  */
 export async function exportPerson(parts: ExportParts, kind: string, id: string): Promise<Readable> {
-  await parts.keys.forSubjects(kind, [id]);
+  await parts.keys.idsOf(kind, [id]);
   const archive = new Archive();
   const files: ManifestFile[] = [];
   const read = parts.snapshot(async (snapshot): Promise<Manifest> => {

@@ -42,7 +42,7 @@ async function keyOf({ database, keys }: Engine, plan: Plan, id: string): Promis
   if (!row) return undefined;
   const name = String(row.name);
   try {
-    return (await keys.forSubjects(plan.kind as string, [name])).get(name)?.keyId;
+    return (await keys.idsOf(plan.kind as string, [name])).get(name);
   } catch (error) {
     if (error instanceof SubjectErasedError) return undefined;
     throw error;

@@ -15,7 +15,7 @@ const isLong = process.env.OUBLI_LONG_TESTS === '1';
 const KILLS = isLong ? 200 : 3;
 const SHUTDOWNS = isLong ? 10 : 1;
 /** The start of a worker, the erasure of its people, and the way of their rows. */
-const REQUESTS = 90;
+const REQUESTS = 200;
 
 describe('A move to the archive in a storm', function () {
   this.timeout(isLong ? 3_600_000 : 120_000);

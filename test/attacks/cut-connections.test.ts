@@ -45,9 +45,11 @@ describe('A connection that is cut', function () {
 
   for (const when of ['unsent', 'unanswered'] as const) {
     it(`A3: ${when}, at any request of a sweep, leaves nobody between, and the next run ends it`, async () => {
+      const { rows } = await world.plain.raw(`select current_setting('server_version_num')::int < 150000 as slow`);
+      const vacuum = rows[0].slow ? ({ vacuum: 'later' } as const) : {}; // it waits for statistics there, each time
       const points = await cutEverywhere(wire, when, {
         prepare: async () => void (await twoAreDue()),
-        work: async () => void (await cut.sweep({ rule: 'subject:user', chunk: 1 })),
+        work: async () => void (await cut.sweep({ rule: 'subject:user', chunk: 1, ...vacuum })),
         check: nobodyIsBetween,
       });
       expect(points).to.be.greaterThan(3);

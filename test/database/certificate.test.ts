@@ -178,6 +178,7 @@ describe('L4: the certificate of an erasure', () => {
     const { entry } = await world.subject('user', bob.id).erase({ because: 'a test' });
     expect(trace('dead tuples', 'users', await world.certificate(entry))?.state).to.equal('possible');
     await world.plain.raw('vacuum analyze users');
+    await world.plain.raw('select oubli.flush_statistics()'); // before PostgreSQL 15 they come half a second later
     const byHand = trace('dead tuples', 'users', await world.certificate(entry));
     expect(byHand).to.include({ state: 'possible' });
     expect(byHand?.says).to.contain('nobody can tell').and.to.contain('npx oubli vacuum');

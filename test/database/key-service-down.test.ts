@@ -106,6 +106,21 @@ describe('While the service that wraps the keys is down', () => {
     expect((await other.db('users').where({ id }).first()).name).to.equal('Grace');
   });
 
+  it('K5: no key is wrapped anew, and a rotation is done when the service answers again', async () => {
+    const other = await world.another({ keys: service.keys() });
+    const epochsInUse = async (): Promise<number[]> => [...new Set((await wrappedKeys()).map(({ epoch }) => epoch))];
+    expect(await other.epochs.rotate()).to.include({ epoch: 2, opened: false, finished: true });
+    expect(await epochsInUse()).to.deep.equal([2]);
+    await whileDown(async () => {
+      expect(await refusalOf(() => other.epochs.rotate())).to.be.instanceOf(KeyUnavailableError);
+    });
+    expect(await epochsInUse()).to.deep.equal([2]);
+    expect(await other.epochs.rotate()).to.include({ epoch: 3, opened: true, finished: true });
+    expect(await epochsInUse()).to.deep.equal([3]);
+    expect((await remote.document()).epochs[3]?.state).to.equal('living');
+    expect((await other.db('users').where({ email: 'since@example.org' }).first()).name).to.equal('Grace');
+  });
+
   /** As whoever opens an epoch writes it down, with the text that is opened at every start. */
   async function writeDownEpoch(id: number, kek: Uint8Array): Promise<void> {
     const knownText = Buffer.from('oubli/canary/v1 one wrong key a day').subarray(0, 32);

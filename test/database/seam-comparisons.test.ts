@@ -76,6 +76,9 @@ const COMPUTED: Record<string, string> = {
   greatest: 'select greatest(u.name, u.email) as last from users u',
 };
 
+/** Their plans name no column of the sub-select there (SECURITY.md). */
+const NOT_SHOWN_BEFORE_17 = new Set(['not in a sub-select', 'a scalar sub-select']);
+
 describe('Comparisons of ciphertext in raw SQL', () => {
   let world: World;
   let version: number;
@@ -89,7 +92,8 @@ describe('Comparisons of ciphertext in raw SQL', () => {
   after(() => world.end());
 
   for (const [says, sql] of Object.entries(COMPARED)) {
-    it(`refuses two columns of different indexes: ${says}`, async () => {
+    it(`refuses two columns of different indexes: ${says}`, async function () {
+      if (NOT_SHOWN_BEFORE_17.has(says) && version < 170_000) this.skip();
       const { code, message } = await refusalOf(() => world.db.raw(sql));
       expect(code).to.equal('COLUMN_COMPARE');
       expect(message).to.match(/(users|backups)\.(email|crm_\w+) is sealed/);
@@ -178,7 +182,8 @@ describe('Comparisons of ciphertext in raw SQL', () => {
     expect(found.rows).to.deep.equal([{ id: 1 }]);
   });
 
-  it('reads plans and versions as PostgreSQL writes them, whatever the application has its types read as', async () => {
+  it('reads plans and versions as PostgreSQL writes them, whatever the application has its types read as', async function () {
+    if (version < 160_000) this.skip();
     const [int4, json] = [23, 114];
     const getTypeParser = (oid: number) => (text: string) => (oid === int4 || oid === json ? `as text: ${text}` : text);
     const { db } = await world.another({

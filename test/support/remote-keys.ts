@@ -11,7 +11,13 @@ import { VaultStandIn } from './vault-stand-in';
 export interface Service {
   readonly standIn: StandIn;
   /** `attempts: 1` unless said otherwise: what is refused is refused at once. */
-  keys(options?: { installation?: string; file?: string; attempts?: number; timeoutMs?: number }): RemoteKeys;
+  keys(options?: {
+    installation?: string;
+    file?: string;
+    attempts?: number;
+    timeoutMs?: number;
+    address?: string;
+  }): RemoteKeys;
   /** The names of the remote keys that are there, for the roots and for epochs. */
   remoteKeys(): string[];
   readonly unwrapping: string;
@@ -24,10 +30,10 @@ export interface Service {
 export function vaultService(folder: () => string, standIn = new VaultStandIn()): Service {
   return {
     standIn,
-    keys: ({ installation = 'shop', file = 'keys.json', ...patience } = {}) =>
+    keys: ({ installation = 'shop', file = 'keys.json', address = standIn.address, ...patience } = {}) =>
       vaultTransitKeys({
         installation,
-        address: standIn.address,
+        address,
         token: standIn.token,
         document: documentFile({ file: path.join(folder(), file) }),
         attempts: 1,
@@ -51,11 +57,11 @@ export function vaultService(folder: () => string, standIn = new VaultStandIn())
 export function kmsService(folder: () => string, standIn = new KmsStandIn()): Service {
   return {
     standIn,
-    keys: ({ installation = 'shop', file = 'keys.json', ...patience } = {}) =>
+    keys: ({ installation = 'shop', file = 'keys.json', address = standIn.address, ...patience } = {}) =>
       awsKmsKeys({
         installation,
         region: standIn.region,
-        endpoint: standIn.address,
+        endpoint: address,
         document: documentFile({ file: path.join(folder(), file) }),
         attempts: 1,
         ...patience,

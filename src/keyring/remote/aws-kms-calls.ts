@@ -1,6 +1,6 @@
 /** The calls of AWS KMS, by Amazon's client: an optional peer, loaded when it is first needed. Of its errors the name is all that is kept. */
 import { ConfigurationError, KeyUnavailableError, type OubliError } from '../../errors';
-import { DEFAULT_PATIENCE, type Patience, pauseAfter } from './patience';
+import { DEFAULT_PATIENCE, type Patience, pauseAfter, UNTRUSTED } from './patience';
 
 export interface KmsAccess extends Patience {
   /** Such as `eu-west-3`. Credentials come from where Amazon's client looks for them: environment, profile, role of the host. */
@@ -162,7 +162,8 @@ export class KmsCalls {
     const { $metadata, message } = error as { $metadata?: { httpStatusCode?: number }; message?: string };
     const status = $metadata?.httpStatusCode;
     const isSetUp = !NOT_SET_UP.test(name) && !/^Region is missing/.test(message ?? '');
-    if (isSetUp && (status === undefined || status >= 500 || status === 429 || PASSING.test(name)))
+    const isTrusted = status !== undefined || !UNTRUSTED.test(name);
+    if (isSetUp && isTrusted && (status === undefined || status >= 500 || status === 429 || PASSING.test(name)))
       return this.unreachable(call, name);
     return new ConfigurationError('KEY_SERVICE_REFUSED', {
       provider: this.name,
@@ -183,7 +184,7 @@ export class KmsCalls {
 /** The system's name for it (ECONNREFUSED), or AWS's; what is no name may be anything, and is not repeated. */
 function nameOf(error: unknown): string {
   const { name, code } = error as { name?: unknown; code?: unknown };
-  const said = typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : name;
+  const said = typeof code === 'string' && /^[A-Z][A-Z_]+$/.test(code) ? code : name;
   return typeof said === 'string' && /^\w{1,64}$/.test(said) ? said : 'unknown';
 }
 

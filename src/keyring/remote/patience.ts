@@ -11,6 +11,9 @@ export interface Patience {
 
 export const DEFAULT_PATIENCE = { timeoutMs: 5_000, attempts: 4 } as const;
 
+/** Node's codes for a certificate that it does not trust, which no retry mends. */
+export const UNTRUSTED = /CERT|TLS|SSL|LEAF_SIGNATURE/;
+
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 

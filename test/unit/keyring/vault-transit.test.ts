@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { ConfigurationError, documentFile, KeyUnavailableError, type RemoteKeys, vaultTransitKeys } from '../../../src';
 import { vaultPoliciesOf } from '../../support/policies';
@@ -103,6 +104,29 @@ describe('Keys wrapped by Vault’s transit engine (a stand-in)', () => {
       const error = await refusalOf(() => keysOf(vault, { token: () => none }).load());
       expect(error.code).to.equal('KEY_SERVICE_TOKEN');
     }
+  });
+
+  it('can be had again when their token can, and what its function throws is not repeated', async () => {
+    const vault = await started();
+    await keysOf(vault).create();
+    for (const thrown of [Object.assign(new Error('hvs.secret'), { code: 'ENOENT' }), new Error('hvs.secret')]) {
+      const error = await refusalOf(() => keysOf(vault, { token: () => Promise.reject(thrown) }).load());
+      expect(error).to.be.instanceOf(KeyUnavailableError).and.to.have.property('code', 'KEY_SERVICE_UNREACHABLE');
+      expect(inspect(error)).not.to.contain('hvs.');
+    }
+  });
+
+  it('come from no answer that is JSON and none of Vault’s', async () => {
+    const vault = await started();
+    await keysOf(vault).create();
+    for (const body of ['null', '[]', '7', '"text"', '{"data":null}', '{"data":{"plaintext":7},"errors":null}']) {
+      const answer = { status: 200, body };
+      vault.failNext(answer, answer, answer);
+      expect((await refusalOf(() => keysOf(vault).load())).code, body).to.equal('KEY_SERVICE_ANSWER');
+    }
+    const unsupported = { status: 405, body: { errors: [] } };
+    vault.failNext(unsupported, unsupported, unsupported);
+    expect((await refusalOf(() => keysOf(vault).load())).code).to.equal('KEY_SERVICE_REFUSED');
   });
 
   it('can be had again when Vault is unsealed', async () => {
