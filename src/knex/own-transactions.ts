@@ -17,9 +17,14 @@ const BEGIN = 'begin isolation level read committed read write';
 const SNAPSHOT = 'begin isolation level repeatable read read only';
 /** Row security would hide rows without a word, and a receipt say that they are gone: with this PostgreSQL refuses (manual 5.9). */
 const SEE_ALL = 'set local row_security = off';
-const BEFORE = "select current_setting('lock_timeout') as before";
+/** Advisory locks of this session by their one number, as oubli takes them. */
+const HELD = `select (classid::bigint << 32) | objid::bigint as number from pg_catalog.pg_locks
+  where locktype = 'advisory' and pid = pg_backend_pid() and objsubid = 1 and granted`;
+const BEFORE = `select current_setting('lock_timeout') as before, array(${HELD})::text as held`;
 const SET = "select set_config('lock_timeout', $1, false)";
-const PUT_BACK = "select set_config('lock_timeout', $1, false), pg_advisory_unlock_all()";
+/** What the application has locked for the session that it lent stays locked. */
+const PUT_BACK = `select set_config('lock_timeout', $1, false),
+  (select count(pg_advisory_unlock(h.number)) from (${HELD}) h where h.number <> all($2::bigint[]))`;
 
 /** For a database that is not the application's own, so that its trouble is not ours for ever. */
 export interface Patience {
@@ -67,7 +72,7 @@ export class OwnTransactions {
           await own.query(SET, [patience]);
           return work(own);
         },
-        () => this.putBack(connection, String(rows[0]?.before)),
+        () => this.putBack(connection, [rows[0]?.before, rows[0]?.held]),
       );
     } catch (error) {
       throw said(error);
@@ -77,9 +82,9 @@ export class OwnTransactions {
   }
 
   /** A session that keeps a lock or a setting of ours must not serve anybody else. */
-  private async putBack(connection: Connection, before: string): Promise<void> {
+  private async putBack(connection: Connection, before: readonly unknown[]): Promise<void> {
     try {
-      await connection.query(PUT_BACK, [before]);
+      await connection.query(PUT_BACK, [...before]);
     } catch (error) {
       await connection.end();
       throw error;

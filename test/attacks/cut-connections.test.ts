@@ -104,7 +104,7 @@ describe('A connection that is cut', function () {
 
     it('A3: the failure of the work is told, and that of what should have followed beside it', async () => {
       const own = new OwnTransactions(internalsOf(cut.db));
-      wire.armAt(/pg_advisory_unlock_all/, 'unsent');
+      wire.armAt(/pg_advisory_unlock/, 'unsent');
       const error = await failureOf(() =>
         own.outside('5s', async (connection) => {
           await connection.query(TAKE);
@@ -141,12 +141,15 @@ describe('A connection that is cut', function () {
       const pid = async () => (await one.db.raw('select pg_backend_pid() as pid')).rows[0].pid;
       const before = await pid();
       const own = new OwnTransactions(internalsOf(one.db));
+      await one.db.raw('select pg_advisory_lock(8), pg_advisory_lock(-9)');
       const failing = own.outside('5s', async (connection) => {
         await connection.query(TAKE);
         await connection.query('select 1/0');
       });
       expect(await failureOf(() => failing)).to.include({ code: '22012' });
       expect([await pid(), await patience(one.db), await isFree()]).to.deep.equal([before, '0', true]);
+      const { rows } = await one.db.raw('select pg_advisory_unlock(8) as eight, pg_advisory_unlock(-9) as nine');
+      expect(rows[0], 'locks of the application').to.deep.equal({ eight: true, nine: true });
     });
   });
 });
