@@ -13,8 +13,8 @@ class Queue {
   createQueue = async (): Promise<void> => undefined;
   schedule = async (): Promise<void> => undefined;
   offWork = async (): Promise<void> => undefined;
-  work = async (_: string, __: object, handler: Work): Promise<string> => {
-    this.handler = handler;
+  work = async (queue: string, _: object, handler: Work): Promise<string> => {
+    if (queue === 'oubli.sweep') this.handler = handler;
     return 'worker';
   };
   send = async (_: string, data: object, options?: { singletonKey?: string }): Promise<string> => {

@@ -23,13 +23,14 @@ export async function sentDuring(db: Knex, work: () => unknown): Promise<string[
   return sent;
 }
 
-/** How many statements the key store ran while `work` did. */
+/** How many statements the key store ran for people's keys while `work` did. */
 export async function keyQueries(db: Knex, work: () => Promise<unknown>): Promise<number> {
   const { store } = seamOf(db).keys as unknown as { store: { query: (...args: unknown[]) => unknown } };
   const { query } = store;
   let count = 0;
   store.query = (...args) => {
-    count++;
+    // which epoch is the newest is asked once a minute, and for nobody in particular
+    if (String(args[0]).includes('oubli.subject_key')) count++;
     return query.apply(store, args);
   };
   try {
