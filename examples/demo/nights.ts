@@ -65,7 +65,7 @@ export class Nights {
     this.reports = [];
     await moveClock(this.setting.migrating, await this.untilDay(day));
     await this.clock.setTime(`${day}T02:59:30Z`);
-    const rules = (await this.boss.getSchedules()).length;
+    const rules = (await this.boss.getSchedules('oubli.sweep')).length;
     for (const deadline = Date.now() + PATIENCE; this.reports.length < rules; await this.clock.tick(TICK)) {
       if (this.failure) throw this.failure;
       if (Date.now() > deadline) throw new Error(`only ${this.reports.length} of ${rules} sweeps reported`);
