@@ -36,7 +36,7 @@ export async function searchTheDisk(stage: Stage, { server, psql }: Setting, her
     const findings = await search(placesOf(server, files), needlesFor(her));
     show(stage, findings);
     stage.say(
-      'Not shown here: until epoch keys rotate, the key file still opens what an old backup holds (see README).',
+      'Not shown here: until the key of its epoch is destroyed, that still opens what an old backup holds (examples/keys.md).',
     );
   } finally {
     await rm(folder, { recursive: true });

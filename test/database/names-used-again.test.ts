@@ -278,44 +278,6 @@ describe('A name that is used again', () => {
     expect(await world.plain('oubli.person_event')).to.deep.equal([]);
   });
 
-  it('A9: of the events of many only those are looked at of which rows may have left since', async () => {
-    await world.plain.raw(`
-      insert into oubli.person_event (kind, event, purpose, subject_id, happened_on, left_behind)
-        select 'user', 'service_ended', '', 'gone ' || n, date '2026-08-01', true from generate_series(1, 5000) n;
-      insert into bills (login, address) select 'gone ' || n, 'here' from generate_series(1, 4000) n;
-      analyze bills, oubli.person_event`);
-    const client = new Client({ connectionString: world.url });
-    await client.connect();
-    const explained = async (): Promise<string> => {
-      await client.query('begin');
-      const sql = forgetEvents(await loadCatalogue(client));
-      const { rows } = await client.query(`explain (analyze, costs off, timing off) ${sql}`);
-      await client.query('rollback');
-      return rows.map((row) => row['QUERY PLAN']).join('\n');
-    };
-    try {
-      expect(await explained(), 'all once').to.match(/CTE looked\n +-> +LockRows \(actual rows=5000/);
-      await world.sweep();
-      expect(await clock()).to.deep.equal([{ look_on: '2026-09-30', count: '4000' }]);
-      await world.plain.raw('analyze oubli.person_event');
-      const plan = await explained();
-      expect(plan).to.match(/CTE looked\n +-> +LockRows \(actual rows=0/);
-      expect(plan).to.match(/Index Scan using person_event_look_on_idx/);
-      await world.plain('bills').where({ login: 'gone 7' }).delete();
-      await stopClock(world.plain, '2026-09-30T12:00:00Z');
-      await world.sweep();
-      expect(await clock(), 'what left past the life cycle').to.deep.equal([{ look_on: '2026-10-30', count: '3999' }]);
-      await stopClock(world.plain, '2027-07-20T12:00:00Z');
-      await world.sweep();
-      expect(await clock(), 'the day before').to.deep.equal([{ look_on: '2027-07-31', count: '3999' }]);
-      await stopClock(world.plain, '2027-08-01T12:00:00Z');
-      await world.sweep();
-      expect(await clock(), 'with the last of the rows').to.deep.equal([]);
-    } finally {
-      await client.end();
-    }
-  });
-
   for (const [kind, table] of Object.entries(KINDS) as [keyof typeof KINDS, string][]) {
     it(`D3: follows whoever is renamed, in ${table}, with her key and whatever her session's role`, async () => {
       for (const login of ['ada', 'bob', 'eva']) await add(login, kind);
