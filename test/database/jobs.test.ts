@@ -113,22 +113,23 @@ describe('Sweeps as pg-boss jobs', () => {
     await world.startJobs(boss, { onSweep: (report) => told.push(report) });
     const names = async (): Promise<unknown[]> => (await world.db('users').orderBy('id')).map(({ name }) => name);
 
-    const goTo = async (moment: string): Promise<void> => {
-      const before = told.length;
+    // Not by counting reports: pg-boss may deliver one night's sweeps twice, when a minute of the server's own clock
+    // ends meanwhile, and the second delivery would count for the next night.
+    const goTo = async (moment: string, done: () => boolean | Promise<boolean>): Promise<void> => {
       await stopClock(world.plain, moment);
       await clock.setTime(moment);
       await until(
         'the sweeps of the night',
         async () => {
           await clock.tick(1000);
-          return told.length >= before + 2;
+          return done();
         },
         30,
       );
     };
-    await goTo('2027-02-27T02:59:50Z');
+    await goTo('2027-02-27T02:59:50Z', () => RULES.every((each) => told.some(({ rule }) => rule === each)));
     expect(await names(), 'the night before').to.deep.equal([ada.name, bob.name]);
-    await goTo('2027-02-28T02:59:50Z');
+    await goTo('2027-02-28T02:59:50Z', async () => told.some(({ gone }) => gone > 0));
     expect(await names(), 'the night itself').to.deep.equal([null, bob.name]);
   });
 
