@@ -1,7 +1,7 @@
 /** Keys from a file that only its owner may read: for one server, for development, for a mounted secret. */
 import { newKeyDocument, parseKeyDocument, withEpoch, withoutEpoch } from './key-document';
 import { changeKeyFile, createKeyFile, readKeyFile } from './key-file';
-import type { EpochProvider } from './provider';
+import { type EpochProvider, refuseNoEpoch } from './provider';
 
 /**
  * Reads the key document from a file, and writes epochs into it. Servers that rotate must see one file: a mount, not a copy each.
@@ -11,7 +11,7 @@ import type { EpochProvider } from './provider';
  *
  * @param options.file path of the document that `npx oubli keys generate` wrote
  * @throws ConfigurationError (at start) KEY_FILE_MISSING, KEY_FILE_OPEN (readable by others), KEY_DOCUMENT, KEY_INVALID;
- *   (when epochs are made or destroyed) EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError KEY_FILE_BUSY
+ *   (when epochs are made or destroyed) BAD_EPOCH, EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError KEY_FILE_BUSY
  * @example await oubli(knex, { keys: localKeys({ file: './oubli.keys' }) })
  */
 export function localKeys({ file }: { file: string }): EpochProvider {
@@ -20,10 +20,12 @@ export function localKeys({ file }: { file: string }): EpochProvider {
     name,
     load: async () => parseKeyDocument(await readKeyFile(file), name),
     openEpoch: async (epoch) => {
+      refuseNoEpoch(epoch, name);
       const text = await changeKeyFile(file, (document) => withEpoch(document, epoch, name));
       return parseKeyDocument(text, name).epochs.get(epoch) as Uint8Array;
     },
     destroyEpoch: async (epoch) => {
+      refuseNoEpoch(epoch, name);
       await changeKeyFile(file, (document) => withoutEpoch(document, epoch, name));
       return { is: 'destroyed', proven: false, how: 'written out of the key file; who has a copy of it has the key' };
     },
