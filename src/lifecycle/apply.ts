@@ -5,7 +5,7 @@
 import { randomBytes } from '../crypto/random';
 import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row, Settings } from '../queryable';
-import { beginErrand, endErrand, type News } from '../registers/errand';
+import { beginErrand, endErrandAsking, type News } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
@@ -16,7 +16,7 @@ import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
 import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
-import { refusePlacedSince } from './placed-since';
+import { placedSince, refusePlaced, refusePlacedSince } from './placed-since';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
@@ -128,16 +128,23 @@ async function erase(
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
-  await refusePlacedSince(engine.catalogue, plan, connection);
-  await triggers?.takeBack(connection);
-  await endErrand(connection, plan.kind === undefined ? undefined : shredded(tags));
+  if (triggers) {
+    await refusePlacedSince(engine.catalogue, plan, connection);
+    await triggers.takeBack(connection);
+  }
+  const news = plan.kind === undefined ? undefined : shredded(tags);
+  refusePlaced(engine.catalogue, plan, await endErrandAsking(connection, placedSince(plan), news));
   return rows;
 }
 
 /** Last of all: nobody else writes to the ledger from here to the commit. */
 async function linked({ ledger }: Engine, connection: Queryable, erased: readonly Row[], written: readonly Row[]) {
-  const numbers = [...erased, ...written].map(({ entry }) => entry);
-  await ledger.chain(connection, numbers, written.length === 0 ? erased : undefined);
+  const entries = [...erased, ...written];
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+    entries,
+  );
 }
 
 /** Other processes drop the keys from their caches. */
