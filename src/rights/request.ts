@@ -10,7 +10,7 @@ import { quoteIdentifier as q } from '../queryable';
 import { endsRequest } from '../registers/requests';
 
 const IS_OPEN = `
-select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2
+select from oubli.ledger r where r.key_id = any(oubli.names_of($1)) and r.act = 'requested' and r.because = $2
   and not exists (select from oubli.ledger e where ${endsRequest('e')})`;
 
 /**

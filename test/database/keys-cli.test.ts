@@ -70,7 +70,7 @@ describe('oubli keys', function () {
     for (const input of ['', 'y\n', 'destroy epoch 2\n']) {
       const { code, stderr } = await destroy(input);
       expect(code).to.equal(1);
-      expect(stderr).to.contain('nothing was destroyed');
+      expect(stderr).to.contain('nothing was done');
     }
     expect(await readFile(world.keyFile, 'utf8')).to.equal(document);
     const done = await destroy('destroy epoch 1\n');
