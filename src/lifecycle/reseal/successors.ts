@@ -32,8 +32,13 @@ with given as materialized (
   join oubli.subject_key k on k.key_id = w.old),
 made as (insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint, keep_until)
   select new, $1::integer, $1::integer, wrapped, fingerprint, keep_until from given),
-linked as (update oubli.subject_link l set key_id = g.new from given g where l.key_id = g.old),
-kept as (update oubli.subject_link l set retained_key_id = g.new from given g where l.retained_key_id = g.old),
+named as (
+  select l.kind, l.subject_id from oubli.subject_link l join given g on l.key_id = g.old
+  union select l.kind, l.subject_id from oubli.subject_link l join given g on l.retained_key_id = g.old),
+linked as (update oubli.subject_link l
+  set key_id = coalesce((select g.new from given g where g.old = l.key_id), l.key_id),
+    retained_key_id = coalesce((select g.new from given g where g.old = l.retained_key_id), l.retained_key_id)
+  from named n where l.kind = n.kind and l.subject_id = n.subject_id),
 restricted as (update oubli.restriction r set key_id = g.new from given g where r.key_id = g.old),
 followed as (update oubli.fence f set successor = g.new from given g where f.successor = g.old)
 update oubli.subject_key k set successor = g.new, keep_until = case when k.key_id = g.old then null else k.keep_until end
