@@ -96,6 +96,29 @@ create trigger fenced_again after update on oubli.subject_key referencing old ta
   for each statement execute function oubli.refuse_fenced_keys();
 alter table oubli.subject_key enable always trigger fenced_again;
 
+-- A returning person: the mark of an erasure is taken off with one new key, and a reason in the ledger. What the law keeps of her life
+-- before stays under its own key, which her link goes on naming.
+do $$
+declare
+  named name := (select c.conname from pg_catalog.pg_constraint c
+                 where c.conrelid = 'oubli.subject_link'::regclass and c.contype = 'c' and pg_get_constraintdef(c.oid) like '%retained_key_id%');
+begin
+  execute format('alter table oubli.subject_link drop constraint %I', named);
+end $$;
+
+create function oubli.refuse_unsaid_return() returns trigger
+language plpgsql as $$
+begin
+  if not exists (select from oubli.ledger l where l.key_id = new.key_id and l.act = 'new lifecycle allowed') then
+    raise exception 'oubli: somebody who was erased comes back without a reason in the ledger' using errcode = 'OU046',
+      hint = 'await subject(kind, id).allowNewLifecycle({ because: ''…'' })';
+  end if;
+  return null;
+end $$;
+create constraint trigger returned after update on oubli.subject_link deferrable initially deferred
+  for each row when (old.erased_at is not null and new.erased_at is null) execute function oubli.refuse_unsaid_return();
+alter table oubli.subject_link enable always trigger returned;
+
 -- An epoch key that somebody else may have opens every key that was ever wrapped under it, whatever wraps it now. So these keys are replaced:
 -- each gets a successor, under which its person's values are sealed anew; when none is left under the old key, it is destroyed. Two moments,
 -- for one is not the other: when it was told, and when that was done.
