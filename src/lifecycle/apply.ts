@@ -4,7 +4,7 @@
  */
 import { randomBytes } from '../crypto/random';
 import type { Queryable, Row, Settings } from '../queryable';
-import { beginErrand, endErrand } from '../registers/errand';
+import { beginErrand, endErrandAsking } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
@@ -15,7 +15,7 @@ import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
 import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
-import { refusePlacedSince } from './placed-since';
+import { placedSince, refusePlaced, refusePlacedSince } from './placed-since';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
@@ -127,9 +127,12 @@ async function erase(
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
-  await refusePlacedSince(engine.catalogue, plan, connection);
-  await triggers?.takeBack(connection);
-  await endErrand(connection, plan.kind === undefined ? undefined : shredded(tags));
+  if (triggers) {
+    await refusePlacedSince(engine.catalogue, plan, connection);
+    await triggers.takeBack(connection);
+  }
+  const news = plan.kind === undefined ? undefined : shredded(tags);
+  refusePlaced(engine.catalogue, plan, await endErrandAsking(connection, placedSince(plan), news));
   return rows;
 }
 
