@@ -4,7 +4,7 @@
  */
 import { byteaArray } from '../bytea-array';
 import type { Engine } from '../crypto/engine';
-import { randomBytes } from '../crypto/random';
+import { randomBytes, randomKey } from '../crypto/random';
 import { fingerprint, keyedReference, unwrapKey, wrapKey } from '../crypto/subject-key';
 import { KeyUnavailableError, SubjectErasedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
@@ -126,6 +126,7 @@ export class SubjectKeys {
     if (keepUntil.length === 0) return [];
     return this.epochs.underNewest(async (wrapping) => {
       const fresh = keepUntil.map(() => this.fresh(wrapping));
+      for (const { key } of fresh) this.cache.pass(key);
       await this.store.query(CREATE_UNLINKED, [
         byteaArray(fresh.map(({ key }) => key.keyId)),
         byteaArray(fresh.map(({ wrapped }) => wrapped)),
@@ -175,7 +176,8 @@ export class SubjectKeys {
       for (const row of await this.askFor(kind, fresh, wrapping.epoch)) {
         const id = row.id as string;
         const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
-        if (!row.restricted) this.cache.link(kind, id, key); // who finds a key there may read with it
+        if (row.restricted) this.cache.pass(key);
+        else this.cache.link(kind, id, key); // who finds a key there may read with it
         keys.set(id, key);
       }
     } finally {
@@ -207,16 +209,17 @@ export class SubjectKeys {
   }
 
   private fresh({ epoch, kek }: EpochKey): FreshKey {
-    const key = { keyId: randomBytes(16), dek: randomBytes(32) };
+    const key = { keyId: randomBytes(16), dek: randomKey() };
     const wrapped = Buffer.from(wrapKey(this.engine, kek, key.dek, key.keyId, epoch));
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
 
   private stateOf(row: Row, evenRestricted: boolean): KeyState {
     if (row.wrapped !== null) {
-      if (row.restricted) return evenRestricted ? this.unwrap(row) : 'restricted';
+      if (row.restricted && !evenRestricted) return 'restricted';
       const key = this.unwrap(row);
-      this.cache.add(key);
+      if (row.restricted) this.cache.pass(key);
+      else this.cache.add(key);
       return key;
     }
     if (row.shredded) return 'shredded';
