@@ -528,6 +528,20 @@ export const texts = {
       `${n.count} wrapped keys were changed in the key store and cannot be opened, that of the key id ${n.key} among them; all others were wrapped anew`,
     fix: () => 'restore these rows of oubli.subject_key from a backup, and run npx oubli keys rotate again',
   },
+  VALUES_DAMAGED: {
+    says: (n) =>
+      `${n.count} rows of ${n.table} hold a sealed value that was changed and cannot be opened: they are as they were, and their keys stay; all others were sealed anew`,
+    fix: (n) =>
+      `restore these rows of ${n.table} from a backup, or write them anew, and run npx oubli keys compromised again`,
+  },
+  RESEAL_VIEW: {
+    says: (n) => `the materialised view ${n.view} holds values under keys that were replaced`,
+    fix: (n) => `refresh materialized view ${n.view}; -- then npx oubli keys compromised again`,
+  },
+  KEY_REPLACED: {
+    says: (n) => `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment`,
+    fix: () => 'run the transaction again: it is sealed under the new key then',
+  },
   KEY_STORE_BUSY: {
     says: () =>
       'transactions that write keys have kept the key store locked: that its old epochs are empty could not be verified',
@@ -537,9 +551,9 @@ export const texts = {
     says: (n) => `${n.provider}: does not say what became of the key that it was to destroy`,
     fix: () => "destroyEpoch: async () => ({ is: 'destroyed', proven: false, how: '…' })",
   },
-  DESTRUCTION_NOT_CONFIRMED: {
-    says: (n) => `nothing was destroyed: '${n.phrase}' was not typed`,
-    fix: (n) => `npx oubli keys destroy ${n.epoch} --because 'say why'  # and type ${n.phrase} when asked`,
+  EPOCH_NOT_CONFIRMED: {
+    says: (n) => `nothing was done: '${n.phrase}' was not typed`,
+    fix: (n) => `npx oubli keys ${n.verb} ${n.epoch} --because 'say why'  # and type ${n.phrase} when asked`,
   },
   BAD_KEEP: {
     says: (n) => `'${n.given}' is no period`,
@@ -1076,7 +1090,8 @@ export const texts = {
   },
   SUBJECT_ERASED: {
     says: (n) => (n.kind ? `this ${n.kind} was erased` : `a value for ${n.table} belongs to somebody who was erased`),
-    fix: () => 'stop writing about this person',
+    fix: (n) =>
+      `await subject(${n.kind ? `'${n.kind}'` : 'kind'}, id).allowNewLifecycle({ because: 'signed up again on 3 March' })  // if she came back; else stop writing about her`,
   },
 
   // --- life cycle --------------------------------------------------------------------------------------------------
@@ -1087,6 +1102,10 @@ export const texts = {
   SUBJECT_LOCKED: {
     says: (n) => `the row of this ${n.kind} is locked by another transaction`,
     fix: () => 'retry later',
+  },
+  NOT_ERASED: {
+    says: (n) => `nothing keeps this ${n.kind} out: she was not erased, or was let in again already`,
+    fix: (n) => `await db('${n.table}').insert({ … })  // as of anybody else`,
   },
   ALREADY_ERASED: {
     says: (n) => `this ${n.kind} was erased already`,

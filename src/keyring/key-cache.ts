@@ -12,6 +12,8 @@ export interface SubjectKey {
 interface Entry {
   readonly key: SubjectKey;
   readonly until: number;
+  /** Of whom it is the key to write with: one that was only read may have been replaced since. */
+  readonly link?: string | undefined;
 }
 
 const MAX_KEYS = 20_000;
@@ -27,6 +29,7 @@ export class KeyCache {
   private leaving: { readonly entries: Iterable<Entry>; readonly until: number }[] = [];
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
+  private forgotten = 0;
 
   constructor(
     private readonly clock: () => number = () => performance.now(),
@@ -40,41 +43,48 @@ export class KeyCache {
     return Buffer.from(keyId.buffer, keyId.byteOffset, keyId.length).toString('latin1');
   }
 
+  /** To be taken before the key store is asked: what is told by an answer on its way while keys are forgotten is not remembered. */
+  get moment(): number {
+    return this.forgotten;
+  }
+
   get(keyId: Uint8Array): SubjectKey | undefined {
     return this.named(KeyCache.nameOf(keyId));
   }
 
   ofSubject(kind: string, id: string): SubjectKey | undefined {
-    const name = this.links.get(linkName(kind, id));
-    return name === undefined ? undefined : this.named(name);
+    const link = linkName(kind, id);
+    const name = this.links.get(link);
+    const key = name === undefined ? undefined : this.named(name);
+    return key && this.keys.get(name as string)?.link === link ? key : undefined;
   }
 
-  add(key: SubjectKey): void {
-    const entry = this.entryOf(key);
-    if (!entry) return;
+  /** @param moment from before the key store was asked */
+  add(key: SubjectKey, moment: number): void {
     const name = KeyCache.nameOf(key.keyId);
-    const before = this.keys.get(name);
-    this.keys.set(name, entry);
-    if (before && before.key.dek !== key.dek) this.retire([before]);
+    this.keep(name, key, moment, this.named(name) && this.keys.get(name)?.link);
   }
 
-  link(kind: string, id: string, key: SubjectKey): void {
-    this.links.set(linkName(kind, id), KeyCache.nameOf(key.keyId));
-    this.add(key);
+  link(kind: string, id: string, key: SubjectKey, moment: number): void {
+    const link = linkName(kind, id);
+    const name = KeyCache.nameOf(key.keyId);
+    if (this.keep(name, key, moment, link)) this.links.set(link, name);
   }
 
   /** A key that is used now and kept by nobody: overwritten when its time is up. */
   pass(key: SubjectKey): void {
-    const entry = this.entryOf(key);
+    const entry = this.entryOf(key, undefined);
     if (entry) this.retire([entry]);
   }
 
   /** Forgets a destroyed key. The bytes are not zeroed here: a seal under way may still hold them; the guard refuses it. */
   evict(keyIdHex: string): void {
+    this.forgotten += 1;
     this.remove(Buffer.from(keyIdHex, 'hex').toString('latin1'));
   }
 
   clear(): void {
+    this.forgotten += 1;
     this.retire([...this.keys.values()]);
     this.keys.clear();
     this.links.clear();
@@ -108,13 +118,26 @@ export class KeyCache {
     if (this.keys.size > 0 || this.leaving.length > 0) this.tidyLater();
   }
 
-  private entryOf(key: SubjectKey): Entry | undefined {
+  private keep(name: string, key: SubjectKey, moment: number, link: string | undefined): boolean {
+    if (moment !== this.forgotten) {
+      this.pass(key);
+      return false;
+    }
+    const entry = this.entryOf(key, link);
+    if (!entry) return false;
+    const before = this.keys.get(name);
+    this.keys.set(name, entry);
+    if (before && before.key.dek !== key.dek) this.retire([before]);
+    return true;
+  }
+
+  private entryOf(key: SubjectKey, link: string | undefined): Entry | undefined {
     if (this.closed) {
       key.dek.fill(0);
       return undefined;
     }
     this.tidyLater();
-    return { key, until: this.clock() + TTL_MS };
+    return { key, until: this.clock() + TTL_MS, link };
   }
 
   private remove(name: string): void {

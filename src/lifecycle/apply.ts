@@ -3,24 +3,24 @@
  * kept, then the one statement that erases and writes the ledger (ERASURE.md A1, A2).
  */
 import { randomBytes } from '../crypto/random';
-import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row, Settings } from '../queryable';
-import { beginErrand, endErrand, type News } from '../registers/errand';
+import { beginErrand, endErrandAsking } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
-import { erasureStatement } from './erasure-statement';
+import { ERASED_EARLIER, erasureStatement } from './erasure-statement';
 import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
 import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
 import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
-import { refusePlacedSince } from './placed-since';
+import { placedSince, refusePlaced, refusePlacedSince } from './placed-since';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
 import { lockShared } from './shared-branch';
+import { shredded } from './shredded';
 import { APPLICATION_NAME } from './strain';
 import { WrittenAgain } from './written-again';
 
@@ -56,8 +56,6 @@ interface Leaving {
   readonly references: readonly Uint8Array[];
 }
 
-/** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
-const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
 
 /** @throws PlanBlockedError; PostgreSQL's errors about locks and races, nothing being touched then */
@@ -73,8 +71,9 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
     const { names: left, putOff, finish } = await examine(engine, plan, connection, all.names, errand.probe);
     const leaving = only(left, all);
     const erased = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
-    const { entries, written } = await finish(erased);
-    await linked(engine, connection, entries, written);
+    const { entries, written } = await finish(erased.filter(isReceipt));
+    const beside = erased.filter((entry) => !isReceipt(entry));
+    await linked(engine, connection, [...entries, ...beside], written);
     return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)), held } };
   }, settingsOf(errand));
   if (plan.kind !== undefined) {
@@ -128,25 +127,27 @@ async function erase(
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
-  await refusePlacedSince(engine.catalogue, plan, connection);
-  await triggers?.takeBack(connection);
-  await endErrand(connection, plan.kind === undefined ? undefined : shredded(tags));
+  if (triggers) {
+    await refusePlacedSince(engine.catalogue, plan, connection);
+    await triggers.takeBack(connection);
+  }
+  const news = plan.kind === undefined ? undefined : shredded(tags);
+  refusePlaced(engine.catalogue, plan, await endErrandAsking(connection, placedSince(plan), news));
   return rows;
+}
+
+function isReceipt({ act }: Row): boolean {
+  return act !== ERASED_EARLIER;
 }
 
 /** Last of all: nobody else writes to the ledger from here to the commit. */
 async function linked({ ledger }: Engine, connection: Queryable, erased: readonly Row[], written: readonly Row[]) {
-  const numbers = [...erased, ...written].map(({ entry }) => entry);
-  await ledger.chain(connection, numbers, written.length === 0 ? erased : undefined);
-}
-
-/** Other processes drop the keys from their caches. */
-function shredded(keyIds: readonly Uint8Array[]): News {
-  const names = keyIds.map((keyId) => Buffer.from(keyId).toString('hex'));
-  const messages: string[] = [];
-  for (let from = 0; from < names.length; from += ANNOUNCED_AT_ONCE)
-    messages.push(names.slice(from, from + ANNOUNCED_AT_ONCE).join(','));
-  return { channel: SHREDDED_CHANNEL, messages };
+  const entries = [...erased, ...written];
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+    entries,
+  );
 }
 
 /**

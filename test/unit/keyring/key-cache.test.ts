@@ -18,7 +18,7 @@ describe('K10 keys that leave the cache are overwritten', () => {
   });
   const keyOf = (n: number): { keyId: Uint8Array; dek: Uint8Array } => {
     const made = key(n);
-    cache.link('user', `${n}`, made);
+    cache.link('user', `${n}`, made, cache.moment);
     return made;
   };
   const isWiped = ({ dek }: { dek: Uint8Array }): boolean => dek.every((byte) => byte === 0);
@@ -59,12 +59,22 @@ describe('K10 keys that leave the cache are overwritten', () => {
     expect(isWiped(second)).to.equal(false);
   });
 
+  it('when they were forgotten while they were asked for', () => {
+    const { moment } = cache;
+    cache.evict('00');
+    const late = key(1);
+    cache.link('user', '1', late, moment);
+    expect(cache.ofSubject('user', '1')).to.equal(undefined);
+    later(MINUTE);
+    expect(isWiped(late)).to.equal(true);
+  });
+
   it('but not while the same bytes are in use anew', () => {
     const again = keyOf(1);
     later(MINUTE);
     for (const wait of [1, 1]) {
       now += wait;
-      cache.link('user', '1', again); // as whoever asks anew has it
+      cache.link('user', '1', again, cache.moment); // as whoever asks anew has it
       later(MINUTE - wait);
     }
     expect(cache.get(again.keyId)).to.equal(again);
@@ -76,7 +86,7 @@ describe('K10 keys that leave the cache are overwritten', () => {
     cache.evict(Buffer.from(evicted.keyId).toString('hex'));
     cache.pass(passed);
     cache.wipe();
-    cache.link('user', '4', late);
+    cache.link('user', '4', late, cache.moment);
     expect([evicted, kept, passed, late].map(isWiped)).to.deep.equal([true, true, true, true]);
     expect(cache.get(late.keyId)).to.equal(undefined);
   });
