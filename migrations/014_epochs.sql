@@ -95,3 +95,60 @@ drop trigger fenced_again on oubli.subject_key;
 create trigger fenced_again after update on oubli.subject_key referencing old table as before new table as written
   for each statement execute function oubli.refuse_fenced_keys();
 alter table oubli.subject_key enable always trigger fenced_again;
+
+-- Keys of which a look found that nobody's row is there and that nothing else speaks of whose they are, and since when that is known: made
+-- for a write that never came, as keys are committed before what is sealed under them (ENVELOPE.md K3), or left by a row that was deleted
+-- past the life cycle. Those of which it is still true after their grace are destroyed, where no value anywhere is sealed under them.
+create table oubli.unused_key (
+  key_id bytea primary key,
+  since  timestamptz not null default oubli.now()
+);
+create index on oubli.unused_key (since);
+
+-- When all keys were looked at last.
+create table oubli.unused_look (
+  only_one boolean primary key default true check (only_one),
+  began_at timestamptz not null default '-infinity'
+);
+insert into oubli.unused_look default values;
+
+-- Nobody was erased with it.
+alter table oubli.fence add column unused boolean not null default false;
+
+-- Those of some keys under which a value stands in a table, in columns of our types and arrays of them. With the owner's rights, for who
+-- destroys keys may not read what they open; and past no row security, which would hide values, or run what somebody wrote into a policy.
+-- It is stable, so that all tables that one statement asks for are looked at as of one moment: a row that is moved meanwhile is not missed.
+create function oubli.keys_in_use(keys bytea[], target regclass) returns setof bytea
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set row_security = off set enable_seqscan = on as $$
+declare
+  named text := (
+    select string_agg(case when t.typcategory = 'A' then format('select oubli.key_id(v::bytea) from unnest(t.%I) v', a.attname)
+      else format('select oubli.key_id(t.%I::bytea)', a.attname) end, ' union all ')
+    from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    join oubli.element e on e.domain = t.oid or e.domain = t.typelem and t.typcategory = 'A'
+    where c.oid = target and c.relkind in ('r', 'm', 'f') and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt');
+begin
+  if named is not null then
+    return query execute format('select distinct k.id from only %s t cross join lateral (%s) k(id) where k.id = any($1)', target, named)
+      using keys;
+  end if;
+end $$;
+
+-- A writer that had such a key in memory while it was destroyed is not told that somebody was erased: written again, she gets a new one.
+create or replace function oubli.refuse_keys(of_kind text, keys bytea[], people text[], named text) returns void
+language plpgsql as $$
+begin
+  if exists (
+    select from unnest(keys, people) w(key_id, person) join oubli.subject_link l on l.key_id = w.key_id
+    where l.kind <> of_kind or l.subject_id is distinct from w.person) then
+    raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
+  end if;
+  if exists (select from oubli.fence f where f.key_id = any(keys) and f.unused) then
+    raise exception 'oubli: a value in % is sealed under a key that was destroyed because nobody used it', named using errcode = 'OU054';
+  end if;
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
+    or exists (select from oubli.fence f where f.key_id = any(keys)) then
+    raise exception 'oubli: a value in % is sealed under a key that is not alive', named using errcode = 'OU002';
+  end if;
+end $$;

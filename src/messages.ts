@@ -504,6 +504,11 @@ export const texts = {
     says: () => 'the key that a sealed value names is neither in the key store nor known to be destroyed',
     fix: () => 'restore the key store (schema oubli) to the same moment as the data, and retry',
   },
+  KEY_SWEPT: {
+    says: (n) =>
+      `${n.table}: the key that was to be used had not been used for weeks, and was destroyed at this very moment; nothing was written`,
+    fix: () => 'run the whole transaction again: a new key is made',
+  },
   EPOCH_KEY_MISSING: {
     says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
     fix: (n) =>

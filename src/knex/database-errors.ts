@@ -5,6 +5,7 @@
 import { type Catalogue, namesOfLabel } from '../catalogue/model';
 import {
   HoldError,
+  KeyUnavailableError,
   NotSealedError,
   OubliError,
   RestrictedError,
@@ -58,6 +59,8 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
       return new UnsupportedQueryError('RAW_UNPINNED', { table });
     case 'OU002':
       return new SubjectErasedError('SUBJECT_ERASED', { table });
+    case 'OU054':
+      return new KeyUnavailableError('KEY_SWEPT', { table });
     case 'OU003':
       return new UnsupportedQueryError('OPERATOR', { table, operator: 'this operator' });
     case 'OU004':

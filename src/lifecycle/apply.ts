@@ -3,9 +3,8 @@
  * kept, then the one statement that erases and writes the ledger (ERASURE.md A1, A2).
  */
 import { randomBytes } from '../crypto/random';
-import { SHREDDED_CHANNEL } from '../keyring/key-connection';
 import type { Queryable, Row, Settings } from '../queryable';
-import { beginErrand, endErrand, type News } from '../registers/errand';
+import { beginErrand, endErrand } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
@@ -21,6 +20,7 @@ import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
 import { lockShared } from './shared-branch';
+import { shredded } from './shredded';
 import { APPLICATION_NAME } from './strain';
 import { WrittenAgain } from './written-again';
 
@@ -56,8 +56,6 @@ interface Leaving {
   readonly references: readonly Uint8Array[];
 }
 
-/** NOTIFY takes 8000 bytes; a key id is 32 characters of hex. */
-const ANNOUNCED_AT_ONCE = 200;
 const ROWS_TAG = Buffer.from([0]);
 
 /** @throws PlanBlockedError; PostgreSQL's errors about locks and races, nothing being touched then */
@@ -138,15 +136,6 @@ async function erase(
 async function linked({ ledger }: Engine, connection: Queryable, erased: readonly Row[], written: readonly Row[]) {
   const numbers = [...erased, ...written].map(({ entry }) => entry);
   await ledger.chain(connection, numbers, written.length === 0 ? erased : undefined);
-}
-
-/** Other processes drop the keys from their caches. */
-function shredded(keyIds: readonly Uint8Array[]): News {
-  const names = keyIds.map((keyId) => Buffer.from(keyId).toString('hex'));
-  const messages: string[] = [];
-  for (let from = 0; from < names.length; from += ANNOUNCED_AT_ONCE)
-    messages.push(names.slice(from, from + ANNOUNCED_AT_ONCE).join(','));
-  return { channel: SHREDDED_CHANNEL, messages };
 }
 
 /**
