@@ -12,11 +12,13 @@ import {
   type Strain,
   targetOf,
 } from './pace';
-import { APPLICATION_NAME, strainOn } from './strain';
+import { strainOn } from './strain';
 
 /** Traffic of short transactions is seldom caught at work: whoever was seen within this time is there still. */
 const REMEMBERED_MS = 2_000;
 const LOOK_AGAIN_MS = 500;
+/** Small chunks come one upon the other: what was seen so lately is true still, and a look has its price too. */
+const FRESH_MS = 200;
 
 export class Pacer {
   private readonly range: SizeRange;
@@ -44,7 +46,7 @@ export class Pacer {
 
   /** Rests after a chunk, and waits while the database is in need. Ends at once when the run is to stop. */
   async after(taken: number, tookMs: number): Promise<void> {
-    let seen = await this.look();
+    let seen = await this.seen();
     const recent = this.recent.map(({ strain }) => strain);
     this.steered = nextSize(this.size, taken, tookMs, targetOf(recent, this.pace), this.range);
     await this.pause(restAfter(tookMs, recent, this.pace));
@@ -67,9 +69,13 @@ export class Pacer {
     });
   }
 
-  /** Under the name that sweeps have, or they would take each other's looks for traffic. */
+  private async seen(): Promise<Strain> {
+    const last = this.recent.at(-1);
+    return last && performance.now() - last.at < FRESH_MS ? last.strain : this.look();
+  }
+
   private async look(): Promise<Strain> {
-    const strain = await this.database.transaction(strainOn, { application_name: APPLICATION_NAME });
+    const strain = await this.database.alone(strainOn);
     const at = performance.now();
     this.recent = [...this.recent.filter((look) => at - look.at < REMEMBERED_MS), { at, strain }];
     return strain;

@@ -14,8 +14,11 @@ const LATELY = "interval '100 milliseconds'";
 /** Whoever asks again and again for jobs is at work all the time, and for nobody: also where it is a sweep's own process. */
 const OF_JOBS = "a.application_name ~ '^pgboss(:|$)'";
 
-const STRAIN = `
-select count(*) filter (where not ${OF_JOBS} and (a.state = 'active' or a.state_change > clock_timestamp() - ${LATELY}))::int as active,
+/** How this statement begins, for it is the last of its connection until a chunk runs there. */
+const LOOK = 'select /* oubli look */';
+
+const STRAIN = `${LOOK}
+  count(*) filter (where not ${OF_JOBS} and (a.state = 'active' or a.state_change > clock_timestamp() - ${LATELY}))::int as active,
   coalesce(max(extract(epoch from clock_timestamp() - a.xact_start))
     filter (where coalesce(a.backend_xmin, a.backend_xid) is not null), 0)::float8 as old,
   count(*) filter (where a.query = '<insufficient privilege>')::int as unseen,
@@ -23,10 +26,10 @@ select count(*) filter (where not ${OF_JOBS} and (a.state = 'active' or a.state_
   (select coalesce(max(extract(epoch from r.replay_lag)), 0) from pg_catalog.pg_stat_replication r)::float8 as lag
 from pg_catalog.pg_stat_activity a
 where a.datname = current_database() and a.pid <> pg_backend_pid() and a.application_name <> all($1)
-  and a.query <> $2 and coalesce(a.backend_type, 'client backend') = 'client backend'`;
+  and a.query <> $2 and not starts_with(a.query, $3) and coalesce(a.backend_type, 'client backend') = 'client backend'`;
 
 export async function strainOn(connection: Queryable): Promise<Strain> {
-  const { rows } = await connection.query(STRAIN, [[APPLICATION_NAME, KEYS_APPLICATION], OWN_COMMIT]);
+  const { rows } = await connection.query(STRAIN, [[APPLICATION_NAME, KEYS_APPLICATION], OWN_COMMIT, LOOK]);
   const [seen] = rows;
   return {
     active: Number(seen?.active),
