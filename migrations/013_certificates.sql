@@ -172,3 +172,30 @@ end $$;
 create trigger remembered before insert on oubli.element for each row when (new.state = 'transition') execute function oubli.remember_clear();
 create trigger remembered_again before update of state on oubli.element
   for each row when (old.state <> new.state) execute function oubli.remember_clear();
+
+-- A mark of the schema as PostgreSQL has it, and of what is declared: another one after each change, and asked for in a fraction of the
+-- time that all of it takes to be read. Each row of PostgreSQL's catalogues is a new one when it is changed, with the transaction that
+-- wrote it and a place of its own; what VACUUM and ANALYZE count is written in place, and is no change (PostgreSQL's source, heapam.c).
+-- Sums of transactions' numbers would not do: of one that began early and ended late the changes of two rows may cancel each other out.
+-- PostgreSQL's own rows have numbers below 16384, but for the schema public. A function, so that it is planned once a session.
+create function oubli.schema_mark() returns text
+language plpgsql stable as $$
+begin
+  return concat_ws(' ',
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_class t where t.oid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_attribute t where t.attrelid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_attrdef t where t.adrelid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_type t where t.oid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_constraint t where t.oid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_index t where t.indexrelid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_inherits t where t.inhrelid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_trigger t where t.tgrelid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_rewrite t where t.ev_class >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_proc t where t.oid >= 16384),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from pg_catalog.pg_namespace t),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.element t),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.annotation t),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.personal_table t),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.reference t),
+    (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.archive t));
+end $$;

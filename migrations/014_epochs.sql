@@ -152,3 +152,26 @@ begin
     raise exception 'oubli: a value in % is sealed under a key that is not alive', named using errcode = 'OU002';
   end if;
 end $$;
+
+-- A returning person: the mark of an erasure is taken off with one new key, and a reason in the ledger. What the law keeps of her life
+-- before stays under its own key, which her link goes on naming.
+do $$
+declare
+  named name := (select c.conname from pg_catalog.pg_constraint c
+                 where c.conrelid = 'oubli.subject_link'::regclass and c.contype = 'c' and pg_get_constraintdef(c.oid) like '%retained_key_id%');
+begin
+  execute format('alter table oubli.subject_link drop constraint %I', named);
+end $$;
+
+create function oubli.refuse_unsaid_return() returns trigger
+language plpgsql as $$
+begin
+  if not exists (select from oubli.ledger l where l.key_id = new.key_id and l.act = 'new lifecycle allowed') then
+    raise exception 'oubli: somebody who was erased comes back without a reason in the ledger' using errcode = 'OU046',
+      hint = 'await subject(kind, id).allowNewLifecycle({ because: ''…'' })';
+  end if;
+  return null;
+end $$;
+create constraint trigger returned after update on oubli.subject_link deferrable initially deferred
+  for each row when (old.erased_at is not null and new.erased_at is null) execute function oubli.refuse_unsaid_return();
+alter table oubli.subject_link enable always trigger returned;

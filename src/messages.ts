@@ -1081,7 +1081,8 @@ export const texts = {
   },
   SUBJECT_ERASED: {
     says: (n) => (n.kind ? `this ${n.kind} was erased` : `a value for ${n.table} belongs to somebody who was erased`),
-    fix: () => 'stop writing about this person',
+    fix: (n) =>
+      `await subject(${n.kind ? `'${n.kind}'` : 'kind'}, id).allowNewLifecycle({ because: 'signed up again on 3 March' })  // if she came back; else stop writing about her`,
   },
 
   // --- life cycle --------------------------------------------------------------------------------------------------
@@ -1092,6 +1093,10 @@ export const texts = {
   SUBJECT_LOCKED: {
     says: (n) => `the row of this ${n.kind} is locked by another transaction`,
     fix: () => 'retry later',
+  },
+  NOT_ERASED: {
+    says: (n) => `nothing keeps this ${n.kind} out: she was not erased, or was let in again already`,
+    fix: (n) => `await db('${n.table}').insert({ … })  // as of anybody else`,
   },
   ALREADY_ERASED: {
     says: (n) => `this ${n.kind} was erased already`,

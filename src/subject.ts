@@ -13,6 +13,7 @@ import { SubjectRow } from './knex/subject-row';
 import { canonicalId } from './lifecycle/canonical-id';
 import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
+import { letIn } from './lifecycle/new-lifecycle';
 import { clockOf, type PersonClock } from './lifecycle/person-clock';
 import { describePlan, type Plan, type PlannedStep, planErasure } from './lifecycle/plan';
 import type { PlanFile } from './lifecycle/plan-file';
@@ -130,6 +131,19 @@ export class Subject {
   async erase(options: { because: string; probe?: ProbeOptions | 'off' }): Promise<Receipt> {
     const engine = await this.parts.freshEngine();
     return erasePerson(engine, this.erasurePlan(), String(this.id), options?.because, options?.probe);
+  }
+
+  /**
+   * Lets data of her be written again who was erased: she came back, and somebody decided that it is she. One new key, for her alone; what
+   * was erased stays so, and so does its key. Committed when it resolves, so there is no `trx`. A date from which her retention starts and
+   * that may be NULL is NULL again where her row has stayed; any other is yours to set.
+   *
+   * @param options.because what an auditor will read: how it is known that she came back
+   * @throws ConfigurationError NO_BECAUSE, NOT_ERASED where nothing keeps her out; SubjectLockedError, KeyUnavailableError
+   * @example await subject('user', 42).allowNewLifecycle({ because: 'signed up again on 3 March, e-mail confirmed' });
+   */
+  async allowNewLifecycle(options: { because: string }): Promise<void> {
+    await letIn(await this.parts.freshEngine(), this.erasurePlan(), String(this.id), options?.because);
   }
 
   /**

@@ -46,7 +46,7 @@ async function measured(oubli: Oubli, plain: Knex, rounds: number): Promise<Meas
   };
 }
 
-async function declareGuests(knex: Knex): Promise<void> {
+export async function declareGuests(knex: Knex): Promise<void> {
   await knex.schema.createTable('guests', (t) => {
     t.integer('id').primary();
     t.text('name').personal({ category: 'identity.name', protect: 'encrypt' });
@@ -73,7 +73,7 @@ async function declareGuests(knex: Knex): Promise<void> {
 }
 
 /** The same bytes on both sides. */
-async function addGuest({ db }: Oubli, plain: Knex, id: number): Promise<void> {
+export async function addGuest({ db }: Oubli, plain: Knex, id: number): Promise<void> {
   await db('guests').insert({ id, name: `Guest ${id}` });
   await plain.raw('insert into plain_guests select id, name::bytea, left_on from guests where id = ?', [id]);
   for (let child = 1; child <= CHILDREN; child++) {

@@ -21,12 +21,18 @@ export class KeyCache {
   private readonly keys = new BoundedMap<Entry>(MAX_KEYS);
   /** Which key a subject has: `kind NUL id` to the key's name below. */
   private readonly links = new BoundedMap<string>(MAX_KEYS);
+  private forgotten = 0;
 
   constructor(private readonly clock: () => number = () => performance.now()) {}
 
   /** A key id as a map key: latin1 of its 16 bytes is cheaper than hex. */
   static nameOf(keyId: Uint8Array): string {
     return Buffer.from(keyId.buffer, keyId.byteOffset, keyId.length).toString('latin1');
+  }
+
+  /** To be taken before the key store is asked: what is told by an answer on its way while keys are forgotten is not remembered. */
+  get moment(): number {
+    return this.forgotten;
   }
 
   get(keyId: Uint8Array): SubjectKey | undefined {
@@ -38,21 +44,25 @@ export class KeyCache {
     return name === undefined ? undefined : this.named(name);
   }
 
-  add(key: SubjectKey): void {
+  add(key: SubjectKey, moment: number): void {
+    if (moment !== this.forgotten) return;
     this.keys.set(KeyCache.nameOf(key.keyId), { key, until: this.clock() + TTL_MS });
   }
 
-  link(kind: string, id: string, key: SubjectKey): void {
+  link(kind: string, id: string, key: SubjectKey, moment: number): void {
+    if (moment !== this.forgotten) return;
     this.links.set(linkName(kind, id), KeyCache.nameOf(key.keyId));
-    this.add(key);
+    this.add(key, moment);
   }
 
   /** Forgets a destroyed key. The bytes are not zeroed here: a seal under way may still hold them; the guard refuses it. */
   evict(keyIdHex: string): void {
+    this.forgotten += 1;
     this.keys.delete(Buffer.from(keyIdHex, 'hex').toString('latin1'));
   }
 
   clear(): void {
+    this.forgotten += 1;
     this.keys.clear();
     this.links.clear();
   }

@@ -1,13 +1,21 @@
 /** What the key store is asked for, as SQL: the keys of people, their ids, keys of nobody, keys by their ids. */
 
+/** A key as the row that it is to be. */
+export interface NewKey {
+  readonly keyId: Uint8Array;
+  readonly wrapped: Uint8Array;
+  readonly print: Uint8Array;
+  readonly epoch: number;
+}
+
 // Found, or made where there is none, in one statement; `offset 0` keeps the planner from reading all links to find a few hundred.
 // Of two processes that make the key of one person, the second waits for the first one's link, makes no key, and finds the first
 // one's when it asks again: no key is ever without its link. (The link's foreign key is checked when the statement ends.) Where one of
-// them was erased, none is made for anybody.
+// them was erased, none is made for anybody; so also where a link to a destroyed key came back with an old backup.
 const FOUND_OR_MADE = `
 with wanted as (
   select w.*, l.key_id as old_key_id, l.subject_id is null as new,
-    l.erased_at is not null
+    l.erased_at is not null or exists (select from oubli.fence f where f.key_id = l.key_id)
       or l.subject_id is null and exists (select from oubli.fence f where f.subject_reference = w.reference) as erased
   from unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
     w(id, reference, key_id, wrapped, fingerprint)

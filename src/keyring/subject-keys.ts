@@ -10,7 +10,7 @@ import { KeyUnavailableError, SubjectErasedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
 import type { EpochKey, Epochs } from './epochs';
 import { KeyCache, type SubjectKey } from './key-cache';
-import { CREATE_UNLINKED, IDS_OF_SUBJECTS, KEYS_BY_ID, KEYS_OF_SUBJECTS } from './key-statements';
+import { CREATE_UNLINKED, IDS_OF_SUBJECTS, KEYS_BY_ID, KEYS_OF_SUBJECTS, type NewKey } from './key-statements';
 
 export type { SubjectKey } from './key-cache';
 
@@ -98,8 +98,10 @@ export class SubjectKeys {
       else missing.push(keyId);
     }
     if (missing.length === 0) return found;
+    const { moment } = this.cache;
     const rows = await this.epochs.readable(() => this.store.query(KEYS_BY_ID, [byteaArray(missing)]));
-    for (const row of rows) found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row, evenRestricted));
+    for (const row of rows)
+      found.set(KeyCache.nameOf(row.key_id as Uint8Array), this.stateOf(row, evenRestricted, moment));
     return found;
   }
 
@@ -138,6 +140,18 @@ export class SubjectKeys {
   }
 
   /**
+   * A fresh key for somebody who was erased and is let in again: `write` puts it into the store, with the reason beside it, and commits.
+   * Asked for once more where another epoch was opened meanwhile.
+   */
+  freshFor<T>(write: (row: NewKey) => Promise<T>): Promise<T> {
+    return this.epochs.underNewest((wrapping) => {
+      const { key, wrapped, print } = this.fresh(wrapping);
+      key.dek.fill(0); // whoever seals with it first unwraps it
+      return write({ keyId: key.keyId, wrapped, print, epoch: wrapping.epoch });
+    });
+  }
+
+  /**
    * Work that takes an advisory lock on its way, beside others that take it, and has it until it has ended: over several transactions,
    * for the store's connection is a session of its own. A process that dies has none.
    */
@@ -171,11 +185,12 @@ export class SubjectKeys {
     wrapping: EpochKey,
   ): Promise<void> {
     const fresh = new Map(ids.map((id) => [id, this.fresh(wrapping)]));
+    const { moment } = this.cache;
     try {
       for (const row of await this.askFor(kind, fresh, wrapping.epoch)) {
         const id = row.id as string;
         const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
-        if (!row.restricted) this.cache.link(kind, id, key); // who finds a key there may read with it
+        if (!row.restricted) this.cache.link(kind, id, key, moment); // who finds a key there may read with it
         keys.set(id, key);
       }
     } finally {
@@ -212,15 +227,13 @@ export class SubjectKeys {
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
 
-  private stateOf(row: Row, evenRestricted: boolean): KeyState {
-    if (row.wrapped !== null) {
-      if (row.restricted) return evenRestricted ? this.unwrap(row) : 'restricted';
-      const key = this.unwrap(row);
-      this.cache.add(key);
-      return key;
-    }
-    if (row.shredded) return 'shredded';
-    throw new KeyUnavailableError('KEY_MISSING');
+  private stateOf(row: Row, evenRestricted: boolean, moment: number): KeyState {
+    if (row.shredded) return 'shredded'; // also where a table that was restored past its triggers has a row of it (K4)
+    if (row.wrapped === null) throw new KeyUnavailableError('KEY_MISSING');
+    if (row.restricted) return evenRestricted ? this.unwrap(row) : 'restricted';
+    const key = this.unwrap(row);
+    this.cache.add(key, moment);
+    return key;
   }
 
   private unwrap(row: Row): SubjectKey {

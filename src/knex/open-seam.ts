@@ -134,12 +134,7 @@ function announcementsTo(
 ): Announcements {
   return {
     shredded: (keyIds) => {
-      const evict = (): void => {
-        for (const keyId of keyIds) keys()?.cache.evict(keyId);
-      };
-      evict();
-      // an answer that came on the same connection just before is still on its way into the cache
-      setImmediate(evict);
+      for (const keyId of keyIds) keys()?.cache.evict(keyId);
     },
     schemaChanged: () => catalogue.schemaChanged(),
     epochsChanged: (destroyed) => keys()?.epochs.suspect(destroyed),

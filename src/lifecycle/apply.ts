@@ -134,8 +134,12 @@ async function erase(
 
 /** Last of all: nobody else writes to the ledger from here to the commit. */
 async function linked({ ledger }: Engine, connection: Queryable, erased: readonly Row[], written: readonly Row[]) {
-  const numbers = [...erased, ...written].map(({ entry }) => entry);
-  await ledger.chain(connection, numbers, written.length === 0 ? erased : undefined);
+  const entries = [...erased, ...written];
+  await ledger.chain(
+    connection,
+    entries.map(({ entry }) => entry),
+    entries,
+  );
 }
 
 /**

@@ -17,16 +17,13 @@ import { isLocked, isRace, retried } from './database';
 import type { Engine } from './engine';
 import { type Plan, planErasure } from './plan';
 import { nameOf, rootType } from './root';
+import { wasErased } from './was-erased';
 
 export interface LockedPerson {
   /** Her name as the database writes it. */
   readonly name: string;
   readonly keyId: Uint8Array;
 }
-
-const ERASED = `
-select 1 from oubli.subject_link where kind = $1 and subject_id = $2 and erased_at is not null
-union all select 1 from oubli.fence where subject_reference = $3 limit 1`;
 
 const KEY = 'select key_id from oubli.subject_key where key_id = $1 for share';
 
@@ -38,10 +35,8 @@ export async function lockPerson(engine: Engine, plan: Plan, connection: Queryab
   const own = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine} for update`;
   const [row] = (await connection.query(own, [id])).rows;
   const name = row ? String(row.name) : id;
-  const reference = engine.keys.referenceOf(kind, name);
   // a new statement: what committed while the lock was waited for is seen
-  if ((await connection.query(ERASED, [kind, name, reference])).rows.length > 0)
-    throw new AlreadyErasedError('ALREADY_ERASED', names);
+  if (await wasErased(engine.keys, connection, kind, name)) throw new AlreadyErasedError('ALREADY_ERASED', names);
   if (!row) throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);
   const keyId = await keyOf(engine, kind, name);
   if ((await connection.query(KEY, [keyId])).rows.length === 0) throw new AlreadyErasedError('ALREADY_ERASED', names);

@@ -20,10 +20,9 @@ import {
   type Statement,
   undated,
   undone,
-  wasAnonymised,
-  wasFenced,
 } from './person-events';
 import { type Rule, rulesOf } from './rule';
+import { wasErased } from './was-erased';
 
 const SERVICE_ENDED: Event = { event: 'service_ended', purpose: '' };
 const LAST_ACTIVITY: Event = { event: 'last_activity', purpose: '' };
@@ -123,10 +122,9 @@ export class PersonClock {
   private async nameOf(connection: Queryable, strength: 'key share' | 'no key update'): Promise<string | undefined> {
     const [here] = await said(connection, lockPerson(this.own, this.id, strength));
     const name = here && String(here.name);
-    const reference = this.engine.keys.referenceOf(this.own.kind as string, this.id);
-    const erased = await said(connection, name === undefined ? wasFenced(reference) : wasAnonymised(this.own, name));
-    if (erased.length > 0)
-      throw new AlreadyErasedError('ALREADY_ERASED', { kind: this.own.kind, table: this.own.table.name });
+    const kind = this.own.kind as string;
+    if (await wasErased(this.engine.keys, connection, kind, name ?? this.id))
+      throw new AlreadyErasedError('ALREADY_ERASED', { kind, table: this.own.table.name });
     return name;
   }
 

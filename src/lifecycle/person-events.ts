@@ -77,18 +77,6 @@ export function lockPerson(rule: Rule, id: string, strength: 'key share' | 'no k
   };
 }
 
-/** Whether she was anonymised and only her row stays. */
-export function wasAnonymised(rule: Rule, id: string): Statement {
-  const link = `l.kind = $2 and l.subject_id = $1 and l.erased_at is not null`;
-  return { sql: `select 1 as erased from oubli.subject_link l where ${link}`, parameters: [id, rule.kind] };
-}
-
-/** Whether whoever bore this name was erased, and her row is gone. @param reference how the fence names her */
-export function wasFenced(reference: Uint8Array): Statement {
-  const sql = "select 1 as erased from oubli.fence f where f.subject_reference = decode($1, 'hex')";
-  return { sql, parameters: [Buffer.from(reference).toString('hex')] };
-}
-
 export function undated(rule: Rule, id: string): Statement {
   return { sql: `update ${rule.table.sqlName} t set ${columnOf(rule)} = null where ${named(rule)}`, parameters: [id] };
 }

@@ -21,7 +21,7 @@ select distinct u.key_id from unnest($2::bigint[]) w(rel) cross join lateral oub
 
 /**
  * SQL condition on a key `k` of the key store and its link `l`, null where it has none: somebody's row is there, or the law keeps
- * something, or a request about her is open. Of a kind that is not declared nobody knows, so it is. Each is looked up for each key (`offset
+ * something, or a request about her is open, or she was let in again. Of a kind that is not declared nobody knows, so it is. Each is looked up for each key (`offset
  * 0`): the planner would read a whole table for a page of them.
  */
 export function isSpokenOf(catalogue: Catalogue): string {
@@ -33,7 +33,8 @@ export function isSpokenOf(catalogue: Catalogue): string {
     or l.kind is not null and ${kinds.length === 0 ? 'true' : `case l.kind ${kinds.join(' ')} else true end`}
     or exists (select from oubli.archive_key a where a.key_id = k.key_id offset 0)
     or exists (select from oubli.restriction r where r.key_id = k.key_id offset 0)
-    or ${hers('held_person')} or ${hers('deferred_request')})`;
+    or exists (select from oubli.ledger e where e.key_id = k.key_id and e.act = 'new lifecycle allowed' offset 0)
+    or l.retained_key_id is not null or ${hers('held_person')} or ${hers('deferred_request')})`;
 }
 
 function isThere(catalogue: Catalogue, kind: string): string {
@@ -45,7 +46,7 @@ function isThere(catalogue: Catalogue, kind: string): string {
 
 /** SQL of the link of a key `k`, as `l`: looked up, for the planner would read all links. */
 export const LINK_OF_KEY = `
-left join lateral (select s.kind, s.subject_id from oubli.subject_link s where s.key_id = k.key_id offset 0) l on true`;
+left join lateral (select s.kind, s.subject_id, s.retained_key_id from oubli.subject_link s where s.key_id = k.key_id offset 0) l on true`;
 
 /**
  * Reads every sealed value there is, at some million rows a second. Keys of which the answer is to hold have to be locked, so that nobody

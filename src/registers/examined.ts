@@ -57,7 +57,7 @@ export interface Examined {
 
 /**
  * @param entries of the ledger that it speaks of
- * @returns its own, to be linked with them
+ * @returns its own, with its text, to be linked with them
  */
 export async function recordExamined(
   connection: Queryable,
@@ -66,7 +66,8 @@ export async function recordExamined(
 ): Promise<Row[]> {
   const details = JSON.stringify({ entries, ...examined });
   const { rows } = await connection.query(
-    `insert into oubli.ledger (act, because, details) values ('examined', 'what was looked at beside it', $1) returning entry`,
+    `insert into oubli.ledger as l (act, because, details) values ('examined', 'what was looked at beside it', $1)
+returning l.entry, oubli.ledger_text(l) as text`,
     [details],
   );
   return rows;

@@ -24,10 +24,10 @@ export interface LedgerEntry {
 }
 
 const WRITE = `
-insert into oubli.ledger (act, key_id, because, details)
+insert into oubli.ledger as l (act, key_id, because, details)
 select act, key_id, because, details::jsonb
 from unnest($1::text[], $2::bytea[], $3::text[], $4::text[]) with ordinality w(act, key_id, because, details, place)
-order by place returning entry`;
+order by place returning l.entry, oubli.ledger_text(l) as text`;
 
 const TEXTS = `
 select l.entry, oubli.ledger_text(l) as text from oubli.ledger l where l.entry = any($1::bigint[]) order by l.entry`;
@@ -76,7 +76,7 @@ export class Ledger {
       entries.map(({ details }) => JSON.stringify(details ?? {})),
     ]);
     const numbers = rows.map((row) => String(row.entry));
-    await this.chain(connection, numbers);
+    await this.chain(connection, numbers, rows);
     return numbers;
   }
 

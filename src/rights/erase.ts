@@ -9,6 +9,7 @@ import type { Probe } from '../lifecycle/examination';
 import { caseOfTrigger } from '../lifecycle/held-by-trigger';
 import { blockedBy, type Plan } from '../lifecycle/plan';
 import { nameOf, rootType } from '../lifecycle/root';
+import { wasErased } from '../lifecycle/was-erased';
 import { quoteIdentifier as q } from '../queryable';
 import { type Receipt, receiptFrom } from '../registers/receipt';
 import { writeRequest } from './request';
@@ -68,7 +69,8 @@ export async function erasePerson(
     await deferRequest(engine, plan, id, because, heldBy);
     throw new HoldError('HELD', { kind, case: heldBy });
   }
-  if (await wasErased(engine, kind, id)) throw new AlreadyErasedError('ALREADY_ERASED', names);
+  const erased = await engine.database.snapshot((snapshot) => wasErased(engine.keys, snapshot, kind, id));
+  if (erased) throw new AlreadyErasedError('ALREADY_ERASED', names);
   throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);
 }
 
@@ -76,13 +78,4 @@ function chooseOne(plan: Plan, id: string): Choose {
   const mine = `t.${q(plan.rootColumn)} = $1::${rootType(plan)}`;
   const sql = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine} for update`;
   return async (connection) => (await connection.query(sql, [id])).rows.map((row) => String(row.name));
-}
-
-async function wasErased(engine: Engine, kind: string, id: string): Promise<boolean> {
-  return engine.database.transaction(async (connection) => {
-    const { rows } = await connection.query('select 1 from oubli.fence where subject_reference = $1', [
-      engine.keys.referenceOf(kind, id),
-    ]);
-    return rows.length > 0;
-  });
 }

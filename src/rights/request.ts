@@ -9,20 +9,25 @@ import { nameOf, rootType } from '../lifecycle/root';
 import { quoteIdentifier as q } from '../queryable';
 import { endsRequest } from '../registers/requests';
 
-const IS_OPEN = `
-select from oubli.ledger r where r.key_id = $1 and r.act = 'requested' and r.because = $2
-  and not exists (select from oubli.ledger e where ${endsRequest('e')})`;
+/** $2 kind, $3 why: asked again after a failure for the same reason, it is the same request. */
+const ASKED = `
+select n.name, l.key_id, exists (
+  select from oubli.ledger r where r.key_id = l.key_id and r.act = 'requested' and r.because = $3
+    and not exists (select from oubli.ledger e where ${endsRequest('e')})) as open
+from named n left join oubli.subject_link l on l.kind = $2 and l.subject_id = n.name and l.erased_at is null
+  and not exists (select from oubli.fence f where f.key_id = l.key_id)`;
 
 /**
  * Committed when it resolves. Nothing is written of somebody who is not there, or was erased before.
  * @throws JournalError JOURNAL_REPLACED; REQUEST_NOT_TOLD: it is committed, and only what may be done without an answer of the journal goes on
  */
 export async function writeRequest(engine: Engine, plan: Plan, id: string, because: string): Promise<void> {
-  const keyId = await keyOf(engine, plan, id);
-  if (!keyId) return;
   const written = engine.database.transaction(async (connection) => {
-    // asked again after a failure for the same reason, it is the same request
-    if ((await connection.query(IS_OPEN, [keyId, because])).rows.length > 0) return 'before';
+    const [asked] = (await connection.query(statement(plan), [id, plan.kind, because])).rows;
+    if (!asked) return 'never';
+    if (asked.open) return 'before';
+    const keyId = (asked.key_id as Uint8Array | null) ?? (await newKey(engine, plan, String(asked.name)));
+    if (!keyId) return 'never';
     const details = { kind: plan.kind, right: 'erasure' };
     await engine.ledger.record(connection, [{ act: 'requested', keyId, because, details }]);
     return 'now';
@@ -35,12 +40,13 @@ export async function writeRequest(engine: Engine, plan: Plan, id: string, becau
   });
 }
 
-async function keyOf({ database, keys }: Engine, plan: Plan, id: string): Promise<Uint8Array | undefined> {
+function statement(plan: Plan): string {
   const mine = `t.${q(plan.rootColumn)} = $1::${rootType(plan)}`;
-  const sql = `select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine}`;
-  const [row] = (await database.snapshot((snapshot) => snapshot.query(sql, [id]))).rows;
-  if (!row) return undefined;
-  const name = String(row.name);
+  return `with named as (select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine})${ASKED}`;
+}
+
+/** The ledger has no other name for her. Keys are made on a connection of their own, so that it may come while this transaction is open. */
+async function newKey({ keys }: Engine, plan: Plan, name: string): Promise<Uint8Array | undefined> {
   try {
     return (await keys.idsOf(plan.kind as string, [name])).get(name);
   } catch (error) {

@@ -223,6 +223,17 @@ describe('Keys that nobody uses', function () {
     expect(await isThere(keyId)).to.equal(false);
   });
 
+  it('K4: of somebody who was let in again stays, however long she takes', async () => {
+    const [{ id }] = await world.db('users').insert({ email: 'returns@example.org', name: 'R' }).returning('id');
+    await world.subject('user', id).erase({ because: 'her request' });
+    await world.subject('user', id).allowNewLifecycle({ because: 'she asked to come back' });
+    const key = (await keyOf(id)) as Buffer;
+    await world.plain('users').where({ id }).delete();
+    await looked();
+    await fiveWeeks();
+    expect([await isThere(key), (await keyOf(id))?.equals(key)]).to.deep.equal([true, true]);
+  });
+
   it('K4: a writer that has it in memory while it is destroyed is told to write again, and gets another', async () => {
     const { id, key } = await orphan();
     const other = await world.another();

@@ -330,7 +330,7 @@ describe('The cache of subject keys', () => {
   it('keeps no more than 20,000 keys, and of each no longer than a minute', () => {
     let now = 0;
     const cache = new KeyCache(() => now);
-    for (let n = 0; n < 20_001; n++) cache.link('user', `${n}`, key(n));
+    for (let n = 0; n < 20_001; n++) cache.link('user', `${n}`, key(n), cache.moment);
     expect(cache.get(key(0).keyId)).to.equal(undefined);
     expect(cache.ofSubject('user', '0')).to.equal(undefined);
     expect(cache.ofSubject('user', '10001')).to.deep.equal(key(10_001));
@@ -341,7 +341,7 @@ describe('The cache of subject keys', () => {
 
   it('forgets a key that was destroyed from either of its generations', () => {
     const cache = new KeyCache();
-    for (let n = 0; n < 10_001; n++) cache.link('user', `${n}`, key(n));
+    for (let n = 0; n < 10_001; n++) cache.link('user', `${n}`, key(n), cache.moment);
     for (const n of [5, 10_000]) {
       expect(cache.ofSubject('user', `${n}`)).to.deep.equal(key(n));
       cache.evict(Buffer.from(key(n).keyId).toString('hex'));
@@ -352,8 +352,8 @@ describe('The cache of subject keys', () => {
   it('forgets a key that was destroyed, and overwrites all of them when it is wiped', () => {
     const cache = new KeyCache();
     const [a, b] = [key(1), key(2)];
-    cache.link('user', '1', a);
-    cache.link('user', '2', b);
+    cache.link('user', '1', a, cache.moment);
+    cache.link('user', '2', b, cache.moment);
     cache.evict(Buffer.from(a.keyId).toString('hex'));
     expect(cache.ofSubject('user', '1')).to.equal(undefined);
     cache.wipe();
