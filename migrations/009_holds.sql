@@ -68,6 +68,8 @@ create table oubli.deferred_sweep (
 
 -- Transactions of the life cycle itself, while they run: what they write about restricted and erased people is their work.
 create unlogged table oubli.errand (transaction xid8 primary key default pg_catalog.pg_current_xact_id());
+-- Of these the ones that seal the same values under other keys: what is held stays what it is. Granted to nobody.
+create unlogged table oubli.resealing (transaction xid8 primary key default pg_catalog.pg_current_xact_id());
 
 create view oubli.standing_case as
   select c.* from oubli.hold_case c
@@ -185,7 +187,7 @@ end $$;
 create function oubli.refuse_held(target regclass, held_by text) returns void
 language plpgsql as $$
 begin
-  if held_by is not null then
+  if held_by is not null and not exists (select from oubli.resealing r where r.transaction = pg_catalog.pg_current_xact_id()) then
     raise exception 'oubli: a row of % is held', oubli.display_name(target)
       using errcode = 'OU035', table = oubli.display_name(target), constraint = held_by;
   end if;

@@ -199,3 +199,28 @@ begin
     (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.reference t),
     (select concat(count(*), '/', bit_xor(hashtidextended(t.ctid, t.xmin::text::bigint))) from oubli.archive t));
 end $$;
+
+-- Keeps what is passed as a parameter out of the server's log for the rest of the transaction, as far as this role may. Of errors it never
+-- is (the default, and again here); of slow and of all statements it is wherever log_parameter_max_length and the settings below say
+-- so. That the role may set it is asked from PostgreSQL 15 on: before, the name of the function alone is an error, and only superusers may.
+create function oubli.parameters_are_logged() returns boolean
+language plpgsql as $$
+declare
+  may boolean := current_setting('is_superuser') = 'on';
+  by_extensions boolean :=
+    coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
+      and coalesce(current_setting('auto_explain.log_parameter_max_length', true), '-1') <> '0'
+    or coalesce(current_setting('pgaudit.log_parameter', true), 'off') = 'on';
+begin
+  perform set_config('log_parameter_max_length_on_error', '0', true);
+  if not may and current_setting('server_version_num')::int >= 150000 then
+    execute $q$select has_parameter_privilege(current_user, 'log_parameter_max_length', 'set')$q$ into may;
+  end if;
+  if may then
+    perform set_config('log_parameter_max_length', '0', true);
+    return by_extensions;
+  end if;
+  return by_extensions or current_setting('log_parameter_max_length') <> '0' and (
+    current_setting('log_min_duration_statement') <> '-1' or current_setting('log_min_duration_sample') <> '-1'
+    or current_setting('log_statement') = 'all' or current_setting('log_transaction_sample_rate') <> '0');
+end $$;

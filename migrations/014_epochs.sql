@@ -112,7 +112,7 @@ create table oubli.unused_look (
 );
 insert into oubli.unused_look default values;
 
--- Nobody was erased with it.
+-- Nobody was erased with it: a writer that had it in memory asks again, and gets a new one.
 alter table oubli.fence add column unused boolean not null default false;
 
 -- Those of some keys under which a value stands in a table, in columns of our types and arrays of them. With the owner's rights, for who
@@ -132,24 +132,6 @@ begin
   if named is not null then
     return query execute format('select distinct k.id from only %s t cross join lateral (%s) k(id) where k.id = any($1)', target, named)
       using keys;
-  end if;
-end $$;
-
--- A writer that had such a key in memory while it was destroyed is not told that somebody was erased: written again, she gets a new one.
-create or replace function oubli.refuse_keys(of_kind text, keys bytea[], people text[], named text) returns void
-language plpgsql as $$
-begin
-  if exists (
-    select from unnest(keys, people) w(key_id, person) join oubli.subject_link l on l.key_id = w.key_id
-    where l.kind <> of_kind or l.subject_id is distinct from w.person) then
-    raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
-  end if;
-  if exists (select from oubli.fence f where f.key_id = any(keys) and f.unused) then
-    raise exception 'oubli: a value in % is sealed under a key that was destroyed because nobody used it', named using errcode = 'OU054';
-  end if;
-  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
-    or exists (select from oubli.fence f where f.key_id = any(keys)) then
-    raise exception 'oubli: a value in % is sealed under a key that is not alive', named using errcode = 'OU002';
   end if;
 end $$;
 
@@ -175,3 +157,139 @@ end $$;
 create constraint trigger returned after update on oubli.subject_link deferrable initially deferred
   for each row when (old.erased_at is not null and new.erased_at is null) execute function oubli.refuse_unsaid_return();
 alter table oubli.subject_link enable always trigger returned;
+
+-- An epoch key that somebody else may have opens every key that was ever wrapped under it, whatever wraps it now. So these keys are replaced:
+-- each gets a successor, under which its person's values are sealed anew; when none is left under the old key, it is destroyed. Two moments,
+-- for one is not the other: when it was told, and when that was done.
+alter table oubli.epoch
+  add column compromised_at timestamptz,
+  add column resealed_at    timestamptz,
+  add check (resealed_at is null or compromised_at is not null);
+
+alter table oubli.subject_key
+  -- the first epoch that it was wrapped under; an earlier one cannot open it
+  add column born      integer not null default oubli.newest_epoch(),
+  -- the key that takes its place. Both are her key until the values under this one are sealed anew.
+  add column successor bytea,
+  -- whoever found no value under it any more: none may be written from now on, and then it is looked again
+  add column closed    uuid,
+  add check (closed is null or successor is not null);
+update oubli.subject_key set born = epoch where born <> epoch;
+create index on oubli.subject_key (successor) where successor is not null;
+
+alter table oubli.fence
+  add column born      integer,
+  -- of a key that was replaced: its person lives on under this one
+  add column successor bytea;
+create index on oubli.fence (successor) where successor is not null;
+
+-- All names that a person has had in the ledger, by one of them (ENVELOPE.md K2): one, unless her key was replaced.
+create function oubli.names_of(key bytea) returns bytea[]
+language sql stable
+begin atomic
+  with last (key_id) as (
+    select coalesce((select s.successor from oubli.subject_key s where s.key_id = key),
+      (select f.successor from oubli.fence f where f.key_id = key), key))
+  select array(
+    select key_id from last
+    union select s.key_id from oubli.subject_key s join last on s.successor = last.key_id
+    union select f.key_id from oubli.fence f join last on f.successor = last.key_id);
+end;
+
+-- No value is written under a key that is closed. Whoever comes too late has an old key in a cache, and asks again.
+create or replace function oubli.refuse_keys(of_kind text, keys bytea[], people text[], named text) returns void
+language plpgsql as $$
+begin
+  if exists (
+    select from unnest(keys, people) w(key_id, person) join oubli.subject_link l on l.key_id = w.key_id
+    where l.kind <> of_kind or l.subject_id is distinct from w.person) then
+    raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
+  end if;
+  if exists (select from oubli.subject_key s where s.key_id = any(keys) and s.closed is not null)
+    or exists (select from oubli.fence f where f.key_id = any(keys) and f.successor is not null and not exists (
+      select from oubli.fence d where d.key_id = f.successor))
+    or exists (select from oubli.fence f where f.key_id = any(keys) and f.unused) then
+    raise exception 'oubli: a value in % is sealed under a key that was replaced', named using errcode = 'OU050';
+  end if;
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted')
+    or exists (select from oubli.fence f where f.key_id = any(keys)) then
+    raise exception 'oubli: a value in % is sealed under a key that is not alive', named using errcode = 'OU002';
+  end if;
+end $$;
+
+create or replace function oubli.guard_of_keys(target regclass, sealed name[], kind text, owner text, source text) returns text
+language sql stable
+return (select format($sql$
+  select bool_or(w.token), bool_or(w.low <> w.high), array_agg(w.low), array_agg(w.person::text) into token, mixed, keys, people from (
+    select distinct least(%9$s) as low, greatest(%9$s) as high, w.token, w.person from (
+      select %10$s, %2$s as token, %3$s as person from %4$s offset 0) w) w
+  where w.low is not null or w.token;
+  if token then
+    raise exception 'oubli: a query operand was offered for storage in %5$s' using errcode = 'OU001';
+  end if;
+  if mixed then
+    select array_agg(w.id), array_agg(w.person::text) into keys, people from (
+      select distinct k.id, %3$s as person from %4$s cross join lateral unnest(array[%1$s]) k(id) where k.id is not null) w;
+  end if;
+  if keys is not null then
+    perform from unnest(keys, people) w(id, person) join oubli.subject_key s on s.key_id = w.id and s.closed is null%6$s order by s.key_id for key share of s;
+    get diagnostics living = row_count;
+    if living < cardinality(keys) then
+      perform oubli.refuse_keys(%7$L, keys, people, %8$L);
+    end if;
+  end if;$sql$,
+  string_agg(format('oubli.key_id(t0.%I::bytea)', c), ', '),
+  string_agg(format('coalesce(oubli.is_token(t0.%I), false)', c), ' or '),
+  coalesce(owner, 'null'), source,
+  replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''),
+  case when kind is not null then format($sql$ and not exists (
+      select from oubli.subject_link l where l.key_id = w.id and (l.kind <> %L or l.subject_id is distinct from w.person) offset 0)$sql$, kind) end,
+  kind, oubli.display_name(target),
+  string_agg(format('w.k%s', n), ', '), string_agg(format('oubli.key_id(t0.%I::bytea) as k%s', c, n), ', '))
+  from unnest(sealed) with ordinality u(c, n) having count(*) > 0);
+
+create or replace function oubli.guard_of_one_row(target regclass, event text, kind text, owner text, steady name[]) returns text
+language sql stable
+return (select format($sql$
+  living := (select count(*) from (select from written limit 2) w);
+  if living = 0 then
+    return null;
+  end if;
+  if living = 1 then
+    select %10$s into one from written w;%1$s
+    if %2$s then
+      raise exception 'oubli: a query operand was offered for storage in %3$s' using errcode = 'OU001';
+    end if;
+    low := least(%4$s);
+    if low is null then
+      return null;
+    end if;
+    if low = greatest(%4$s) then
+      perform from oubli.subject_key s where s.key_id = low and s.closed is null%5$s for key share of s;
+      if not found then
+        perform oubli.refuse_keys(%6$L, array[low], array[%7$s], %8$L);
+      end if;
+      return null;
+    end if;%9$s
+  end if;$sql$,
+  case event when 'update' then format($sql$
+    select %3$s into was from former w;
+    if not (%1$s) then
+      if not (%2$s) then
+        return null;
+      end if;$sql$,
+    coalesce((select string_agg(format('one.%1$I is distinct from was.%1$I', s), ' or ') from unnest(steady) s), 'false'),
+    string_agg(format('one.%1$I is distinct from was.%1$I', c), ' or '), oubli.of_one_row(target, steady)) end,
+  string_agg(format('coalesce(oubli.is_token(one.%I), false)', c), ' or '),
+  replace(replace(oubli.display_name(target), '%', '%%'), '''', ''''''),
+  string_agg(format('oubli.key_id(one.%I)', c), ', '),
+  case when kind is not null then format($sql$ and not exists (
+        select from oubli.subject_link l where l.key_id = low and (l.kind <> %L or l.subject_id is distinct from %s))$sql$,
+    kind, owner) end,
+  kind, coalesce(owner, 'null'), oubli.display_name(target),
+  case event when 'update' then $sql$
+    end if;$sql$ end,
+  oubli.of_one_row(target, steady))
+  from unnest(oubli.columns_protected(target, 'encrypt')) c having count(*) > 0);
+
+select oubli.refresh_guards();

@@ -46,6 +46,7 @@ export type { PaceOptions } from './lifecycle/pace';
 export type { PlanFile, Planned, PlannedTable } from './lifecycle/plan-file';
 export type { ProposedRule } from './lifecycle/proposed-rule';
 export type { ReplayOptions, ReplayReport } from './lifecycle/replay';
+export type { Reseal, ResealOptions } from './lifecycle/reseal/reseal';
 export type { Alarm, SweepOptions, SweepReport } from './lifecycle/sweep-report';
 export type { MeterLike } from './lifecycle/telemetry';
 export type { VacuumReport } from './lifecycle/vacuum';

@@ -504,11 +504,6 @@ export const texts = {
     says: () => 'the key that a sealed value names is neither in the key store nor known to be destroyed',
     fix: () => 'restore the key store (schema oubli) to the same moment as the data, and retry',
   },
-  KEY_SWEPT: {
-    says: (n) =>
-      `${n.table}: the key that was to be used had not been used for weeks, and was destroyed at this very moment; nothing was written`,
-    fix: () => 'run the whole transaction again: a new key is made',
-  },
   EPOCH_KEY_MISSING: {
     says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
     fix: (n) =>
@@ -533,6 +528,21 @@ export const texts = {
       `${n.count} wrapped keys were changed in the key store and cannot be opened, that of the key id ${n.key} among them; all others were wrapped anew`,
     fix: () => 'restore these rows of oubli.subject_key from a backup, and run npx oubli keys rotate again',
   },
+  VALUES_DAMAGED: {
+    says: (n) =>
+      `${n.count} rows of ${n.table} hold a sealed value that was changed and cannot be opened: they are as they were, and their keys stay; all others were sealed anew`,
+    fix: (n) =>
+      `restore these rows of ${n.table} from a backup, or write them anew, and run npx oubli keys compromised again`,
+  },
+  RESEAL_VIEW: {
+    says: (n) => `the materialised view ${n.view} holds values under keys that were replaced`,
+    fix: (n) => `refresh materialized view ${n.view}; -- then npx oubli keys compromised again`,
+  },
+  KEY_REPLACED: {
+    says: (n) =>
+      `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment, or destroyed because nobody used it`,
+    fix: () => 'run the transaction again: it is sealed under the new key then',
+  },
   KEY_STORE_BUSY: {
     says: () =>
       'transactions that write keys have kept the key store locked: that its old epochs are empty could not be verified',
@@ -542,9 +552,9 @@ export const texts = {
     says: (n) => `${n.provider}: does not say what became of the key that it was to destroy`,
     fix: () => "destroyEpoch: async () => ({ is: 'destroyed', proven: false, how: '…' })",
   },
-  DESTRUCTION_NOT_CONFIRMED: {
-    says: (n) => `nothing was destroyed: '${n.phrase}' was not typed`,
-    fix: (n) => `npx oubli keys destroy ${n.epoch} --because 'say why'  # and type ${n.phrase} when asked`,
+  EPOCH_NOT_CONFIRMED: {
+    says: (n) => `nothing was done: '${n.phrase}' was not typed`,
+    fix: (n) => `npx oubli keys ${n.verb} ${n.epoch} --because 'say why'  # and type ${n.phrase} when asked`,
   },
   BAD_KEEP: {
     says: (n) => `'${n.given}' is no period`,

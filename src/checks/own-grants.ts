@@ -21,7 +21,7 @@ export interface TableGrants {
 }
 
 /** Everything of a key but what it is wrapped in. */
-const KEY_WITHOUT_BYTES = ['key_id', 'epoch', 'fingerprint', 'created_at', 'keep_until'];
+const KEY_WITHOUT_BYTES = ['key_id', 'epoch', 'born', 'successor', 'fingerprint', 'created_at', 'keep_until'];
 
 const read = (...columns: string[]): Grant => ({ privilege: 'select', ...(columns.length > 0 && { columns }) });
 const add: Grant = { privilege: 'insert' };

@@ -8,6 +8,7 @@ import { inspected } from '../inspection';
 import { generateKeyFile } from '../keyring/local-keys';
 import type { Keep } from '../lifecycle/epochs/drain';
 import type { Rotation } from '../lifecycle/epochs/rotate';
+import type { Reseal } from '../lifecycle/reseal/reseal';
 import { type EpochState, readEpochs, restorable, sayRestorable } from '../registers/epochs';
 import { verifySchema } from '../schema/install';
 import { answer } from './answer';
@@ -46,6 +47,13 @@ export function keysVerb(): Command {
     .argument('<epoch>', 'its number', Number)
     .requiredOption('--because <reason>', 'why, for the ledger')
     .action(destroy);
+  withInstanceOptions(keys.command('compromised'))
+    .description(
+      'somebody else may have the key of an epoch: replace every key that it opens, and seal anew what is stored under them; asks you to type its name',
+    )
+    .argument('<epoch>', 'its number', Number)
+    .requiredOption('--because <reason>', 'why, for the ledger')
+    .action(compromised);
   withInstanceOptions(keys.command('canary'))
     .description('tell whether these keys are those of this database; exit code 1 if not')
     .action(canary);
@@ -70,7 +78,8 @@ async function list(options: DatabaseOptions): Promise<void> {
   });
 }
 
-function said({ epoch, state, days, keys, destroyAfter, destroyedAt, destruction }: EpochState): string {
+function said(shown: EpochState): string {
+  const { epoch, state, days, keys, destroyAfter, destroyedAt, destruction } = shown;
   const more = {
     newest: '',
     draining: ', npx oubli keys rotate goes on',
@@ -78,7 +87,15 @@ function said({ epoch, state, days, keys, destroyAfter, destroyedAt, destruction
     scheduled: `, gone on ${destruction?.on}: ${destruction?.how}`,
     destroyed: `, gone since ${destroyedAt?.toISOString()}, ${destruction?.proven ? 'proven' : 'not proven'}: ${destruction?.how}`,
   }[state];
-  return `epoch ${epoch}: ${state}, ${days} days old, ${keys} keys${more}`;
+  return `epoch ${epoch}: ${state}, ${days} days old, ${keys} keys${more}${saidOfCompromise(shown)}`;
+}
+
+function saidOfCompromise({ epoch, compromisedAt, resealedAt }: EpochState): string {
+  if (!compromisedAt) return '';
+  const done = resealedAt
+    ? `sealed anew by ${resealedAt.toISOString()}`
+    : `npx oubli keys compromised ${epoch} goes on`;
+  return `, compromised since ${compromisedAt.toISOString()}: ${done}`;
 }
 
 async function rotate({
@@ -86,12 +103,17 @@ async function rotate({
   because,
   ...options
 }: InstanceOptions & { keep: string; because?: string }): Promise<void> {
-  const stop = new AbortController();
-  process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
-  const how = { keep: keep as Keep, signal: stop.signal, ...(because === undefined ? {} : { because }) };
+  const how = { keep: keep as Keep, signal: stopped(), ...(because === undefined ? {} : { because }) };
   const rotation = await withInstance(options, 'keys rotate', (instance) => instance.epochs.rotate(how));
   for (const line of sayRotation(rotation)) console.log(line);
   if (!rotation.finished) process.exitCode = 1;
+}
+
+/** Between two chunks. */
+function stopped(): AbortSignal {
+  const stop = new AbortController();
+  process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
+  return stop.signal;
 }
 
 function sayRotation({ epoch, opened, rewrapped, drained, finished, destroyed }: Rotation): string[] {
@@ -113,12 +135,42 @@ async function destroy(epoch: number, { because, ...options }: InstanceOptions &
     console.log(
       `  no backup from before ${state.drainedAt?.toISOString() ?? 'now'} can be restored afterwards: everybody's keys are lost there`,
     );
-    const phrase = `destroy epoch ${epoch}`;
-    if ((await answer(`type '${phrase}' to go on: `)) !== phrase)
-      throw new ConfigurationError('DESTRUCTION_NOT_CONFIRMED', { phrase, epoch });
+    await confirm('destroy', epoch);
     const { is, how } = await epochs.destroy(epoch, { because });
     console.log(`epoch ${epoch}: its key is ${is}, ${how}`);
   });
+}
+
+async function confirm(verb: 'destroy' | 'compromised', epoch: number): Promise<void> {
+  const phrase = `${verb === 'destroy' ? 'destroy' : 'reseal'} epoch ${epoch}`;
+  if ((await answer(`type '${phrase}' to go on: `)) !== phrase)
+    throw new ConfigurationError('EPOCH_NOT_CONFIRMED', { phrase, verb, epoch });
+}
+
+async function compromised(
+  epoch: number,
+  { because, ...options }: InstanceOptions & { because: string },
+): Promise<void> {
+  const stop = stopped();
+  await withInstance(options, 'keys compromised', async ({ epochs }) => {
+    const state = (await epochs.list()).find((each) => each.epoch === epoch);
+    if (!state) throw new ConfigurationError('NO_SUCH_EPOCH', { epoch });
+    console.log(said(state));
+    console.log('  every living key that it opens is replaced, and every value under them sealed anew');
+    console.log('  backups from before stay open to whoever has its key: throw them away');
+    if (!state.compromisedAt) await confirm('compromised', epoch);
+    const reseal = await epochs.compromised(epoch, { because, signal: stop });
+    for (const line of sayReseal(reseal)) console.log(line);
+    if (!reseal.finished) process.exitCode = 1;
+  });
+}
+
+function sayReseal({ epoch, replaced, rows, destroyed, archived, finished }: Reseal): string[] {
+  return [
+    `epoch ${epoch}: ${replaced} keys replaced, ${rows} rows sealed anew, ${destroyed} old keys destroyed`,
+    ...(archived > 0 ? [`  ${archived} keys of archives stay: it opens what they open until that ends`] : []),
+    ...(finished ? [] : ['  not finished: run it again']),
+  ];
 }
 
 /** Opening an instance opens the canaries; a wrong key is named by its role, never by its bytes (ENVELOPE.md K9). */

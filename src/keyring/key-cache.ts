@@ -12,6 +12,8 @@ export interface SubjectKey {
 interface Entry {
   readonly key: SubjectKey;
   readonly until: number;
+  /** Of whom it is the key to write with: one that was only read may have been replaced since. */
+  readonly link?: string | undefined;
 }
 
 const MAX_KEYS = 20_000;
@@ -40,19 +42,24 @@ export class KeyCache {
   }
 
   ofSubject(kind: string, id: string): SubjectKey | undefined {
-    const name = this.links.get(linkName(kind, id));
-    return name === undefined ? undefined : this.named(name);
+    const link = linkName(kind, id);
+    const name = this.links.get(link);
+    const key = name === undefined ? undefined : this.named(name);
+    return key && this.keys.get(name as string)?.link === link ? key : undefined;
   }
 
   add(key: SubjectKey, moment: number): void {
     if (moment !== this.forgotten) return;
-    this.keys.set(KeyCache.nameOf(key.keyId), { key, until: this.clock() + TTL_MS });
+    const name = KeyCache.nameOf(key.keyId);
+    this.keys.set(name, { key, until: this.clock() + TTL_MS, link: this.named(name) && this.keys.get(name)?.link });
   }
 
   link(kind: string, id: string, key: SubjectKey, moment: number): void {
     if (moment !== this.forgotten) return;
-    this.links.set(linkName(kind, id), KeyCache.nameOf(key.keyId));
-    this.add(key, moment);
+    const link = linkName(kind, id);
+    const name = KeyCache.nameOf(key.keyId);
+    this.links.set(link, name);
+    this.keys.set(name, { key, until: this.clock() + TTL_MS, link });
   }
 
   /** Forgets a destroyed key. The bytes are not zeroed here: a seal under way may still hold them; the guard refuses it. */

@@ -26,8 +26,8 @@ linked as (
   select $1, id, key_id from wanted where new and not exists (select from wanted where erased)
   order by id on conflict do nothing returning key_id),
 made as (
-  insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-  select w.key_id, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)`;
+  insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint)
+  select w.key_id, $7::integer, $7::integer, w.wrapped, w.fingerprint from wanted w join linked using (key_id) returning key_id)`;
 
 export const KEYS_OF_SUBJECTS = `${FOUND_OR_MADE}
 select w.id, w.erased, k.key_id, k.epoch, k.wrapped,
@@ -43,11 +43,14 @@ union all
 select w.id, false, w.key_id from made join wanted w using (key_id)`;
 
 export const CREATE_UNLINKED = `
-insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint, keep_until)
-select key_id, $5::integer, wrapped, fingerprint, keep_until
+insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint, keep_until)
+select key_id, $5::integer, $5::integer, wrapped, fingerprint, keep_until
 from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::date[]) w(key_id, wrapped, fingerprint, keep_until)`;
 
+/** Of a key that was replaced no value is left: one that turns up is no erased person's, and she may be restricted by her new one. */
 export const KEYS_BY_ID = `
-select w.key_id, k.epoch, k.wrapped, exists (select from oubli.fence f where f.key_id = w.key_id) as shredded,
-  exists (select from oubli.restriction r where r.key_id = w.key_id) as restricted
+select w.key_id, k.epoch, k.wrapped, exists (
+    select from oubli.fence f where f.key_id = w.key_id
+      and (f.successor is null or exists (select from oubli.fence d where d.key_id = f.successor))) as shredded,
+  exists (select from oubli.restriction r where r.key_id in (w.key_id, k.successor)) as restricted
 from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;

@@ -113,7 +113,7 @@ export class Sealer {
   /** The values of one row under another key; what can no longer be opened, or is not there, stays as it is. */
   resealRow(
     key: SubjectKey,
-    values: readonly { element: Element | undefined; bytes: Uint8Array | null }[],
+    values: readonly { element: { readonly id: number } | undefined; bytes: Uint8Array | null }[],
     stateOf: (keyId: Uint8Array) => KeyState | undefined,
   ): (Uint8Array | null)[] {
     const row = this.row(key);

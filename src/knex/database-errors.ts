@@ -38,6 +38,8 @@ export function translated(error: unknown, seam: Seam, holdsPersonal: boolean): 
   const failure = error as DatabaseError;
   // Perhaps another process declared the column since: the next statement shall know.
   if (isDomainViolation(failure)) seam.schemaChanged();
+  // An announcement that did not arrive: whoever asks again is told of the new key.
+  if (isReplacedKey(failure)) seam.keys.cache.clear();
   return ours(failure, seam.catalogue) ?? scrubbed(failure, seam.catalogue, holdsPersonal);
 }
 
@@ -59,12 +61,12 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
       return new UnsupportedQueryError('RAW_UNPINNED', { table });
     case 'OU002':
       return new SubjectErasedError('SUBJECT_ERASED', { table });
-    case 'OU054':
-      return new KeyUnavailableError('KEY_SWEPT', { table });
     case 'OU003':
       return new UnsupportedQueryError('OPERATOR', { table, operator: 'this operator' });
     case 'OU004':
       return new UnsupportedQueryError('OTHER_SUBJECT', { table });
+    case REPLACED:
+      return new KeyUnavailableError('KEY_REPLACED', { table });
     case 'OU019':
       return new UnsupportedQueryError('COMPOUND_TOGETHER', { table, column: error.column });
     case 'OU021':
@@ -81,6 +83,13 @@ function ours(error: DatabaseError, catalogue: Catalogue): OubliError | undefine
     default:
       return isDomainViolation(error) ? refusedByDomain(error, catalogue) : undefined;
   }
+}
+
+const REPLACED = 'OU050';
+
+/** By the guard: the key that a value was sealed under was replaced since it was fetched. */
+export function isReplacedKey(error: unknown): boolean {
+  return (error as { code?: unknown }).code === REPLACED;
 }
 
 const UNDEFINED_TABLE = '42P01';

@@ -12,7 +12,10 @@ import { withoutValues } from './database-errors';
 const KEYS_OF = `
 select k.key_id from unnest($2::text[]) w(id)
 join oubli.subject_link l on l.kind = $1 and l.subject_id = w.id
-cross join lateral (values (l.key_id), (l.retained_key_id)) k(key_id) where k.key_id is not null`;
+cross join lateral (
+  values (l.key_id), (l.retained_key_id)
+  union all select s.key_id from oubli.subject_key s where s.successor in (l.key_id, l.retained_key_id)) k(key_id)
+where k.key_id is not null`;
 
 /** @returns by `KeyCache.nameOf` */
 export async function keysOfSubjects(

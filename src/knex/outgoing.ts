@@ -6,10 +6,16 @@
 
 import { OubliError, UnsupportedQueryError } from '../errors';
 import { classifyParameters } from './classify';
-import { translated } from './database-errors';
+import { isReplacedKey, translated } from './database-errors';
 import { StatementDescriptions } from './describe';
 import { factsOf } from './frame';
-import type { CompiledQuery, Connection, InternalClient, QueryResult } from './internals';
+import {
+  type CompiledQuery,
+  type Connection,
+  type InternalClient,
+  isInTransaction,
+  type QueryResult,
+} from './internals';
 import { holdsMarkers, PRINTED } from './marker';
 import { allOrNone, sealForEach } from './narrowed-update';
 import { PlannedComparisons } from './planned';
@@ -60,6 +66,23 @@ export class Outgoing {
     } catch (error) {
       // whom a statement concerns is asked with the values of that statement
       throw translated(error, this.seam, true);
+    }
+  }
+
+  /** The same, and sealed anew where its key was replaced meanwhile; in a transaction there is nothing to go on with. */
+  async sendAgain(
+    client: InternalClient,
+    connection: Connection,
+    query: CompiledQuery,
+    send: (query: CompiledQuery) => Promise<CompiledQuery>,
+  ): Promise<QueryResult> {
+    try {
+      return await this.send(connection, query, send);
+    } catch (error) {
+      if (!isReplacedKey(error) || isInTransaction(connection)) throw error;
+      this.seam.keys.cache.clear();
+      await this.seal(client, connection, query);
+      return this.send(connection, query, send);
     }
   }
 

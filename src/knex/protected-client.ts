@@ -97,7 +97,7 @@ export function protectedClient(Base: Class<InternalClient>, seam: Seam): Class<
       const admit = seam.scopes.admitting();
       let response: QueryResult;
       try {
-        response = await outgoing.send(connection, query, (sealed) => super._query(connection, sealed));
+        response = await outgoing.sendAgain(this, connection, query, (sealed) => super._query(connection, sealed));
       } catch (error) {
         throw translated(error, seam, holdsMarkers(query.bindings));
       }

@@ -4,18 +4,18 @@
  */
 import { randomBytes } from '../crypto/random';
 import type { Queryable, Row, Settings } from '../queryable';
-import { beginErrand, endErrand } from '../registers/errand';
+import { beginErrand, endErrandAsking } from '../registers/errand';
 import type { ResidueHit } from '../registers/examined';
 import { sealMoved } from './archive/move';
 import type { Engine } from './engine';
-import { erasureStatement } from './erasure-statement';
+import { ERASED_EARLIER, erasureStatement } from './erasure-statement';
 import { examine, type Probe } from './examination';
 import { fakesFor } from './fakes';
 import { heldAmong } from './held';
 import { refuseUnindexed } from './indexes';
 import { lockGathered } from './lock-found';
 import { lockPeople } from './people';
-import { refusePlacedSince } from './placed-since';
+import { placedSince, refusePlaced, refusePlacedSince } from './placed-since';
 import { type Plan, refuseBlocked } from './plan';
 import { refusedReplacement } from './refused-replacement';
 import { resealKept } from './reseal-kept';
@@ -71,8 +71,9 @@ export async function applyPlan(engine: Engine, plan: Plan, choose: Choose, erra
     const { names: left, putOff, finish } = await examine(engine, plan, connection, all.names, errand.probe);
     const leaving = only(left, all);
     const erased = leaving.names.length === 0 ? [] : await erase(engine, plan, connection, leaving, errand);
-    const { entries, written } = await finish(erased);
-    await linked(engine, connection, entries, written);
+    const { entries, written } = await finish(erased.filter(isReceipt));
+    const beside = erased.filter((entry) => !isReceipt(entry));
+    await linked(engine, connection, [...entries, ...beside], written);
     return { leaving, applied: { entries, putOff, passedOver: chosen.filter((name) => !left.has(name)), held } };
   }, settingsOf(errand));
   if (plan.kind !== undefined) {
@@ -126,10 +127,17 @@ async function erase(
   const { rows } = await connection.query(statement, parameters).catch((error: unknown) => {
     throw refusedReplacement(error, plan);
   });
-  await refusePlacedSince(engine.catalogue, plan, connection);
-  await triggers?.takeBack(connection);
-  await endErrand(connection, plan.kind === undefined ? undefined : shredded(tags));
+  if (triggers) {
+    await refusePlacedSince(engine.catalogue, plan, connection);
+    await triggers.takeBack(connection);
+  }
+  const news = plan.kind === undefined ? undefined : shredded(tags);
+  refusePlaced(engine.catalogue, plan, await endErrandAsking(connection, placedSince(plan), news));
   return rows;
+}
+
+function isReceipt({ act }: Row): boolean {
+  return act !== ERASED_EARLIER;
 }
 
 /** Last of all: nobody else writes to the ledger from here to the commit. */

@@ -29,9 +29,9 @@ const LOCKED = '55P03';
 const TOO_LONG = '57014';
 /**
  * Serialisation failure and deadlock; and a foreign key that was violated: a row that refers to one that leaves was written
- * while the statement ran, and the next attempt sees it.
+ * while the statement ran, and the next attempt sees it. Of ours: a key that was replaced meanwhile.
  */
-const RACES = new Set(['40001', '40P01', '23503']);
+const RACES = new Set(['40001', '40P01', '23503', 'OU050']);
 const BY_TRIGGERS = new Set<string>(['TRIGGER_KEPT', 'TRIGGER_WROTE']);
 const ATTEMPTS = 5;
 

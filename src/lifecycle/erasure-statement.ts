@@ -48,9 +48,20 @@ entry as (
   where $6::text is not null group by r.tag
   returning entry, at, key_id, because, details, oubli.ledger_text(ledger) as text)${archiveBranches(plan)
     .map((branch) => `,\n${branch}`)
-    .join('')}
-select * from entry order by entry`;
+    .join('')}${plan.kind === undefined ? '' : EARLIER_NAMES}
+select * from entry${plan.kind === undefined ? '' : ' union all select * from earlier'} order by entry`;
 }
+
+/** What the act is under which a replay finds her in a backup from before her key was replaced. */
+export const ERASED_EARLIER = 'erased as';
+/** The ledger has named her by other keys, too. */
+const EARLIER_NAMES = `,
+earlier as (
+  insert into oubli.ledger (act, key_id, because, details)
+  select '${ERASED_EARLIER}', n.key_id, $5, jsonb_build_object('key', encode(n.tag, 'hex')) from (
+    select h.tag, h.key_id from hers h where h.key_id <> h.tag
+    union select r.tag, f.key_id from root r join oubli.fence f on f.successor = r.tag) n
+  returning entry, at, key_id, because, details, oubli.ledger_text(ledger) as text)`;
 
 /** One SELECT for each table, and not a join of all of them: that would be planned in ever more ways. */
 function count(plan: Plan, step: Step, place: number): string {
@@ -89,16 +100,21 @@ function resealedBranches(resealed: readonly ResealedTable[]): string[] {
   });
 }
 
-/** The person's key is destroyed and its id refused for ever, in the same commit (ENVELOPE.md K4). */
+/**
+ * The person's key is destroyed and its id refused for ever, in the same commit (ENVELOPE.md K4); and so is one that it is about to replace.
+ */
 function keyBranches(catalogue: Catalogue, plan: Plan): string[] {
   const { kind, steps } = plan;
   if (kind === undefined) return [];
   const stays = steps[0]?.action === 'anonymise';
   const mine = `l.kind = ${literal(kind)} and l.subject_id = r.id::text`;
   return [
-    'destroyed as (delete from oubli.subject_key k using root r where k.key_id = r.tag returning k.key_id, k.fingerprint)',
-    `fenced as (insert into oubli.fence (key_id, fingerprint, subject_reference, erased_at)
-  select d.key_id, d.fingerprint, r.reference, oubli.now() from destroyed d join root r on r.tag = d.key_id)`,
+    `hers as (select r.tag, r.reference, r.tag as key_id from root r
+  union all select r.tag, r.reference, s.key_id from root r join oubli.subject_key s on s.successor = r.tag)`,
+    `destroyed as (delete from oubli.subject_key k using hers h where k.key_id = h.key_id
+  returning k.key_id, k.fingerprint, k.born, h.tag, h.reference)`,
+    `fenced as (insert into oubli.fence (key_id, fingerprint, subject_reference, erased_at, born, successor)
+  select d.key_id, d.fingerprint, d.reference, oubli.now(), d.born, nullif(d.tag, d.key_id) from destroyed d)`,
     stays
       ? `unlinked as (update oubli.subject_link l
   set key_id = null, erased_at = oubli.now(), retained_key_id = r.retained from root r where ${mine})`

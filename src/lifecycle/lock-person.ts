@@ -25,7 +25,10 @@ export interface LockedPerson {
   readonly keyId: Uint8Array;
 }
 
-const KEY = 'select key_id from oubli.subject_key where key_id = $1 for share';
+/** Hers, or the one that replaced it since she was asked for. */
+const KEY = `
+select k.key_id from oubli.subject_key k
+where k.key_id = coalesce((select s.successor from oubli.subject_key s where s.key_id = $1), $1) and k.successor is null for share`;
 
 /** @throws AlreadyErasedError, SubjectUnknownError */
 export async function lockPerson(engine: Engine, plan: Plan, connection: Queryable, id: string): Promise<LockedPerson> {
@@ -38,10 +41,10 @@ export async function lockPerson(engine: Engine, plan: Plan, connection: Queryab
   // a new statement: what committed while the lock was waited for is seen
   if (await wasErased(engine.keys, connection, kind, name)) throw new AlreadyErasedError('ALREADY_ERASED', names);
   if (!row) throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);
-  const keyId = await keyOf(engine, kind, name);
-  if ((await connection.query(KEY, [keyId])).rows.length === 0) throw new AlreadyErasedError('ALREADY_ERASED', names);
+  const [key] = (await connection.query(KEY, [await keyOf(engine, kind, name)])).rows;
+  if (!key) throw new AlreadyErasedError('ALREADY_ERASED', names);
   await lockRows(engine, plan, connection, id);
-  return { name, keyId };
+  return { name, keyId: key.key_id as Uint8Array };
 }
 
 /** What `work` does about a person after `first`, again where a race was lost. @throws SubjectLockedError */

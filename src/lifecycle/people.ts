@@ -16,7 +16,7 @@ export interface Person {
 const LOCK = `
 select w.name, k.key_id from unnest($2::text[]) w(name)
 join oubli.subject_link l on l.kind = $1 and l.subject_id = w.name and l.erased_at is null
-join oubli.subject_key k on k.key_id = l.key_id
+join oubli.subject_key k on k.key_id = l.key_id and k.successor is null
 order by k.key_id for update of k`;
 
 const NOT_ERASED = `

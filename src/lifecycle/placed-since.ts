@@ -7,26 +7,33 @@ import type { Catalogue } from '../catalogue/model';
 import { FIRES_ON_DELETE, FIRES_ON_UPDATE, IS_TEAM_TRIGGER, IS_WRITING_RULE } from '../catalogue/team-trigger';
 import { PlanBlockedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
+import type { Question } from '../registers/errand';
 import { holderOfRows } from './families';
 import type { Plan } from './plan';
 
 /** Partitions and tables that inherit are among them, also those that were made since: those have the triggers of what they are parts of. */
-const STANDING = `
+const standing = (tables: string): string => `
 with recursive member(rel) as (
-  select unnest($1::bigint[])::oid union select i.inhrelid from member m join pg_catalog.pg_inherits i on i.inhparent = m.rel)
+  select unnest(${tables}::bigint[])::oid union select i.inhrelid from member m join pg_catalog.pg_inherits i on i.inhparent = m.rel)
 select m.rel::int8 as rel, g.tgname as name, ${FIRES_ON_DELETE} as "onDelete", ${FIRES_ON_UPDATE} as "onUpdate" from member m
 join pg_catalog.pg_trigger g on g.tgrelid = m.rel join pg_catalog.pg_proc f on f.oid = g.tgfoid where ${IS_TEAM_TRIGGER} and g.tgparentid = 0
 union all
 select m.rel::int8, w.rulename, null, null from member m join pg_catalog.pg_rewrite w on w.ev_class = m.rel where ${IS_WRITING_RULE}`;
 
-/**
- * After the statement, and before the commit.
- * @throws PlanBlockedError TRIGGER_PLACED; all is undone then
- */
+/** To be asked after the statement and before the commit: `refusePlaced` has the answer. */
+export function placedSince({ steps }: Plan): Question {
+  return { sql: standing, parameter: steps.map(({ table }) => table.oid) };
+}
+
+/** By itself, before anything is made of what triggers did. @throws PlanBlockedError TRIGGER_PLACED */
 export async function refusePlacedSince(catalogue: Catalogue, plan: Plan, connection: Queryable): Promise<void> {
-  const tables = plan.steps.map(({ table }) => table.oid);
-  const { rows } = await connection.query(STANDING, [tables]);
-  const placed = rows.find((row) => !isKnown(catalogue, row));
+  const { sql, parameter } = placedSince(plan);
+  refusePlaced(catalogue, plan, (await connection.query(sql('$1'), [parameter])).rows);
+}
+
+/** @throws PlanBlockedError TRIGGER_PLACED; all is undone then */
+export function refusePlaced(catalogue: Catalogue, plan: Plan, found: readonly Row[]): void {
+  const placed = found.find((row) => !isKnown(catalogue, row));
   if (!placed) return;
   const table = holderOfRows(catalogue, Number(placed.rel)) ?? plan.root;
   throw new PlanBlockedError('TRIGGER_PLACED', { table: table.displayName, trigger: String(placed.name) });

@@ -12,6 +12,7 @@ import { applyPlan, type Choose } from './apply';
 import { isLocked, retried } from './database';
 import type { Engine } from './engine';
 import { adoptEpochs } from './epochs/open';
+import { ERASED_EARLIER } from './erasure-statement';
 import { batches, type Divergence, divergence, endFork, nameFork } from './fork';
 import { foundByReference } from './found-by-reference';
 import { type Plan, planErasure } from './plan';
@@ -87,10 +88,10 @@ class Replay {
     if (found.lost.length > 0) await database.transaction((connection) => nameFork(connection, ledger, found));
     if (isBehind && !this.options.withoutHolds?.trim()) await found.holds.refuse(this.engine, this.journal.name);
     if (isBehind) await adoptEpochs(this.engine, BECAUSE);
-    for await (const named of this.named('erased')) await this.eraseAgain(named);
+    for await (const named of this.named('erased', ERASED_EARLIER)) await this.eraseAgain(named);
     await this.settleRequests();
     await this.findSought();
-    for await (const named of this.named('erased', 'shredded')) await this.keys.shredAgain(named);
+    for await (const named of this.named('erased', ERASED_EARLIER, 'shredded')) await this.keys.shredAgain(named);
     await this.verify();
     if (isBehind) await this.end(found);
     const { erased, keys } = this;
@@ -178,7 +179,7 @@ class Replay {
   /** Nobody whom the journal names lives; and who was known here is fenced. */
   private async verify(): Promise<void> {
     let count = 0;
-    for await (const named of this.named('erased', 'shredded'))
+    for await (const named of this.named('erased', ERASED_EARLIER, 'shredded'))
       count += (await this.keys.statesOf(named)).living.length;
     const erased = [...this.sought].flatMap(([reference, was]) => (was === 'erased' ? [reference] : []));
     for await (const { references } of foundByReference(this.engine, new Set(erased))) count += references.size;

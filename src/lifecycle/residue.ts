@@ -24,21 +24,6 @@ export interface Residue {
 /** Every table, in a receipt. */
 const ALL = '*';
 
-// What is passed as a parameter must not be written to the server's log. Of errors it never is (the default, and again here); of
-// slow and of all statements it is wherever log_parameter_max_length and the settings below say so.
-const QUIET = `select set_config('log_parameter_max_length_on_error', '0', true),
-  current_setting('is_superuser') = 'on' as all, current_setting('server_version_num')::int >= 150000 as granted`;
-/** From PostgreSQL 15 on: before, the name of the function alone is an error. */
-const MAY_SILENCE = `select has_parameter_privilege(current_user, 'log_parameter_max_length', 'set') as may`;
-const BY_EXTENSIONS = `coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
-    and coalesce(current_setting('auto_explain.log_parameter_max_length', true), '-1') <> '0'
-  or coalesce(current_setting('pgaudit.log_parameter', true), 'off') = 'on'`;
-const SILENCE = `select set_config('log_parameter_max_length', '0', true), ${BY_EXTENSIONS} as logged`;
-const IS_LOGGED = `select current_setting('log_parameter_max_length') <> '0' and (
-    current_setting('log_min_duration_statement') <> '-1' or current_setting('log_min_duration_sample') <> '-1'
-    or current_setting('log_statement') = 'all' or current_setting('log_transaction_sample_rate') <> '0')
-  or ${BY_EXTENSIONS} as logged`;
-
 /**
  * @param names of people who are locked in this transaction
  * @param probe.milliseconds that it may take in all
@@ -73,10 +58,9 @@ export async function findResidue(
   return { hits: search.hits, unseen: [...cutOff, ...search.unseen], tables: search.tables };
 }
 
+/** Parameters must not be written to the server's log: they are silenced for this transaction where the role may do that. */
 async function wouldBeLogged(connection: Queryable): Promise<boolean> {
-  const [role] = (await connection.query(QUIET)).rows;
-  const may = role?.all || (role?.granted && (await connection.query(MAY_SILENCE)).rows[0]?.may);
-  return Boolean((await connection.query(may ? SILENCE : IS_LOGGED)).rows[0]?.logged);
+  return Boolean((await connection.query('select oubli.parameters_are_logged() as logged')).rows[0]?.logged);
 }
 
 class Search {

@@ -33,6 +33,7 @@ with expired as materialized (
   select k.key_id, l.kind, l.subject_id
   from oubli.subject_key k left join oubli.subject_link l on l.retained_key_id = k.key_id
   where (k.keep_until <= oubli.now()::date or k.keep_until = 'infinity')
+    and not exists (select from oubli.subject_key s where s.successor = k.key_id)
     and (l.kind is not null or k.created_at < pg_catalog.now() - interval '1 day')),
 destroyed as (
   delete from oubli.subject_key k using expired x

@@ -9,7 +9,7 @@ import type { Catalogue } from '../catalogue/model';
 import { KeyCache } from '../keyring/key-cache';
 import type { Queryable } from '../queryable';
 import type { Engine } from './engine';
-import { shredded } from './shredded';
+import { announceShredded, hexOf } from './shredded';
 import { isSpokenOf, keysInUse, LINK_OF_KEY } from './used-keys';
 
 /**
@@ -37,14 +37,14 @@ const LOCK = 'select key_id from oubli.subject_key where key_id = any($1::bytea[
 /** Used by what is under nobody's name who is there: to be looked at again after another grace. */
 const STILL_USED = 'update oubli.unused_key set since = oubli.now() where key_id = any($1::bytea[])';
 const DESTROY = `
-with destroyed as (delete from oubli.subject_key k where k.key_id = any($1::bytea[]) returning k.key_id, k.fingerprint),
+with destroyed as (delete from oubli.subject_key k where k.key_id = any($1::bytea[]) returning k.key_id, k.fingerprint, k.born),
 forgotten as (delete from oubli.unused_key u using destroyed d where u.key_id = d.key_id),
 fenced as (
-  insert into oubli.fence (key_id, fingerprint, erased_at, unused) select key_id, fingerprint, oubli.now(), true from destroyed)
+  insert into oubli.fence (key_id, fingerprint, erased_at, born, unused)
+  select key_id, fingerprint, oubli.now(), born, true from destroyed)
 insert into oubli.ledger (act, key_id, because, details)
 select 'shredded', key_id, 'nobody used it', '{}' from destroyed
 returning entry`;
-const ANNOUNCE = 'select pg_notify($1, m.message) from unnest($2::text[]) m(message)';
 
 /**
  * @param signal stops between two pages; what was noted stays noted
@@ -60,7 +60,7 @@ export async function destroyUnusedKeys(engine: Engine, signal?: AbortSignal): P
     const some = await destroySome(engine);
     settled = some.settled;
     destroyed += some.destroyed.length;
-    for (const keyId of some.destroyed) engine.keys.cache.evict(Buffer.from(keyId).toString('hex'));
+    for (const keyId of some.destroyed) engine.keys.cache.evict(hexOf(keyId));
   }
   return destroyed;
 }
@@ -83,7 +83,7 @@ async function lookAtAll({ catalogue, database }: Engine, signal: AbortSignal | 
 export function lookingAtKeys(catalogue: Catalogue): string {
   return `
 with page as materialized (
-  select key_id, keep_until from oubli.subject_key where key_id > $1::bytea order by key_id limit ${AT_ONCE}),
+  select key_id, keep_until, successor from oubli.subject_key where key_id > $1::bytea order by key_id limit ${AT_ONCE}),
 seen as materialized (
   select k.key_id, bool_or(${isSpokenOf(catalogue)}) as used from page k ${LINK_OF_KEY} group by k.key_id),
 noted as (insert into oubli.unused_key (key_id) select key_id from seen where not used on conflict do nothing),
@@ -106,8 +106,7 @@ async function destroySome({
     const [kept, unused] = [true, false].map((is) => locked.filter((keyId) => used.has(KeyCache.nameOf(keyId)) === is));
     await connection.query(STILL_USED, [byteaArray(kept ?? [])]);
     const { rows } = await connection.query(DESTROY, [byteaArray(unused ?? [])]);
-    const { channel, messages } = shredded(unused ?? []);
-    await connection.query(ANNOUNCE, [channel, messages]);
+    await announceShredded(connection, unused ?? []);
     await ledger.chain(
       connection,
       rows.map(({ entry }) => entry),

@@ -21,8 +21,8 @@ select distinct u.key_id from unnest($2::bigint[]) w(rel) cross join lateral oub
 
 /**
  * SQL condition on a key `k` of the key store and its link `l`, null where it has none: somebody's row is there, or the law keeps
- * something, or a request about her is open, or she was let in again. Of a kind that is not declared nobody knows, so it is. Each is looked up for each key (`offset
- * 0`): the planner would read a whole table for a page of them.
+ * something, a request about her is open, she was let in again, or her key is being replaced. Of a kind that is not declared nobody knows, so
+ * it is. Each is looked up for each key (`offset 0`): the planner would read a whole table for a page of them.
  */
 export function isSpokenOf(catalogue: Catalogue): string {
   const kinds = catalogue.subjectKinds.map((kind) => `when ${literal(kind)} then ${isThere(catalogue, kind)}`);
@@ -31,9 +31,10 @@ export function isSpokenOf(catalogue: Catalogue): string {
   // of nearly every key the first of them is true, and the others are not asked for
   return `(k.keep_until is not null
     or l.kind is not null and ${kinds.length === 0 ? 'true' : `case l.kind ${kinds.join(' ')} else true end`}
+    or k.successor is not null or exists (select from oubli.subject_key s where s.successor = k.key_id offset 0)
     or exists (select from oubli.archive_key a where a.key_id = k.key_id offset 0)
     or exists (select from oubli.restriction r where r.key_id = k.key_id offset 0)
-    or exists (select from oubli.ledger e where e.key_id = k.key_id and e.act = 'new lifecycle allowed' offset 0)
+    or exists (select from oubli.ledger e where e.key_id = any(oubli.names_of(k.key_id)) and e.act = 'new lifecycle allowed' offset 0)
     or l.retained_key_id is not null or ${hers('held_person')} or ${hers('deferred_request')})`;
 }
 

@@ -4,7 +4,7 @@
  *
  * `erasedAt` is when the last live path to the data ended. `unrecoverableAt` is when no path with any backup is left either: for sealed
  * values when every epoch key that ever wrapped hers is destroyed (ENVELOPE.md K5). What stood in clear is in backups as long as those are
- * kept, whatever becomes of keys, so where anything did it stays null.
+ * kept, whatever becomes of keys, so where anything did it stays null; and so it is with an epoch key that somebody else may have.
  */
 import type { Catalogue, Table } from '../catalogue/model';
 import { isPersonal } from '../catalogue/model';
@@ -106,11 +106,19 @@ function unrecoverable(
 ): Pick<Certificate, 'unrecoverableAt' | 'unrecoverableBecause'> {
   const clear = tables.filter((table) => table.clear.length > 0 || table.wasClear.length > 0).map(({ table }) => table);
   const sealed = saidOfKeys(gone);
-  if (clear.length === 0) return { unrecoverableAt: gone.at, unrecoverableBecause: sealed };
+  if (clear.length === 0 && !gone.compromised) return { unrecoverableAt: gone.at, unrecoverableBecause: sealed };
   const thrownAway = backups.every(({ state }) => state === 'none');
   const dates = [gone.at, ...backups.map(({ until }) => until)].filter((date) => date !== null);
   const last = dates.sort((one, other) => Date.parse(one) - Date.parse(other)).at(-1) ?? null;
-  const because = `what was in clear in ${clear.join(', ')} is in backups from before as long as they are kept`;
+  const what = [
+    ...(clear.length > 0 ? [`what was in clear in ${clear.join(', ')} is`] : []),
+    ...(gone.compromised
+      ? [
+          `what is opened by the key of epoch ${gone.compromised.epoch}, which somebody else may have, as was told on ${gone.compromised.since}, is`,
+        ]
+      : []),
+  ];
+  const because = `${what.join(', and ')} in backups from before as long as they are kept`;
   return {
     unrecoverableAt: thrownAway && gone.at !== null ? last : null,
     unrecoverableBecause: `${because}${thrownAway ? ', and as declared none is any more' : ''}; of what was sealed: ${sealed}`,

@@ -21,6 +21,9 @@ export interface EpochState {
   readonly destroyedAt: Date | undefined;
   /** What the provider said of its key. */
   readonly destruction: EpochDestruction | undefined;
+  /** When it was told that somebody else may have its key; and when no living key was left that it opens. */
+  readonly compromisedAt: Date | undefined;
+  readonly resealedAt: Date | undefined;
 }
 
 export interface EpochDestruction {
@@ -34,7 +37,7 @@ export interface EpochDestruction {
 const STATES = `
 select e.id, e.created_at, (extract(epoch from oubli.now() - e.created_at) / 86400)::integer as days,
   (select count(*) from oubli.subject_key k where k.epoch = e.id) as keys,
-  e.drained_at, e.destroy_after, e.destroyed_at, e.destruction,
+  e.drained_at, e.destroy_after, e.destroyed_at, e.destruction, e.compromised_at, e.resealed_at,
   case when e.destroyed_at is not null then 'destroyed' when e.destruction is not null then 'scheduled'
     when e.drained_at is not null then 'drained' when e.id < oubli.newest_epoch() then 'draining' else 'newest' end as state
 from oubli.epoch e order by e.id desc`;
@@ -52,6 +55,8 @@ export async function readEpochs(connection: Queryable): Promise<EpochState[]> {
     destroyAfter: (row.destroy_after as Date | null) ?? undefined,
     destroyedAt: (row.destroyed_at as Date | null) ?? undefined,
     destruction: (row.destruction as EpochDestruction | null) ?? undefined,
+    compromisedAt: (row.compromised_at as Date | null) ?? undefined,
+    resealedAt: (row.resealed_at as Date | null) ?? undefined,
   }));
 }
 
@@ -92,7 +97,11 @@ const GONE = `
 select to_char(oubli.epochs_gone(f.epoch) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, f.epoch,
   (select bool_and((e.destruction ->> 'proven')::boolean) from oubli.epoch e where e.id <= f.epoch) as proven,
   (select max(e.destruction ->> 'on') from oubli.epoch e where e.id <= f.epoch and e.destruction ->> 'is' = 'scheduled') as on,
-  (select e.destruction ->> 'how' from oubli.epoch e where e.id = f.epoch) as how
+  (select e.destruction ->> 'how' from oubli.epoch e where e.id = f.epoch) as how,
+  (select json_build_object('epoch', e.id, 'since', to_char(e.compromised_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+   from oubli.epoch e where e.compromised_at is not null and e.id <= f.epoch
+     and e.id >= (select min(coalesce(n.born, 0)) from oubli.fence n where n.key_id = any(oubli.names_of(f.key_id)))
+   order by e.id limit 1) as compromised
 from oubli.fence f where f.key_id = decode($1, 'hex')`;
 
 /** What became of every epoch key that ever wrapped the key of somebody who was erased. */
@@ -105,6 +114,8 @@ export interface KeysGone {
   /** ISO: the date on which the provider will have destroyed the last of them, where it was asked to. */
   readonly on: string | undefined;
   readonly how: string | undefined;
+  /** The first epoch of hers whose key somebody else may have: no destruction takes it from him. */
+  readonly compromised: { readonly epoch: number; readonly since: string } | undefined;
 }
 
 /** @param keyId hex */
@@ -116,5 +127,6 @@ export async function keysGone(connection: Queryable, keyId: string): Promise<Ke
     proven: row?.proven === true,
     on: (row?.on as string | null | undefined) ?? undefined,
     how: (row?.how as string | null | undefined) ?? undefined,
+    compromised: (row?.compromised as KeysGone['compromised'] | null) ?? undefined,
   };
 }

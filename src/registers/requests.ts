@@ -38,7 +38,7 @@ export function isClosing(act: string): boolean {
 
 /** SQL condition: the entry ends the request, whose entry is `r`. @param alias of the entry */
 export function endsRequest(alias: string): string {
-  return `${alias}.key_id = r.key_id and (${alias}.act = 'erased' or ${alias}.act ${IS_CLOSING} and ${alias}.entry > r.entry)`;
+  return `${alias}.key_id = any(oubli.names_of(r.key_id)) and (${alias}.act = 'erased' or ${alias}.act ${IS_CLOSING} and ${alias}.entry > r.entry)`;
 }
 
 const PAGE = `

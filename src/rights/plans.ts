@@ -103,7 +103,7 @@ async function applyRequest(
 /** By the id of her key, which is all that the file says of her. */
 async function idOf({ database }: Engine, { kind, keyId, reference }: PersonsPlan): Promise<string> {
   return database.snapshot(async (connection) => {
-    const link = 'select subject_id from oubli.subject_link where kind = $1 and key_id = $2';
+    const link = 'select subject_id from oubli.subject_link where kind = $1 and key_id = any(oubli.names_of($2))';
     const [known] = keyId === undefined ? [] : (await connection.query(link, [kind, Buffer.from(keyId, 'hex')])).rows;
     if (known) return String(known.subject_id);
     const fenced = 'select 1 from oubli.fence where subject_reference = $1';

@@ -12,7 +12,7 @@ import { endsRequest } from '../registers/requests';
 /** $2 kind, $3 why: asked again after a failure for the same reason, it is the same request. */
 const ASKED = `
 select n.name, l.key_id, exists (
-  select from oubli.ledger r where r.key_id = l.key_id and r.act = 'requested' and r.because = $3
+  select from oubli.ledger r where r.key_id = any(oubli.names_of(l.key_id)) and r.act = 'requested' and r.because = $3
     and not exists (select from oubli.ledger e where ${endsRequest('e')})) as open
 from named n left join oubli.subject_link l on l.kind = $2 and l.subject_id = n.name and l.erased_at is null
   and not exists (select from oubli.fence f where f.key_id = l.key_id)`;

@@ -1,11 +1,13 @@
 /** Keys as they are made, key-first and by many at once, and what becomes of those that nobody uses. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import type { Oubli } from '../../src';
 import { KeyUnavailableError } from '../../src';
+import type { SubjectKey } from '../../src/keyring/key-cache';
 import { lookingAtKeys } from '../../src/lifecycle/unused-keys';
 import { moveClock } from '../../src/testing';
-import { AT_THE_START, startInserter, startRacer } from '../support/keys-process';
+import { AT_THE_START, startInserter, startRacer } from '../support/key-makers-process';
 import { keyQueries, seamOf } from '../support/listening';
 import { failureOf } from '../support/refusals';
 import { untilSomebodyWaits } from '../support/waiting';
@@ -234,24 +236,34 @@ describe('Keys that nobody uses', function () {
     expect([await isThere(key), (await keyOf(id))?.equals(key)]).to.deep.equal([true, true]);
   });
 
-  it('K4: a writer that has it in memory while it is destroyed is told to write again, and gets another', async () => {
-    const { id, key } = await orphan();
+  it('K4: a writer that has it in memory while it is destroyed gets another, and a transaction is told to run again', async () => {
+    const [alone, within] = [await orphan(), await orphan()];
     const other = await world.another();
     await looked();
     const { keys } = seamOf(other.db);
-    await (keys as unknown as { store: { query(sql: string): Promise<unknown> } }).store.query(
-      'unlisten oubli_shredded',
-    );
-    await keys.forSubjects('user', [`${id}`]);
+    const { store } = keys as unknown as { store: { query(sql: string): Promise<unknown> } };
+    await store.query('unlisten oubli_shredded');
+    const warm = await keys.forSubjects('user', [`${alone.id}`, `${within.id}`]);
+    expect(Buffer.from(warm.get(`${within.id}`)?.keyId ?? []).equals(within.key)).to.equal(true);
     await fiveWeeks();
-    const write = () => other.db('users').insert({ id, email: `${id}@example.org`, name: 'again' });
-    const refused = await failureOf(write);
+    const write = (db: Knex, { id }: { id: number }): Promise<unknown> =>
+      db('users')
+        .insert({ id, email: `${id}@example.org`, name: 'again' })
+        .then();
+    const transaction = (): Promise<unknown> => other.db.transaction((trx) => write(trx, within));
+    const refused = await failureOf(transaction);
     expect(refused).to.be.instanceOf(KeyUnavailableError);
-    expect(refused.code).to.equal('KEY_SWEPT');
-    expect(await world.plain('users').where({ id })).to.deep.equal([]);
-    keys.cache.evict(key.toString('hex')); // what the announcement would have done
-    await write();
-    expect(await other.db('users').where({ id }).pluck('name')).to.deep.equal(['again']);
+    expect(refused.code).to.equal('KEY_REPLACED');
+    expect(await world.plain('users').where({ id: within.id })).to.deep.equal([]);
+    await transaction();
+    await keys.forSubjects('user', [`${alone.id}`]);
+    keys.cache.link('user', `${alone.id}`, warm.get(`${alone.id}`) as SubjectKey, keys.cache.moment); // as it was before that
+    await write(other.db, alone);
+    const fresh = await world.another();
+    for (const { id, key } of [alone, within]) {
+      expect(await fresh.db('users').where({ id }).pluck('name')).to.deep.equal(['again']);
+      expect((await keyOf(id))?.equals(key)).to.equal(false);
+    }
   });
 
   it('K4: other processes forget it', async () => {

@@ -70,7 +70,7 @@ describe('oubli keys', function () {
     for (const input of ['', 'y\n', 'destroy epoch 2\n']) {
       const { code, stderr } = await destroy(input);
       expect(code).to.equal(1);
-      expect(stderr).to.contain('nothing was destroyed');
+      expect(stderr).to.contain('nothing was done');
     }
     expect(await readFile(world.keyFile, 'utf8')).to.equal(document);
     const done = await destroy('destroy epoch 1\n');
@@ -83,6 +83,23 @@ describe('oubli keys', function () {
       /epoch 1: destroyed, .* gone since 20.*not proven/,
     );
     expect((await keys('rotate', '--keep', 'three days')).stderr).to.contain(`'three days' is no period`);
+  });
+
+  it('replaces what a compromised epoch opens, killed or not, when its name was typed', async () => {
+    const compromised = (input: string): Promise<Outcome> =>
+      runOubli(asked('compromised', '1', '--because', 'the key file was in a public repository'), { input });
+    const before = new Set((await world.plain('oubli.subject_key').pluck('key_id')).map((key) => key.toString('hex')));
+    expect((await compromised('destroy epoch 1\n')).stderr).to.contain('nothing was done');
+    expect(await world.plain('oubli.epoch').whereNotNull('compromised_at')).to.deep.equal([]);
+    const done = await compromised('reseal epoch 1\n');
+    expect(done).to.include({ code: 0, stderr: '' });
+    expect(done.stdout).to.contain(`${PEOPLE} keys replaced, ${PEOPLE} rows sealed anew, ${PEOPLE} old keys destroyed`);
+    const after = (await world.plain('oubli.subject_key').pluck('key_id')).map((key) => key.toString('hex'));
+    expect(after.filter((key) => before.has(key))).to.deep.equal([]);
+    expect((await compromised('')).stdout).to.contain('0 keys replaced, 0 rows sealed anew');
+    expect((await runOubli(['keys', 'list', '--url', world.url])).stdout).to.match(
+      /epoch 1: .*, compromised since .*: sealed anew by/,
+    );
   });
 
   it('K9: tells whether keys are those of this database', async () => {

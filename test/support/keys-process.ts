@@ -1,44 +1,44 @@
 /**
- * Processes of their own that make keys: `keys-process.ts <url> <key file> race <people> <1 or -1>` makes those of many new people at once,
- * as soon as it gets a lock, and prints them all as one hash; `… insert <id>` inserts a person, and prints that she is there.
+ * A rotation or a reseal in a process of its own, for tests that kill it: `node -r ts-node/register test/support/keys-process.ts
+ * <url> <key file> <work>`. Prints its report, or waits for whoever kills it.
  */
-import { createHash } from 'node:crypto';
-import knexPackage from 'knex';
+import knexPackage, { type Knex } from 'knex';
 import { localKeys, oubli } from '../../src';
-import { seamOf } from './listening';
 import { startProcess, type Worker } from './worker';
 
-/** Whoever has this lock has them wait at the start. */
-export const AT_THE_START = 4711;
+/** `hasty`: what no reseal may do, old keys destroyed before it is known that nothing is left under them. */
+export type KeyWork = 'rotate' | 'reseal' | 'hasty';
 
-export function startRacer(url: string, keyFile: string, people: number, direction: 1 | -1): Worker {
-  return startProcess(__filename, [url, keyFile, 'race', String(people), String(direction)]);
+export function startKeyWork(url: string, keyFile: string, work: KeyWork): Worker {
+  return startProcess(__filename, [url, keyFile, work]);
 }
 
-export function startInserter(url: string, keyFile: string, id: number): Worker {
-  return startProcess(__filename, [url, keyFile, 'insert', String(id), '1']);
-}
+const PACE = { rest: 0, patience: 0 };
 
-async function run([url = '', file = '', what = '', number = '', direction = '']: string[]): Promise<void> {
+async function run([url = '', file = '', work = 'rotate']: string[]): Promise<void> {
   const knex = knexPackage({ client: 'pg', connection: url, pool: { min: 0, max: 2 } });
-  const { db, close } = await oubli(knex, { keys: localKeys({ file }) });
-  if (what === 'insert') {
-    // what is not committed is undone when its process dies
-    await db.transaction((trx) =>
-      trx('users').insert({ id: Number(number), email: `${number}@example.org`, name: 'N' }),
-    );
-    console.log('inserted');
-  } else {
-    const ids = Array.from({ length: Number(number) }, (_, i) => String(100_000 + i));
-    if (direction === '-1') ids.reverse();
-    await knex.raw('select pg_advisory_lock_shared(?)', [AT_THE_START]);
-    const keys = await seamOf(db).keys.forSubjects('user', ids);
-    const hash = createHash('sha256');
-    for (const id of ids.sort()) hash.update(id).update(keys.get(id)?.keyId ?? 'none');
-    console.log(hash.digest('hex'));
+  const instance = await oubli(knex, { keys: localKeys({ file }) });
+  const because = 'a storm';
+  if (work === 'rotate') console.log(JSON.stringify(await instance.epochs.rotate({ because, keep: 'none' })));
+  else {
+    if (work === 'hasty') await makeHasty(instance.unprotected());
+    // what was struck down goes on; else the newest is lost, so that there is something to do
+    const epochs = await instance.epochs.list();
+    const begun = epochs.find(({ compromisedAt, resealedAt }) => compromisedAt && !resealedAt) ?? epochs[0];
+    console.log(JSON.stringify(await instance.epochs.compromised(begun?.epoch ?? 1, { because, pace: PACE })));
   }
-  await close();
+  await instance.close();
   await knex.destroy();
+}
+
+/** From now on a key is gone as soon as it has a successor. */
+async function makeHasty(plain: Knex): Promise<void> {
+  await plain.raw(`
+create or replace function hasty() returns trigger language plpgsql as $$ begin
+  with gone as (delete from oubli.subject_key where successor is not null returning key_id, fingerprint, born, successor)
+  insert into oubli.fence (key_id, fingerprint, erased_at, born, successor) select key_id, fingerprint, oubli.now(), born, successor from gone;
+  return null; end $$;
+create or replace trigger hasty after update of successor on oubli.subject_key for each statement execute function hasty();`);
 }
 
 if (require.main === module) void run(process.argv.slice(2));

@@ -23,7 +23,7 @@ update oubli.epoch e set destruction = $2::jsonb,
   destroyed_at = case when $2::jsonb ->> 'is' = 'destroyed' then oubli.now() end
 where e.id = $1 and e.destroyed_at is null
   and (e.destruction is distinct from $2::jsonb)
-returning (select count(*) from oubli.fence f where f.epoch = e.id)::integer as erased`;
+returning (select count(*) from oubli.fence f where f.epoch = e.id and f.successor is null)::integer as erased`;
 
 /** Epochs whose time has come, and those whose scheduled date has. */
 export async function dueEpochs({ database }: Engine): Promise<number[]> {

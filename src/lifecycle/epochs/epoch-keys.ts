@@ -6,6 +6,7 @@ import type { Queryable } from '../../queryable';
 import type { Backup } from '../../registers/backups';
 import { type EpochState, type Restorable, readEpochs, restorable } from '../../registers/epochs';
 import type { Engine } from '../engine';
+import { type Reseal, type ResealOptions, resealEpoch } from '../reseal/reseal';
 import { destroyEpoch } from './destroy';
 import { DEFAULT_KEEP, type RotateOptions, type Rotation, rotateEpochs } from './rotate';
 
@@ -30,6 +31,17 @@ export interface EpochKeys {
    * @example await epochs.destroy(3, { because: 'the laptop with a copy of the key file was stolen' });
    */
   destroy(epoch: number, options: { readonly because: string }): Promise<Destruction>;
+  /**
+   * Somebody else may have the key of an epoch: every living key that it can open, in whichever backup, is replaced, and what is stored under
+   * it is sealed anew; then the old ones are destroyed. Reads and writes go on meanwhile. Interrupted, run it again; several share the work.
+   * What backups from before hold stays open to whoever has the key: throw them away. Pseudonyms stay as they are, for what they were made
+   * of is not stored; the same value gives another one from now on.
+   *
+   * @throws ConfigurationError NO_BECAUSE, NO_SUCH_EPOCH, BAD_PACE, EPOCHS_READ_ONLY, EPOCH_NOT_KEPT
+   * @throws TamperedError VALUES_DAMAGED, WRAPPED_KEYS_DAMAGED; UnsupportedQueryError RESEAL_VIEW; KeyUnavailableError
+   * @example const { rows, finished } = await epochs.compromised(3, { because: 'the key file was in a public repository' });
+   */
+  compromised(epoch: number, options: ResealOptions): Promise<Reseal>;
   /** Since when backups can be restored, and when that will change. */
   restorable(): Promise<Restorable>;
 }
@@ -48,12 +60,21 @@ export function epochKeysOf(
     list: () => reading(readEpochs),
     rotate: async (options) => rotateEpochs(await engine(), { keep: longestKeep(backups), ...options }),
     destroy: async (epoch, { because }) => {
-      if (!because?.trim()) throw new ConfigurationError('NO_BECAUSE', { call: `epochs.destroy(${epoch}, …)` });
+      refuseNoReason(because, `destroy(${epoch}, …)`);
       return destroyEpoch(await engine(), epoch, because);
+    },
+    compromised: async (epoch, options) => {
+      refuseNoReason(options?.because, `compromised(${epoch}, …)`);
+      return resealEpoch(await engine(), epoch, { keep: longestKeep(backups), ...options });
     },
     restorable: () => reading(restorable),
   };
   return { keys, regular: keepsEpochs(provider) ? keys.rotate : undefined };
+}
+
+function refuseNoReason(because: unknown, call: string): void {
+  if (typeof because !== 'string' || !because.trim())
+    throw new ConfigurationError('NO_BECAUSE', { call: `epochs.${call}` });
 }
 
 /** As long as any declared backup is kept: a month counts 31 days. */
