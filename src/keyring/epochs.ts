@@ -4,10 +4,11 @@
  */
 import { equal } from '../crypto/bytes';
 import type { Engine } from '../crypto/engine';
+import { secretCopy } from '../crypto/secret';
 import { ConfigurationError, KeyUnavailableError } from '../errors';
 import type { Queryable, Row } from '../queryable';
 import { verifyEpoch } from './canary';
-import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from './provider';
+import { type KeyMaterial, type KeyProvider, loadKeys, wipeKeys } from './provider';
 
 export interface EpochKey {
   readonly epoch: number;
@@ -122,7 +123,7 @@ export class Epochs {
    * @throws ConfigurationError WRONG_ROOT_KEY where it is another installation's
    */
   async loadedAnew(): Promise<KeyMaterial> {
-    const loaded = copyKeys(await this.provider.load());
+    const loaded = await loadKeys(this.provider);
     for (const role of ['index', 'ledger'] as const) {
       if (equal(loaded[role], this.material[role])) continue;
       wipeKeys(loaded);
@@ -166,7 +167,7 @@ export class Epochs {
         const epoch = Number(id);
         if (this.closed || is_given_up || this.keks.has(epoch) || !loaded.epochs.has(epoch)) continue;
         verifyEpoch(this.engine, epoch, canary as Uint8Array, loaded, this.provider.name);
-        this.keks.set(epoch, Uint8Array.from(loaded.epochs.get(epoch) as Uint8Array));
+        this.keks.set(epoch, secretCopy(loaded.epochs.get(epoch) as Uint8Array));
       }
     } finally {
       wipeKeys(loaded);

@@ -3,6 +3,7 @@
  * what it hands out stays in memory until `close()`, which overwrites it, or until the epoch is destroyed. The file and environment
  * providers read the same key document (`key-document.ts`).
  */
+import { secretCopy } from '../crypto/secret';
 
 /** The keys of one installation. Each is 32 bytes and serves one role only (ENVELOPE.md K9). */
 export interface KeyMaterial {
@@ -65,12 +66,36 @@ export function currentEpoch(material: KeyMaterial): number {
   return Math.max(...material.epochs.keys());
 }
 
+const handsOver = new WeakSet<KeyProvider>();
+
+/** Marks a provider that hands out fresh bytes each time and keeps none: whoever overwrites them has overwritten the only ones. */
+export function handingOver<P extends KeyProvider>(provider: P): P {
+  handsOver.add(provider);
+  return provider;
+}
+
+/** What a provider has, to be overwritten by whoever asks. */
+export async function loadKeys(provider: KeyProvider): Promise<KeyMaterial> {
+  const loaded = await provider.load();
+  const copy = copyKeys(loaded);
+  if (handsOver.has(provider)) wipeKeys(loaded);
+  return copy;
+}
+
+/** The key of an epoch that was opened, to be overwritten by whoever asks. */
+export async function openedKey(provider: EpochProvider, epoch: number): Promise<Uint8Array> {
+  const opened = await provider.openEpoch(epoch);
+  const copy = secretCopy(opened);
+  if (handsOver.has(provider)) opened.fill(0);
+  return copy;
+}
+
 /** The same keys in bytes of our own, which may be overwritten: a provider may hand out one object twice. */
-export function copyKeys({ epochs, index, ledger }: KeyMaterial): KeyMaterial {
+function copyKeys({ epochs, index, ledger }: KeyMaterial): KeyMaterial {
   return {
-    epochs: new Map([...epochs].map(([epoch, key]) => [epoch, Uint8Array.from(key)])),
-    index: Uint8Array.from(index),
-    ledger: Uint8Array.from(ledger),
+    epochs: new Map([...epochs].map(([epoch, key]) => [epoch, secretCopy(key)])),
+    index: secretCopy(index),
+    ledger: secretCopy(ledger),
   };
 }
 

@@ -36,7 +36,7 @@ describe('Starting with keys', () => {
   /** The installation's key document with another one's keys in some places. */
   async function startWith(change: (own: KeyDocument, other: KeyDocument) => KeyDocument) {
     const own = JSON.parse(await readFile(world.keyFile, 'utf8')) as KeyDocument;
-    const changed = change(structuredClone(own), JSON.parse(newKeyDocument()) as KeyDocument);
+    const changed = change(structuredClone(own), JSON.parse(String(newKeyDocument())) as KeyDocument);
     const file = `${world.keyFile}.other`;
     await writeFile(file, JSON.stringify({ ...changed, oubli: 1 }), { mode: 0o600 });
     const error = await refusalOf(() => oubli(knex, { keys: localKeys({ file }) }));
@@ -70,7 +70,7 @@ describe('Starting with keys', () => {
     const elsewhere = await createWorld();
     await elsewhere.db('users').insert({ name: 'Ada', email: 'ada@example.org' });
     const own = JSON.parse(await readFile(elsewhere.keyFile, 'utf8')) as KeyDocument;
-    const other = JSON.parse(newKeyDocument()) as KeyDocument;
+    const other = JSON.parse(String(newKeyDocument())) as KeyDocument;
     const file = `${elsewhere.keyFile}.both`;
     const both = { ...own, oubli: 1, epochs: { ...own.epochs, 2: other.epochs['1']! } };
     await writeFile(file, JSON.stringify(both), { mode: 0o600 });

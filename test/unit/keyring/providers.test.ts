@@ -183,8 +183,8 @@ describe('Keys from the environment', () => {
   });
 
   it('are read from OUBLI_KEYS, or from the variable that is named', async () => {
-    process.env.OUBLI_KEYS = newKeyDocument();
-    process.env.OUR_KEYS = newKeyDocument();
+    process.env.OUBLI_KEYS = String(newKeyDocument());
+    process.env.OUR_KEYS = String(newKeyDocument());
     const ours = await environmentKeys().load();
     const theirs = await environmentKeys({ variable: 'OUR_KEYS' }).load();
     expect(ours.index).not.to.deep.equal(theirs.index);
