@@ -547,7 +547,8 @@ export const texts = {
     fix: (n) => `refresh materialized view ${n.view}; -- then npx oubli keys compromised again`,
   },
   KEY_REPLACED: {
-    says: (n) => `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment`,
+    says: (n) =>
+      `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment, or destroyed because nobody used it`,
     fix: () => 'run the transaction again: it is sealed under the new key then',
   },
   KEY_STORE_BUSY: {
