@@ -5,6 +5,7 @@ import { localKeys, type Oubli, oubli, type ReplayReport, replay } from '../../s
 import { keyIdOf } from '../../src/crypto/envelope';
 import { type Backup, backUp } from '../support/backup';
 import { type JournalFile, makeJournalFile, Pools } from '../support/journal-file';
+import { seamOf } from '../support/listening';
 import { addPerson } from '../support/people';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createRoles } from '../support/roles';
@@ -237,6 +238,21 @@ describe('A person who returns', () => {
     expect(references).to.have.property('size', 1);
     await world.subject('member', ada.id).serviceEnded({ on: '2026-01-01' });
     await world.subject('member', ada.id).restrict({ because: 'her address is wrong' });
+  });
+
+  it('K4: is let in under the newest epoch by a process that has not heard of it', async () => {
+    const ada = await leaves();
+    await erase(ada);
+    await stays();
+    const { store } = seamOf(other.db).keys as unknown as { store: { query(sql: string): Promise<unknown> } };
+    await store.query('unlisten oubli_epochs');
+    const { epoch } = await world.epochs.rotate();
+    await allow(ada, other);
+    const { key_id: keyId } = await linkOf(ada);
+    const [key] = await world.plain('oubli.subject_key').where({ key_id: keyId });
+    expect(key).to.include({ epoch, born: epoch });
+    expect((await allowed()).filter(({ key_id: id }) => keyId.equals(id))).to.have.length(1);
+    await insert(ada, other);
   });
 
   it('K4: is let in by the role of the application', async () => {
