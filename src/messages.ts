@@ -474,6 +474,10 @@ export const texts = {
     fix: (n) =>
       `restore the keys that hold epoch ${n.epoch} of this installation; if they were destroyed, a backup from after the epoch was drained`,
   },
+  BAD_EPOCH: {
+    says: (n) => `${n.provider}: ${n.given} is the number of no epoch`,
+    fix: () => 'npx oubli keys list  # whole numbers from 1 on, as it names them',
+  },
   EPOCHS_READ_ONLY: {
     says: (n) =>
       `${n.provider}: keys of epochs cannot be made or destroyed there by this process${n.why ? ` (${n.why})` : ''}`,
@@ -509,6 +513,10 @@ export const texts = {
     fix: (n) =>
       `give this process the keys that hold epoch ${n.epoch}: those of the process that opened it; then retry`,
   },
+  EPOCH_KEY_UNASKED: {
+    says: (n) => `the key of epoch ${n.epoch} is not had yet: ${n.provider} was asked just now, and failed (${n.why})`,
+    fix: () => 'retry in a second',
+  },
   EPOCH_NOT_KEPT: {
     says: (n) =>
       `${n.provider}: does not give the key of epoch ${n.epoch} to whoever starts now, or another one; nothing was destroyed`,
@@ -539,7 +547,8 @@ export const texts = {
     fix: (n) => `refresh materialized view ${n.view}; -- then npx oubli keys compromised again`,
   },
   KEY_REPLACED: {
-    says: (n) => `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment`,
+    says: (n) =>
+      `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment, or destroyed because nobody used it`,
     fix: () => 'run the transaction again: it is sealed under the new key then',
   },
   KEY_STORE_BUSY: {

@@ -45,7 +45,7 @@ import { type SweepDefaults, type Sweeping, sweeping } from './sweeping';
 export interface OubliOptions extends AccountabilityOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
   readonly keys: KeyProvider;
-  /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'` is pure JavaScript, some 15 times slower. */
+  /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'`: pure JavaScript, 15 times slower, and epoch keys outlive `close()`. */
   readonly engine?: 'libsodium' | 'noble';
   /** Where archives are, beside the schemas that migrations declared, and who may read them. */
   readonly archive?: {

@@ -98,6 +98,8 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
     ending_partition: [read(), add, change(), remove],
     vacuumed: [read(), change()],
     vacuumed_table: [read(), add, change(), remove],
+    unused_key: [read(), add, change(), remove],
+    unused_look: [read(), change()],
   },
   export: { ...DECLARED, ...WRITES_LEDGER, ...MAKES_KEYS },
   auditor: {

@@ -12,6 +12,7 @@ import { INDEX_BYTES } from './layout';
 import { NORMALISERS, type Normaliser } from './normaliser';
 import { comparableNumericText } from './numeric';
 import { refuseUnusableKey } from './row-key';
+import { secretBytes } from './secret';
 import { storableText } from './text';
 
 const LABEL = utf8('oubli/index/v1');
@@ -35,7 +36,7 @@ export function indexKey(
 ): Uint8Array {
   refuseUnusableKey(root);
   const { id, version } = NORMALISERS[normaliser];
-  return engine.hash(32, root, concat(LABEL, u32(element), Uint8Array.of(id, version), u32(epoch)));
+  return derived(engine, root, concat(LABEL, u32(element), Uint8Array.of(id, version), u32(epoch)));
 }
 
 /**
@@ -54,7 +55,7 @@ export function groupIndexKey(
   refuseUnusableKey(root);
   const { id, version } = NORMALISERS[normaliser];
   const name = utf8(group);
-  return engine.hash(32, root, concat(GROUP_LABEL, u32(name.length), name, Uint8Array.of(id, version), u32(epoch)));
+  return derived(engine, root, concat(GROUP_LABEL, u32(name.length), name, Uint8Array.of(id, version), u32(epoch)));
 }
 
 /**
@@ -63,7 +64,7 @@ export function groupIndexKey(
  */
 export function compoundIndexKey(engine: Engine, root: Uint8Array, element: number, epoch: number): Uint8Array {
   refuseUnusableKey(root);
-  return engine.hash(32, root, concat(COMPOUND_LABEL, u32(element), u32(epoch)));
+  return derived(engine, root, concat(COMPOUND_LABEL, u32(element), u32(epoch)));
 }
 
 /**
@@ -96,4 +97,10 @@ export function indexInput(codec: Codec, normaliser: Normaliser, value: unknown,
   // Two texts of one JSON value differ in spaces and order of keys; PostgreSQL's json has no equality either.
   if (codec === 'json') throw new AnnotationError('JSON_NOT_SEARCHABLE', names);
   return encode(codec, codec === 'numeric' ? comparableNumericText(value, names) : value, names);
+}
+
+function derived(engine: Engine, root: Uint8Array, message: Uint8Array): Uint8Array {
+  const key = secretBytes(32);
+  engine.derive(key, root, message);
+  return key;
 }

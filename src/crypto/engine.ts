@@ -22,6 +22,7 @@ export interface Engine {
    * Authenticates, then decrypts.
    *
    * @param sealed ciphertext and tag, as `seal` returned them
+   * @returns in memory of `secret.ts`: what is opened so is a key
    * @throws any error when authentication fails; callers make it one `TamperedError` (ENVELOPE.md E8)
    */
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array;
@@ -48,6 +49,15 @@ export interface Engine {
    * @param key 1 to 64 bytes; an empty key is refused, for an unkeyed hash of personal data protects nobody
    */
   hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array;
+
+  /**
+   * The same of a key from which others are derived.
+   * @param derived where the hash goes, as long as it is: memory of `secret.ts`
+   */
+  derive(derived: Uint8Array, key: Uint8Array, message: Uint8Array): void;
+
+  /** Overwrites what the engine's own memory keeps of the last hash, which may be a key. */
+  forget(): void;
 }
 
 /** Reads a plaintext from `start` to `end` of a memory in which it is overwritten as soon as the reader returns: it keeps no view. */

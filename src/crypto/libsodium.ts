@@ -9,6 +9,7 @@
 import sodium from 'libsodium-wrappers';
 import { mustHaveLength, put } from './bytes';
 import { type Engine, type FrameLayout, type Reader, refuseUnkeyed } from './engine';
+import { secretBytes } from './secret';
 
 export async function libsodiumEngine(): Promise<Engine> {
   await sodium.ready;
@@ -19,7 +20,14 @@ export async function libsodiumEngine(): Promise<Engine> {
     open: (key, nonce, aad, sealed) => workspace.open(key, nonce, aad, sealed),
     sealFrame: (key, prefix, frame, layout, plain) => workspace.sealFrame(key, prefix, frame, layout, plain),
     openFrame: (key, prefix, frame, layout, read) => workspace.openFrame(key, prefix, frame, layout, read),
-    hash: (bytes, key, message) => workspace.hash(bytes, key, message),
+    hash: (bytes, key, message) => {
+      const hashed = new Uint8Array(bytes);
+      workspace.hash(hashed, key, message);
+      return hashed;
+    },
+    derive: (derived, key, message) => workspace.hash(derived, key, message),
+    // blake2b_final leaves its output on the stack of WebAssembly, where the next one overwrites it
+    forget: () => workspace.hash(new Uint8Array(LONGEST), NOBODYS_KEY, NOBODYS_KEY),
   };
 }
 
@@ -40,6 +48,7 @@ const TAG_BYTES = 16;
 /** A hash has the longest key and the longest output: 64 bytes each (RFC 7693 §2.1). */
 const LONGEST = 64;
 const FIRST_WORKSPACE = 4096;
+const NOBODYS_KEY = Uint8Array.of(1);
 
 /** Key, nonce, then associated data, input and output, one after the other. */
 class Workspace {
@@ -68,7 +77,9 @@ class Workspace {
     const [at, text, out] = this.#layOut(key, nonce, aad, sealed);
     const decrypt = this.#library._crypto_aead_xchacha20poly1305_ietf_decrypt;
     const refused = decrypt(out, 0, 0, text, sealed.length, 0, at, aad.length, 0, this.#nonceAt, this.#base);
-    const plain = this.#take(out, sealed.length - TAG_BYTES);
+    const plain = secretBytes(sealed.length - TAG_BYTES);
+    plain.set(this.#library.HEAPU8.subarray(out, out + plain.length));
+    this.#library.HEAPU8.fill(0, this.#base, out + plain.length);
     if (refused !== 0) throw new RangeError('not authentic');
     return plain;
   }
@@ -107,9 +118,10 @@ class Workspace {
     }
   }
 
-  hash(bytes: number, key: Uint8Array, message: Uint8Array): Uint8Array {
+  /** @param hashed where the hash goes, as long as it is */
+  hash(hashed: Uint8Array, key: Uint8Array, message: Uint8Array): void {
     refuseUnkeyed(key);
-    if (key.length > LONGEST || bytes > LONGEST)
+    if (key.length > LONGEST || hashed.length > LONGEST)
       throw new RangeError('BLAKE2b has keys and outputs of 64 bytes at most');
     this.#makeRoom(2 * LONGEST + message.length);
     const heap = this.#library.HEAPU8;
@@ -117,11 +129,11 @@ class Workspace {
     const text = out + LONGEST;
     heap.set(key, this.#base);
     heap.set(message, text);
-    const refused = this.#library._crypto_generichash(out, bytes, text, message.length, 0, this.#base, key.length);
-    const hashed = heap.slice(out, out + bytes);
+    const hash = this.#library._crypto_generichash;
+    const refused = hash(out, hashed.length, text, message.length, 0, this.#base, key.length);
+    for (let i = 0; i < hashed.length; i++) hashed[i] = heap[out + i] as number; // faster than a view
     heap.fill(0, this.#base, text + message.length);
     if (refused !== 0) throw new RangeError('BLAKE2b refused its arguments');
-    return hashed;
   }
 
   #memory(): Buffer {

@@ -4,8 +4,10 @@
  * at once, so that a later look at the pool's memory tells no salt and no key.
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
+import { secretCopy } from './secret';
 
 const POOL_BYTES = 4096;
+const KEY_BYTES = 32;
 
 let pool = Buffer.alloc(0);
 let used = 0;
@@ -18,6 +20,15 @@ export function randomBytes(length: number): Uint8Array {
   pool.fill(0, used, used + length);
   used += length;
   return bytes;
+}
+
+/** 32 random bytes in memory for keys. */
+export function randomKey(): Uint8Array {
+  if (used + KEY_BYTES > pool.length) refill();
+  const key = secretCopy(pool.subarray(used, used + KEY_BYTES));
+  pool.fill(0, used, used + KEY_BYTES);
+  used += KEY_BYTES;
+  return key;
 }
 
 function refill(): void {

@@ -9,6 +9,7 @@ import { KeyUnavailableError } from '../errors';
 import { concatPublic, isAllZero, mustHaveLength, u32, utf8, wipe } from './bytes';
 import type { Engine, FrameLayout } from './engine';
 import { COMMITMENT_BYTES, KEY_ID_BYTES, ROW_SALT_BYTES, SUITE } from './layout';
+import { secretBytes } from './secret';
 
 /** Where values are sealed and opened: one installation of oubli (its 16-byte id is authenticated) and its engine. */
 export interface Place {
@@ -17,6 +18,8 @@ export interface Place {
 }
 
 export interface RowKey {
+  /** Cipher key, commitment, and 16 bytes that nobody uses. */
+  readonly derived: Uint8Array;
   readonly cipherKey: Uint8Array;
   readonly commitment: Uint8Array;
 }
@@ -30,18 +33,28 @@ export function deriveRowKey(engine: Engine, dek: Uint8Array, keyId: Uint8Array,
   refuseUnusableKey(dek);
   mustHaveLength(keyId, KEY_ID_BYTES, 'a subject key id');
   mustHaveLength(rowSalt, ROW_SALT_BYTES, 'a row salt');
-  const derived = engine.hash(64, dek, concatPublic(LABEL_AND_SUITE, keyId, rowSalt));
-  const key = {
-    cipherKey: derived.slice(0, CIPHER_KEY_BYTES),
-    commitment: derived.slice(CIPHER_KEY_BYTES, CIPHER_KEY_BYTES + COMMITMENT_BYTES),
-  };
-  wipe(derived);
+  const key = spare.pop() ?? roomForRowKey();
+  engine.derive(key.derived, dek, concatPublic(LABEL_AND_SUITE, keyId, rowSalt));
   return key;
 }
 
+/** Whoever has it gives it up: its memory is another row's next. */
 export function wipeRowKey(key: RowKey): void {
-  wipe(key.cipherKey);
-  wipe(key.commitment);
+  wipe(key.derived);
+  if (spare.length < MOST_SPARE) spare.push(key);
+}
+
+/** Every row has one, for a moment. */
+const spare: RowKey[] = [];
+const MOST_SPARE = 64;
+
+function roomForRowKey(): RowKey {
+  const derived = secretBytes(64);
+  return {
+    derived,
+    cipherKey: derived.subarray(0, CIPHER_KEY_BYTES),
+    commitment: derived.subarray(CIPHER_KEY_BYTES, CIPHER_KEY_BYTES + COMMITMENT_BYTES),
+  };
 }
 
 export function refuseUnusableKey(key: Uint8Array): void {

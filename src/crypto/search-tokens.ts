@@ -12,6 +12,7 @@ import { MOST_SEARCH_TOKENS, SEARCH_TOKEN_BYTES } from './layout';
 import { NORMALISERS, type Normaliser } from './normaliser';
 import { randomBytes } from './random';
 import { refuseUnusableKey } from './row-key';
+import { secretBytes } from './secret';
 import { storableText } from './text';
 
 /** Beginnings and words have keys of their own: `gard` as a word says nothing of what begins with it. */
@@ -59,7 +60,9 @@ export function searchTokenKey(
 ): Uint8Array {
   refuseUnusableKey(root);
   const { id, version } = NORMALISERS[normaliser];
-  return engine.hash(32, root, concat(LABEL, u32(element), Uint8Array.of(KINDS[kind], id, version), u32(epoch)));
+  const key = secretBytes(32);
+  engine.derive(key, root, concat(LABEL, u32(element), Uint8Array.of(KINDS[kind], id, version), u32(epoch)));
+  return key;
 }
 
 /** The first 8 bytes of BLAKE2b-128(key, text). @param text a beginning or a word of what `normalised` gave */

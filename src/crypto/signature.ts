@@ -9,6 +9,7 @@ import sodium from 'libsodium-wrappers';
 import { mustHaveLength, utf8 } from './bytes';
 import type { Engine } from './engine';
 import { refuseUnusableKey } from './row-key';
+import { secretBytes, secretCopy } from './secret';
 
 const SEED_BYTES = 32;
 const PUBLIC_KEY_BYTES = 32;
@@ -51,7 +52,9 @@ interface Library {
  */
 export function signingSeed(engine: Engine, ledgerRoot: Uint8Array): Uint8Array {
   refuseUnusableKey(ledgerRoot);
-  return engine.hash(SEED_BYTES, ledgerRoot, SEED_LABEL);
+  const seed = secretBytes(SEED_BYTES);
+  engine.derive(seed, ledgerRoot, SEED_LABEL);
+  return seed;
 }
 
 /**
@@ -91,7 +94,7 @@ function keyPair(library: Library, seed: Uint8Array): { publicKey: Uint8Array; s
     library._crypto_sign_seed_keypair(out, out + PUBLIC_KEY_BYTES, seedAt);
     const publicKey = library.HEAPU8.slice(out, out + PUBLIC_KEY_BYTES);
     const secretAt = out + PUBLIC_KEY_BYTES;
-    return { publicKey, secretKey: library.HEAPU8.slice(secretAt, secretAt + SECRET_KEY_BYTES) };
+    return { publicKey, secretKey: secretCopy(library.HEAPU8.subarray(secretAt, secretAt + SECRET_KEY_BYTES)) };
   });
 }
 

@@ -7,19 +7,34 @@ export class BoundedMap<V> {
   private young = new Map<string, V>();
   private old = new Map<string, V>();
 
-  /** @param most entries; at least half of them are kept, the youngest */
-  constructor(private readonly most: number) {}
+  /**
+   * @param most entries; at least half of them are kept, the youngest
+   * @param forgotten told of what was forgotten because there was no room, or because it was old
+   */
+  constructor(
+    private readonly most: number,
+    private readonly forgotten: (values: Iterable<V>) => void = () => undefined,
+  ) {}
+
+  get size(): number {
+    return this.young.size + this.old.size;
+  }
 
   get(name: string): V | undefined {
     return this.young.get(name) ?? this.old.get(name);
   }
 
   set(name: string, value: V): void {
-    if (this.young.size >= this.most / 2) {
-      this.old = this.young;
-      this.young = new Map();
-    }
+    if (this.young.size >= this.most / 2) this.age();
     this.young.set(name, value);
+  }
+
+  /** What was set before the last time is forgotten. */
+  age(): void {
+    const { old } = this;
+    this.old = this.young;
+    this.young = new Map();
+    if (old.size > 0) this.forgotten(old.values());
   }
 
   delete(name: string): void {

@@ -16,41 +16,54 @@ const LOOK_MS = 20;
 /** A mounted secret, another user's file or folder, a file that was mounted by itself. */
 const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
 
-/** @throws ConfigurationError KEY_FILE_EXISTS: never overwritten */
-export async function createKeyFile(file: string, text: string): Promise<void> {
+/** On disk when it returns: what is sealed next is lost with it. @throws ConfigurationError KEY_FILE_EXISTS: never overwritten */
+export async function createKeyFile(file: string, document: Uint8Array): Promise<void> {
   const handle = await open(file, 'wx', OWNER_ONLY).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EEXIST' ? new ConfigurationError('KEY_FILE_EXISTS', { file }) : error;
   });
   try {
-    await handle.writeFile(text);
+    await handle.writeFile(document);
     await handle.sync();
+    await syncFolder(path.dirname(file));
   } finally {
     await handle.close();
   }
 }
 
-/** @throws ConfigurationError KEY_FILE_MISSING, KEY_FILE_OPEN */
-export async function readKeyFile(file: string): Promise<string> {
+/** @returns what stands in it, to be overwritten where it holds keys @throws ConfigurationError KEY_FILE_MISSING, KEY_FILE_OPEN */
+export async function readKeyFile(file: string): Promise<Buffer> {
   const { mode } = await statOf(file);
   // Windows has no such mode bits: there the directory's access list has to do it.
   if (process.platform !== 'win32' && (mode & GROUP_AND_OTHERS) !== 0)
     throw new ConfigurationError('KEY_FILE_OPEN', { file });
   const handle = await open(file, 'r');
   try {
-    return await handle.readFile('utf8');
+    return await wholeOf(handle);
   } finally {
     await handle.close();
   }
 }
 
+/** Straight into one piece of memory: `readFile` may gather several, and leave them. A file is replaced, never grown. */
+async function wholeOf(handle: FileHandle): Promise<Buffer> {
+  const { size } = await handle.stat();
+  const bytes = Buffer.alloc(size);
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await handle.read(bytes, at, size - at, at);
+    if (bytesRead === 0) return bytes.subarray(0, at);
+    at += bytesRead;
+  }
+  return bytes;
+}
+
 /**
- * Replaces the file's text, on disk when it returns; it stays its owner's, and where a link leads to. One process at a time.
+ * Replaces what stands in the file, on disk when it returns; it stays its owner's, and where a link leads to. One process at a time.
  *
- * @param change of the text as it is then; may throw
- * @returns the text that stands there now
+ * @param change of what stands there then, which is overwritten afterwards; may throw
+ * @returns what stands there now, to be overwritten where it holds keys
  * @throws ConfigurationError EPOCHS_READ_ONLY, and those of reading; KeyUnavailableError KEY_FILE_BUSY
  */
-export async function changeKeyFile(file: string, change: (text: string) => string): Promise<string> {
+export async function changeKeyFile(file: string, change: (document: Buffer) => Buffer): Promise<Buffer> {
   await statOf(file);
   const real = await realpath(file);
   const next = `${real}.next`;
@@ -71,20 +84,30 @@ async function replaced(
   real: string,
   next: string,
   handle: FileHandle,
-  change: (text: string) => string,
-): Promise<string> {
+  change: (document: Buffer) => Buffer,
+): Promise<Buffer> {
   try {
     const { uid, gid, mode } = await stat(real);
-    const text = change(await readKeyFile(real));
+    const document = changed(await readKeyFile(real), change);
     await handle.chown(uid, gid); // root rotates, and the application goes on reading
     await handle.chmod(mode & 0o777);
-    await handle.writeFile(text);
+    await handle.writeFile(document);
     await handle.sync();
     await rename(next, real);
     await syncFolder(path.dirname(real));
-    return text;
+    return document;
   } finally {
     await handle.close();
+  }
+}
+
+function changed(before: Buffer, change: (document: Buffer) => Buffer): Buffer {
+  let after: Buffer | undefined;
+  try {
+    after = change(before);
+    return after;
+  } finally {
+    if (after !== before) before.fill(0);
   }
 }
 
@@ -110,7 +133,7 @@ async function isStale(next: string): Promise<boolean> {
   }
 }
 
-/** A renaming is on disk when its folder is (fsync(2)); Windows opens no folders. */
+/** A new name is on disk when its folder is (fsync(2)); Windows opens no folders. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');

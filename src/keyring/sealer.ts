@@ -131,6 +131,7 @@ export class Sealer {
     for (const key of this.indexKeys.values()) key.fill(0);
     this.indexKeys.clear();
     this.tokeniser.wipe();
+    this.place.engine.forget();
   }
 
   private reseal(

@@ -4,7 +4,7 @@
  */
 import { byteaArray } from '../bytea-array';
 import type { Engine } from '../crypto/engine';
-import { randomBytes } from '../crypto/random';
+import { randomBytes, randomKey } from '../crypto/random';
 import { fingerprint, keyedReference, unwrapKey, wrapKey } from '../crypto/subject-key';
 import { KeyUnavailableError, SubjectErasedError } from '../errors';
 import type { Queryable, Row } from '../queryable';
@@ -128,6 +128,7 @@ export class SubjectKeys {
     if (keepUntil.length === 0) return [];
     return this.epochs.underNewest(async (wrapping) => {
       const fresh = keepUntil.map(() => this.fresh(wrapping));
+      for (const { key } of fresh) this.cache.pass(key);
       await this.store.query(CREATE_UNLINKED, [
         byteaArray(fresh.map(({ key }) => key.keyId)),
         byteaArray(fresh.map(({ wrapped }) => wrapped)),
@@ -190,7 +191,8 @@ export class SubjectKeys {
       for (const row of await this.askFor(kind, fresh, wrapping.epoch)) {
         const id = row.id as string;
         const key = row.key_id === null ? (fresh.get(id)?.key as SubjectKey) : this.unwrap(row);
-        if (!row.restricted) this.cache.link(kind, id, key, moment); // who finds a key there may read with it
+        if (row.restricted) this.cache.pass(key);
+        else this.cache.link(kind, id, key, moment); // who finds a key there may read with it
         keys.set(id, key);
       }
     } finally {
@@ -222,7 +224,7 @@ export class SubjectKeys {
   }
 
   private fresh({ epoch, kek }: EpochKey): FreshKey {
-    const key = { keyId: randomBytes(16), dek: randomBytes(32) };
+    const key = { keyId: randomBytes(16), dek: randomKey() };
     const wrapped = Buffer.from(wrapKey(this.engine, kek, key.dek, key.keyId, epoch));
     return { key, wrapped, print: Buffer.from(fingerprint(this.engine, key.dek)) };
   }
@@ -230,9 +232,10 @@ export class SubjectKeys {
   private stateOf(row: Row, evenRestricted: boolean, moment: number): KeyState {
     if (row.shredded) return 'shredded'; // also where a table that was restored past its triggers has a row of it (K4)
     if (row.wrapped === null) throw new KeyUnavailableError('KEY_MISSING');
-    if (row.restricted) return evenRestricted ? this.unwrap(row) : 'restricted';
+    if (row.restricted && !evenRestricted) return 'restricted';
     const key = this.unwrap(row);
-    this.cache.add(key, moment);
+    if (row.restricted) this.cache.pass(key);
+    else this.cache.add(key, moment);
     return key;
   }
 

@@ -13,7 +13,7 @@ import { verifyCanaries } from '../keyring/canary';
 import { Epochs } from '../keyring/epochs';
 import { type Announcements, KeyConnection } from '../keyring/key-connection';
 import { LedgerKeys } from '../keyring/ledger-keys';
-import { copyKeys, type KeyMaterial, type KeyProvider, wipeKeys } from '../keyring/provider';
+import { type KeyMaterial, type KeyProvider, loadKeys, wipeKeys } from '../keyring/provider';
 import { Scopes } from '../keyring/scopes';
 import { Sealer } from '../keyring/sealer';
 import { SubjectKeys } from '../keyring/subject-keys';
@@ -47,7 +47,7 @@ export interface SeamOptions {
  * @throws ConfigurationError for wrong keys, SchemaVersionError, AnnotationError, RestoreReplayRequiredError; nothing is left open then
  */
 export async function openSeam(knex: Knex, options: SeamOptions, ended: () => void): Promise<Seam> {
-  const material = copyKeys(await options.keys.load());
+  const material = await loadKeys(options.keys);
   const engine = options.engine === 'noble' ? nobleEngine() : await libsodiumEngine();
   const catalogue = new LiveCatalogue(verifyCatalogue);
   let keys: SubjectKeys | undefined;

@@ -295,6 +295,23 @@ describe('The role that purges where nothing sealed is kept', () => {
     expect(await world.plain('oubli.subject_key')).to.deep.equal([]);
     expect((await roles.instances.auditor.verifyLedger()).broken).to.deep.equal([]);
   });
+
+  it('destroys keys that nobody uses, though it may not read what they would open', async () => {
+    const { app, purge } = roles.instances;
+    const member = { id: 900, email: 'lost@example.org' };
+    const trx = await app.db.transaction();
+    await trx('members').insert(member);
+    await trx.rollback();
+    const stays = await addMember(app.db, 'gus');
+    await world.plain('members').where({ id: stays }).update({ left_on: null });
+    expect(await world.plain('oubli.subject_key')).to.have.length(2);
+    await moveClock(world.plain, '20 days');
+    await purge.sweep();
+    await moveClock(world.plain, '60 days');
+    await purge.sweep();
+    expect(await world.plain('oubli.subject_link').pluck('subject_id')).to.deep.equal([String(stays)]);
+    expect(await world.plain('oubli.subject_key')).to.have.length(1);
+  });
 });
 
 describe('The role that purges into an archive', () => {

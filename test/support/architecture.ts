@@ -44,17 +44,13 @@ const PACKAGES: readonly (readonly [package_: RegExp, allowed: readonly string[]
   [/^pg-boss/, ['lifecycle/jobs.ts'], 'pg-boss is an optional peer'],
   [/^knex\/(?!types)/, ['knex'], "Knex's internals change without notice"],
   [/^(@noble\/|libsodium)/, ['crypto'], 'one folder does the cryptography'],
-  [
-    /^(node:)?crypto$/,
-    ['crypto', 'keyring/key-document.ts', 'schema/element-definition.ts', 'rights/export.ts'],
-    NODE_CRYPTO(),
-  ],
+  [/^(node:)?crypto$/, ['crypto', 'schema/element-definition.ts', 'rights/export.ts'], NODE_CRYPTO()],
   [/^(commander)$/, ['cli'], 'the command line is a door'],
 ];
 
-/** randomBytes for key documents; sha256 of a long column name, and of an exported file for its manifest: no secret. */
+/** sha256 of a long column name, and of an exported file for its manifest: no secret. */
 function NODE_CRYPTO(): string {
-  return 'node:crypto is for key documents and for hashes of what is no secret';
+  return 'node:crypto is for hashes of what is no secret';
 }
 
 const MOST_LINES = 250;

@@ -11,12 +11,14 @@ import type { DocumentStore } from './document-store';
  */
 export function documentFile({ file }: { file: string }): DocumentStore {
   const store = `file ${file}`;
+  const missing = insteadOf('KEY_FILE_MISSING', 'WRAPPED_DOCUMENT_MISSING', store);
   return {
     name: store,
-    create: (text) => createKeyFile(file, text).catch(insteadOf('KEY_FILE_EXISTS', 'WRAPPED_DOCUMENT_EXISTS', store)),
-    read: () => readKeyFile(file).catch(insteadOf('KEY_FILE_MISSING', 'WRAPPED_DOCUMENT_MISSING', store)),
-    change: (change) =>
-      changeKeyFile(file, change).catch(insteadOf('KEY_FILE_MISSING', 'WRAPPED_DOCUMENT_MISSING', store)),
+    create: (text) =>
+      createKeyFile(file, Buffer.from(text)).catch(insteadOf('KEY_FILE_EXISTS', 'WRAPPED_DOCUMENT_EXISTS', store)),
+    read: async () => String(await readKeyFile(file).catch(missing)),
+    change: async (change) =>
+      String(await changeKeyFile(file, (before) => Buffer.from(change(String(before)))).catch(missing)),
   };
 }
 

@@ -78,7 +78,7 @@ class VaultTransit implements KeyService {
     if (answer.status === 400)
       throw new ConfigurationError('WRAPPED_KEY_REFUSED', { provider: this.name, role, key, why: 'HTTP 400' });
     const { data } = this.answered(answer, `POST ${this.path(`decrypt/${key}`)}`);
-    return Uint8Array.from(Buffer.from(this.text(data.plaintext, `decrypt/${key}`), 'base64'));
+    return Buffer.from(this.text(data.plaintext, `decrypt/${key}`), 'base64');
   }
 
   async has(key: string): Promise<boolean> {

@@ -8,10 +8,10 @@
  * read nor written. No epoch can be opened, and none destroyed: both raise `KeyUnavailableError`, and are asked for again. An erasure
  * asks for nothing here.
  */
-import { randomBytes } from '../../crypto/random';
+import { randomKey } from '../../crypto/random';
 import { ConfigurationError } from '../../errors';
 import { refuseSharedKeys } from '../key-document';
-import type { Destruction, EpochProvider, KeyMaterial } from '../provider';
+import { type Destruction, type EpochProvider, handingOver, type KeyMaterial, refuseNoEpoch } from '../provider';
 import type { DocumentStore } from './document-store';
 import type { KeyService, Role } from './key-service';
 import {
@@ -43,6 +43,7 @@ export class WrappedKeys implements RemoteKeys {
     private readonly installation: string,
   ) {
     this.name = `${service.name}, ${store.name}`;
+    handingOver(this);
   }
 
   async create(): Promise<void> {
@@ -67,6 +68,7 @@ export class WrappedKeys implements RemoteKeys {
   }
 
   async openEpoch(epoch: number): Promise<Uint8Array> {
+    refuseNoEpoch(epoch, this.name);
     const document = this.parsed(await this.store.read());
     const entry = document.epochs[epoch] ?? (await this.added(epoch));
     if (entry.state !== 'living') throw new ConfigurationError('EPOCH_DESTROYED', { epoch, provider: this.name });
@@ -106,7 +108,7 @@ export class WrappedKeys implements RemoteKeys {
   }
 
   private async fresh(remoteKey: string, role: Role): Promise<WrappedKey> {
-    const key = randomBytes(KEY_BYTES);
+    const key = randomKey();
     const wrapped = await this.service.wrap(remoteKey, role, key);
     key.fill(0);
     await this.refuseUnbound(remoteKey, role, wrapped);

@@ -3,10 +3,11 @@
  * First the provider keeps the key for good and gives it again: what is wrapped under a key that is lost is lost.
  */
 import { equal } from '../../crypto/bytes';
+import { secretCopy } from '../../crypto/secret';
 import { ConfigurationError } from '../../errors';
 import { epochCanary } from '../../keyring/canary';
 import type { Epochs } from '../../keyring/epochs';
-import { keepsEpochs, wipeKeys } from '../../keyring/provider';
+import { keepsEpochs, openedKey, wipeKeys } from '../../keyring/provider';
 import type { Engine } from '../engine';
 
 /** Whoever opens it at the same time has the same key of the provider; one of them writes it down. */
@@ -52,14 +53,14 @@ export async function adoptEpochs(engine: Engine, because: string): Promise<void
 /** The provider's key of an epoch, as it gives it to whoever starts. One that was put there by hand beforehand is taken. */
 async function keptKey(epochs: Epochs, epoch: number): Promise<Uint8Array> {
   const { provider } = epochs;
-  const made = keepsEpochs(provider) ? Uint8Array.from(await provider.openEpoch(epoch)) : undefined;
+  const made = keepsEpochs(provider) ? await openedKey(provider, epoch) : undefined;
   const loaded = await epochs.loadedAnew();
   const kept = loaded.epochs.get(epoch);
   try {
     if (!kept && !made) throw new ConfigurationError('EPOCHS_READ_ONLY', { provider: provider.name, epoch });
     if (!kept || (made && !equal(made, kept)))
       throw new ConfigurationError('EPOCH_NOT_KEPT', { provider: provider.name, epoch });
-    return Uint8Array.from(kept);
+    return secretCopy(kept);
   } finally {
     made?.fill(0);
     wipeKeys(loaded);

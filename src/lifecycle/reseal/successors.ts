@@ -4,7 +4,7 @@
  * store at a time, each in a transaction of its own; several share the work.
  */
 import { byteaArray } from '../../bytea-array';
-import { randomBytes } from '../../crypto/random';
+import { randomBytes, randomKey } from '../../crypto/random';
 import { fingerprint, wrapKey } from '../../crypto/subject-key';
 import type { EpochKey } from '../../keyring/epochs';
 import type { Queryable } from '../../queryable';
@@ -97,7 +97,7 @@ async function succeed({ sealer }: Engine, connection: Queryable, old: readonly 
   const cipher = sealer.place.engine;
   const fresh = old.map(() => {
     const keyId = randomBytes(16);
-    const dek = randomBytes(32);
+    const dek = randomKey();
     const wrapped = wrapKey(cipher, newest.kek, dek, keyId, newest.epoch);
     const print = fingerprint(cipher, dek);
     dek.fill(0); // whoever seals with it first unwraps it

@@ -1,8 +1,9 @@
 /** The keys of an installation are refused before anything runs, when they are not what they should be (ENVELOPE.md K9). */
 import { expect } from 'chai';
 import { ConfigurationError } from '../../../src';
-import { newKeyDocument, parseKeyDocument } from '../../../src/keyring/key-document';
+import { newKeyDocument, parseKeyDocument, withEpoch, withoutEpoch } from '../../../src/keyring/key-document';
 import { currentEpoch } from '../../../src/keyring/provider';
+import { SecretJson } from '../../../src/keyring/secret-json';
 
 const key = (byte: number, length = 32): string => Buffer.alloc(length, byte).toString('base64');
 const document = (over: object = {}): string =>
@@ -94,5 +95,52 @@ describe('A key document', () => {
     const padded = `${key(5).slice(0, -1)}!=`;
     expect(refusalOf(document({ index: padded })).code).to.equal('KEY_INVALID');
     expect(refusalOf(document({ index: ` ${key(5)}` })).code).to.equal('KEY_INVALID');
+  });
+});
+
+describe('A key document is changed as bytes', () => {
+  const own = Buffer.from(document({ note: 'keep me, I am longer than a name', short: 'me too' }));
+  const parsed = (bytes: Buffer): Record<string, unknown> => JSON.parse(String(bytes));
+
+  it('with an epoch more or less, and nothing else of it is', () => {
+    const two = withEpoch(own, 2, 'test');
+    const { epochs, ...others } = parsed(two);
+    expect(others).to.deep.equal({
+      ...{ oubli: 1, index: key(2), ledger: key(3) },
+      ...{ note: 'keep me, I am longer than a name', short: 'me too' },
+    });
+    expect(Object.keys(epochs as object)).to.deep.equal(['1', '2']);
+    expect((epochs as Record<number, string>)[1]).to.equal(key(1));
+    expect(parseKeyDocument(two, 'test').epochs.get(2)).to.have.length(32);
+    expect(Object.keys(parsed(withoutEpoch(two, 1, 'test')).epochs as object)).to.deep.equal(['2']);
+  });
+
+  it('and stays what it is where nothing is to be changed', () => {
+    expect(withEpoch(own, 1, 'test')).to.equal(own);
+    expect(withoutEpoch(own, 7, 'test')).to.equal(own);
+  });
+
+  it('may have its strokes escaped, as PHP writes them', () => {
+    const strokes = Buffer.from(new Uint8Array(32).fill(0xff)).toString('base64');
+    expect(strokes).to.contain('/');
+    const written = document({ index: strokes }).replaceAll('/', '\\/');
+    expect([...parseKeyDocument(written, 'test').index]).to.deep.equal(Array(32).fill(0xff));
+    expect(parsed(withEpoch(Buffer.from(written), 2, 'test')).index).to.equal(strokes);
+  });
+
+  it('K10: its keys are overwritten where they are no longer needed', () => {
+    const bytes = Buffer.from(own);
+    const json = new SecretJson(bytes);
+    const index = json.textOf((json.value as { index: string }).index) as Uint8Array;
+    expect(Buffer.from(index).toString()).to.equal(key(2));
+    expect(JSON.stringify(json.value)).not.to.contain(key(2).slice(0, 8));
+    json.wipe();
+    expect([...index]).to.deep.equal(Array(44).fill(0));
+    expect(bytes.equals(own), 'what it was read from is the caller’s').to.equal(true);
+  });
+
+  it('is none of ours where it has the character that stands for what was left out', () => {
+    const error = refusalOf(document({ note: '\ue0000\ue000' }));
+    expect(error.code).to.equal('KEY_DOCUMENT');
   });
 });
