@@ -178,7 +178,7 @@ describe('Values that are sealed anew', function () {
     expect(chunk).not.to.contain('Seq Scan on subject_key');
     await world.plain('oubli.subject_key').update({ successor: Buffer.alloc(16) });
     await world.plain.raw('analyze oubli.subject_key; analyze patients');
-    expect(await plans(usedIn(patients))).to.contain('Hash Join');
+    expect(await plans(usedIn(patients))).to.match(/Hash Join|Merge Join|subject_key_pkey/);
     await world.plain('oubli.subject_key').update({ successor: null });
   });
 });
