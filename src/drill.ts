@@ -18,6 +18,7 @@ import type { Seam } from './knex/seam';
 import type { OubliOptions } from './oubli';
 import { ownDatabase } from './own-database';
 import type { Queryable } from './queryable';
+import { type Restorable, restorable as readRestorable } from './registers/epochs';
 import type { Journal } from './registers/journal';
 import { journalAside } from './registers/journal-aside';
 import { journalInTime } from './registers/journal-in-time';
@@ -50,6 +51,8 @@ export interface DrillCheck extends Looked {
 export interface DrillReport {
   readonly passed: boolean;
   readonly checks: readonly DrillCheck[];
+  /** How far back a backup may go: the copy is of today, and an older backup may hold keys that nobody can unwrap any more. */
+  readonly restorable: Restorable;
   /** Number of the ledger's entry that says so: act `drilled`. */
   readonly entry: string;
 }
@@ -81,11 +84,12 @@ export async function drill(knex: Knex, given: OubliOptions, { into, copier }: D
   return afterwards(async () => {
     const checks = await new Drill(options, journal, knex, into, copier ?? dumpTools()).run();
     const passed = checks.every(({ wrong }) => wrong === 0);
-    const details = { passed, checks: checks.map(({ says: _, ...counted }) => counted) };
-    const [entry] = await ownDatabase(knex, seam, journal).transaction((connection) =>
-      seam.ledger.record(connection, [{ act: 'drilled', because: BECAUSE, details }]),
-    );
-    return { passed, checks, entry: String(entry) };
+    return ownDatabase(knex, seam, journal).transaction(async (connection) => {
+      const restorable = await readRestorable(connection);
+      const details = { passed, checks: checks.map(({ says: _, ...counted }) => counted), restorable };
+      const [entry] = await seam.ledger.record(connection, [{ act: 'drilled', because: BECAUSE, details }]);
+      return { passed, checks, restorable, entry: String(entry) };
+    });
   }, seam.close);
 }
 

@@ -474,6 +474,10 @@ export const texts = {
     fix: (n) =>
       `restore the keys that hold epoch ${n.epoch} of this installation; if they were destroyed, a backup from after the epoch was drained`,
   },
+  BAD_EPOCH: {
+    says: (n) => `${n.provider}: ${n.given} is the number of no epoch`,
+    fix: () => 'npx oubli keys list  # whole numbers from 1 on, as it names them',
+  },
   EPOCHS_READ_ONLY: {
     says: (n) =>
       `${n.provider}: keys of epochs cannot be made or destroyed there by this process${n.why ? ` (${n.why})` : ''}`,
@@ -517,6 +521,10 @@ export const texts = {
     says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
     fix: (n) =>
       `give this process the keys that hold epoch ${n.epoch}: those of the process that opened it; then retry`,
+  },
+  EPOCH_KEY_UNASKED: {
+    says: (n) => `the key of epoch ${n.epoch} is not had yet: ${n.provider} was asked just now, and failed (${n.why})`,
+    fix: () => 'retry in a second',
   },
   EPOCH_NOT_KEPT: {
     says: (n) =>
