@@ -29,7 +29,7 @@ import { verifySchema } from '../schema/install';
 import { type Connection, type InternalClient, internalsOf } from './internals';
 import { keyConnector } from './key-connector';
 import { type KeyStoreOptions, keyStoreClient, refuseOtherDatabase } from './key-store';
-import { keysOfSubjects } from './keys-of-subjects';
+import { keysOfSubjects, successorsOf } from './keys-of-subjects';
 import { OwnTransactions } from './own-transactions';
 import type { Seam } from './seam';
 
@@ -84,6 +84,7 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     );
     const scopes = new Scopes(
       (subjects) => keysOfSubjects(catalogue.current as Catalogue, store, subjects),
+      (names) => successorsOf(store, names),
       (overrun) => overruns.tell(overrun),
       options.scope?.max,
     );
