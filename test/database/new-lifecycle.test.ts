@@ -255,6 +255,39 @@ describe('A person who returns', () => {
     await insert(ada, other);
   });
 
+  it('K4: is let in by the function of the database for the one only whom an entry of the ledger speaks of', async () => {
+    const [ada, eve] = [await stays(), await leaves()];
+    for (const person of [ada, eve]) await erase(person);
+    const reference = seamOf(world.db).keys.referenceOf(eve.kind, `${eve.id}`);
+    const key = Buffer.alloc(16, 7);
+    const letIn = (by: Knex, { kind, id }: Returning) =>
+      by.raw('select oubli.let_in(?, ?, ?, ?, ?, ?, oubli.newest_epoch())', [
+        ...[kind, `${id}`, reference, key, Buffer.alloc(72), Buffer.alloc(16, 3)],
+      ]);
+    for (const person of [ada, eve])
+      expect(await failureOf(() => letIn(world.plain, person))).to.have.property('code', 'OU046');
+    // with an entry that nobody has linked it is refused at the commit
+    const unlinked = world.plain.transaction(async (trx) => {
+      await trx('oubli.ledger').insert({ act: ALLOWED, key_id: key, because, details: {} });
+      await letIn(trx, eve);
+    });
+    expect(await failureOf(() => unlinked)).to.have.property('code', 'OU032');
+    expect(await refusalOf(() => insert(eve))).to.include({ code: 'SUBJECT_ERASED' });
+  });
+
+  it('K4: is let in where keys have a role of their own, which no process may use', async () => {
+    const people = [await leaves(), await stays()];
+    for (const person of people) await erase(person);
+    const roles = await createRoles(world, 'apart', { keysApart: true });
+    try {
+      for (const person of people) await allow(person, roles.instances.app);
+      await roles.instances.app.db('members').insert({ id: people[0]?.id, name: 'Back', email: 'apart@example.org' });
+      expect(await world.db('members').where({ email: 'apart@example.org' }).pluck('name')).to.deep.equal(['Back']);
+    } finally {
+      await roles.drop();
+    }
+  });
+
   it('K4: is let in by the role of the application', async () => {
     const people = [await leaves(), await stays()];
     for (const person of people) await erase(person);
