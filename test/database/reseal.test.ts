@@ -246,6 +246,26 @@ describe('An epoch that is compromised', () => {
     await trx.commit();
   });
 
+  it('Art. 18: who is restricted on the way is restricted by both keys, also where one is in a cache', async () => {
+    const [id = 0] = await people(1);
+    const trx = await world.plain.transaction();
+    await trx('invoices').where({ user_id: id }).forUpdate();
+    await world.epochs.compromised(1, { because: BECAUSE, signal: AbortSignal.timeout(300) });
+    const other = await world.another();
+    const address = (): Promise<unknown> => other.db('invoices').where({ user_id: id }).pluck('billing_address').then();
+    expect(await address()).to.have.length(1);
+    await trx.commit();
+    await world.subject('user', id).restrict({ because: 'she contests it' });
+    let refused = '';
+    while (refused === '')
+      await address().then(
+        () => new Promise((resolve) => setImmediate(resolve)),
+        (error) => (refused = error.code),
+      );
+    expect(refused).to.equal('RESTRICTED');
+    expect((await refusalOf(() => world.db('invoices').where({ user_id: id }))).code).to.equal('RESTRICTED');
+  });
+
   it('S1: who was erased after her key was replaced is erased again in a backup from before', async () => {
     const journal = fileJournal({ file: `${world.keyFile}.journal` });
     const served = await world.another({ journal });
