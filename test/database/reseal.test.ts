@@ -1,7 +1,7 @@
 /** An epoch key that somebody else may have: every key that it opens is replaced, and every value sealed anew (ENVELOPE.md K5, K2-K4). */
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
-import { fileJournal, localKeys, replay } from '../../src';
+import { annotate, fileJournal, localKeys, replay } from '../../src';
 import { keyIdOf } from '../../src/crypto/envelope';
 import { backUp } from '../support/backup';
 import { failureOf, refusalOf } from '../support/refusals';
@@ -202,6 +202,31 @@ describe('An epoch that is compromised', () => {
     expect((await reseal()).finished).to.equal(true);
     expect(await sealedUnder('name', 'names')).to.deep.equal(await sealedUnder('name'));
     expect(await sealedUnder('name')).to.deep.equal(await linked());
+  });
+
+  it('K5: where values wait to be sealed for the first time, they are first', async () => {
+    await world.plain.raw(`
+      create table guests (id int primary key, user_id int not null references users, name text, note text);
+      create index on guests (user_id);`);
+    const [id] = await people(1);
+    await world.plain('guests').insert({ id: 1, user_id: id, name: 'waits', note: 'waits' });
+    const sealed = { category: 'identity.name', protect: 'encrypt' } as const;
+    await world.plain.transaction((trx) =>
+      annotate(trx, 'guests', {
+        data: { purpose: 'a test', basis: 'contract' },
+        columns: { name: sealed, note: sealed },
+      }),
+    );
+    const other = await world.another();
+    await other.db('guests').where({ id: 1 }).update({ name: 'sealed' });
+    const error = await refusalOf(() => other.epochs.compromised(1, { because: BECAUSE }));
+    expect([error.code, error.fix]).to.deep.equal([
+      'RESEAL_WAITS',
+      'npx oubli backfill guests  # or unprotect, if that was begun; then npx oubli keys compromised again',
+    ]);
+    await other.backfill('guests');
+    expect((await other.epochs.compromised(1, { because: BECAUSE })).finished).to.equal(true);
+    expect(await other.db('guests').select('name', 'note')).to.deep.equal([{ name: 'sealed', note: 'waits' }]);
   });
 
   it('K4, L2: who is erased on the way leaves with both keys, and a request from before is answered', async () => {

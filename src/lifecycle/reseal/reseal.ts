@@ -59,7 +59,7 @@ update oubli.epoch e set resealed_at = oubli.now() where e.id = $1 and e.reseale
 
 /**
  * @throws ConfigurationError NO_SUCH_EPOCH, BAD_PACE, EPOCHS_READ_ONLY, EPOCH_NOT_KEPT; TamperedError VALUES_DAMAGED, WRAPPED_KEYS_DAMAGED
- * @throws UnsupportedQueryError RESEAL_VIEW; KeyUnavailableError; what a trigger of the team's raises
+ * @throws UnsupportedQueryError RESEAL_VIEW; AnnotationError RESEAL_WAITS; KeyUnavailableError; what a trigger of the team's raises
  */
 export async function resealEpoch(engine: Engine, epoch: number, options: ResealOptions): Promise<Reseal> {
   const pace = settledPace(options.pace);
