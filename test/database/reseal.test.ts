@@ -194,7 +194,11 @@ describe('An epoch that is compromised', () => {
     expect(await world.plain('oubli.subject_key').whereNotNull('successor')).to.have.length(1);
     expect((await world.epochs.list())[1]?.resealedAt).to.equal(undefined);
     await world.plain('users').where({ id: damaged }).update({ name });
+    await world.plain.raw('create table lists as select array_agg(name) as names from users');
     await world.plain.raw('create materialized view names as select id, name from users');
+    const arrays = await refusalOf(() => reseal());
+    expect([arrays.code, arrays.table, arrays.column]).to.deep.equal(['RESEAL_STAYS', 'lists', 'names']);
+    await world.plain('lists').update({ names: world.plain.raw('array(select name from users)') });
     const view = await refusalOf(() => reseal());
     expect(view.code).to.equal('RESEAL_VIEW');
     expect(view.fix).to.contain('refresh materialized view names');
