@@ -68,7 +68,8 @@ const EPOCHS = 'select count(*) as count from oubli.epoch where destroyed_at is 
  * but for the result in its ledger: names of checks, and counts. The journal is only read, but for that entry.
  *
  * @param knex on the live database; it is not protected by this
- * @param options those of `oubli()`; the journal is needed. An archive elsewhere is left alone.
+ * @param options those of `oubli()`; the journal is needed. An archive elsewhere is left alone, and so is a
+ * role of the key store: the restored database is its owner's.
  * @throws ConfigurationError NO_JOURNAL, DUMP_TOOL_MISSING, DUMP_TOOL_OLD, SCRATCH_NOT_EMPTY, before anything is copied; those of `oubli()`
  * @example const { passed, checks } = await drill(knex, { keys, journal }, { into: scratch });
  */
@@ -106,7 +107,7 @@ class Drill {
   ) {
     this.scratch = new OwnTransactions(internalsOf(into));
     // what is elsewhere belongs to the live database, and the journal must not hear of what happens in a copy
-    const { archive: _, ...rest } = options;
+    const { archive: _, keyStore: __, ...rest } = options;
     this.aside = { ...rest, journal: journalAside(journal) };
   }
 

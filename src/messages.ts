@@ -500,6 +500,15 @@ export const texts = {
       `${n.provider}: the ${n.role} key is not the one this database was set up with; searches would match nothing`,
     fix: () => 'restore the key document of this installation',
   },
+  KEY_STORE_WITHOUT_KNEX: {
+    says: () => "'keyStore' names no Knex instance",
+    fix: () => "keyStore: { knex: knexPackage({ client: 'pg', connection: process.env.KEY_STORE_URL }) }",
+  },
+  KEY_STORE_ELSEWHERE: {
+    says: () =>
+      'the key store that was given is in another database, or in a copy of this one: keys made there would open nothing that is written here',
+    fix: () => "keyStore: { knex }  // on the application's own database, under the role of npx oubli roles --keystore",
+  },
   KEY_CONTENTION: {
     says: (n) => `the key of a ${n.kind} could not be found or created in five attempts`,
     fix: () => 'retry the statement',

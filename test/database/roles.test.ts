@@ -2,13 +2,12 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { HoldError, install, installArchive, SCHEMA_VERSION, verifyCertificate } from '../../src';
-import { ROLES, type Role } from '../../src/checks/own-grants';
 import { moveClock } from '../../src/testing';
 import { addCustomer, migrateArchive } from '../support/archive';
 import { runOubli } from '../support/cli';
 import { addPeople, addPerson, type Person } from '../support/people';
 import { failureOf } from '../support/refusals';
-import { createRoles, namedRoles, type RolesOfWorld } from '../support/roles';
+import { createRoles, namedRoles, PROCESS_ROLES, type ProcessRole, type RolesOfWorld } from '../support/roles';
 import { createWorld, type World } from '../support/world';
 
 describe('The roles of the script', () => {
@@ -152,7 +151,7 @@ describe('The roles of the script', () => {
     'truncate users',
     'select * from products',
   ];
-  const forbidden: Record<Role, readonly string[]> = {
+  const forbidden: Record<ProcessRole, readonly string[]> = {
     app: [
       'delete from oubli.subject_key',
       'delete from oubli.subject_link',
@@ -205,7 +204,7 @@ describe('The roles of the script', () => {
       'select subject_id from oubli.held_person',
     ],
   };
-  for (const role of ROLES) {
+  for (const role of PROCESS_ROLES) {
     for (const statement of [...everybody, ...forbidden[role]])
       it(`refuses to the ${role}: ${statement}`, async () => {
         const error = await failureOf(() => roles.bare[role].raw(statement));
