@@ -509,6 +509,11 @@ export const texts = {
       'the key store that was given is in another database, or in a copy of this one: keys made there would open nothing that is written here',
     fix: () => "keyStore: { knex }  // on the application's own database, under the role of npx oubli roles --keystore",
   },
+  KEY_USE_UNSEEN: {
+    says: (n) =>
+      `whether keys are still used cannot be told, and none is destroyed: ${n.owner}, who owns oubli's functions, may not read ${n.table}, where sealed values stand`,
+    fix: (n) => `grant select on ${n.table} to ${n.owner};  -- and usage on its schema`,
+  },
   KEY_CONTENTION: {
     says: (n) => `the key of a ${n.kind} could not be found or created in five attempts`,
     fix: () => 'retry the statement',

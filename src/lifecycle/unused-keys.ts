@@ -49,7 +49,7 @@ returning entry`;
 /**
  * @param signal stops between two pages; what was noted stays noted
  * @returns how many keys were destroyed
- * @throws what PostgreSQL says of a table that cannot be read now: no key is destroyed then
+ * @throws ConfigurationError KEY_USE_UNSEEN, ROW_SECURITY, and what PostgreSQL says of a table that is locked: no key is destroyed then
  */
 export async function destroyUnusedKeys(engine: Engine, signal?: AbortSignal): Promise<number> {
   const { database } = engine;

@@ -1,6 +1,7 @@
 /** Whether a key is used: by what speaks of the person whose it is, and by values that are sealed under it, wherever they stand. */
 import { byteaArray } from '../bytea-array';
 import type { Catalogue } from '../catalogue/model';
+import { ConfigurationError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '../queryable';
 import { rootType } from './root';
@@ -10,7 +11,9 @@ import { rootType } from './root';
  * session's, which nobody else can read.
  */
 const SEALED_TABLES = `
-select c.oid::int8 as oid from pg_catalog.pg_class c
+select c.oid::int8 as oid, oubli.display_name(c.oid) as name, quote_ident(pg_get_userbyid(f.proowner)) as owner,
+  has_schema_privilege(f.proowner, c.relnamespace, 'usage') and has_table_privilege(f.proowner, c.oid, 'select') as is_readable
+from pg_catalog.pg_class c join pg_catalog.pg_proc f on f.oid = 'oubli.keys_in_use(bytea[], regclass)'::regprocedure
 where c.relkind in ('r', 'm', 'f') and c.relpersistence <> 't' and c.relispopulated and exists (
   select from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
   join oubli.element e on e.domain = t.oid or e.domain = t.typelem and t.typcategory = 'A'
@@ -54,10 +57,14 @@ left join lateral (select s.kind, s.subject_id, s.retained_key_id from oubli.sub
  * writes under them meanwhile.
  *
  * @returns those of the keys under which a value stands, by `KeyCache.nameOf`
+ * @throws ConfigurationError KEY_USE_UNSEEN where the owner of the schema `oubli` may not read a table
  */
 export async function keysInUse(connection: Queryable, keyIds: readonly Uint8Array[]): Promise<ReadonlySet<string>> {
   if (keyIds.length === 0) return new Set();
-  const tables = (await connection.query(SEALED_TABLES)).rows.map(({ oid }) => oid);
-  const { rows } = await connection.query(IN_USE, [byteaArray([...keyIds]), tables]);
+  const tables = (await connection.query(SEALED_TABLES)).rows;
+  const unseen = tables.find(({ is_readable }) => !is_readable);
+  if (unseen)
+    throw new ConfigurationError('KEY_USE_UNSEEN', { table: String(unseen.name), owner: String(unseen.owner) });
+  const { rows } = await connection.query(IN_USE, [byteaArray([...keyIds]), tables.map(({ oid }) => oid)]);
   return new Set(rows.map((row) => KeyCache.nameOf(row.key_id as Uint8Array)));
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import type { Oubli } from '../../src';
-import { KeyUnavailableError } from '../../src';
+import { type ConfigurationError, KeyUnavailableError, SweepsFailedError } from '../../src';
 import type { SubjectKey } from '../../src/keyring/key-cache';
 import { lookingAtKeys } from '../../src/lifecycle/unused-keys';
 import { moveClock } from '../../src/testing';
@@ -285,6 +285,27 @@ describe('Keys that nobody uses', function () {
     await Promise.all(workers.map((worker) => worker.sweep()));
     for (const key of orphans) expect([await isThere(key), (await shreddedOf(key)).length]).to.deep.equal([false, 1]);
     expect((await world.verifyLedger()).broken).to.deep.equal([]);
+  });
+
+  it('K3: stays where PostgreSQL may not look for values under it, and the sweep says whom to grant what', async () => {
+    const { key } = await orphan();
+    await looked();
+    const owner = `poor ${process.pid}`;
+    await world.plain.raw('create role ??', [owner]);
+    const { rows } = await world.plain.raw('select current_user as me');
+    const own = (name: string): Promise<unknown> =>
+      world.plain.raw('alter function oubli.keys_in_use(bytea[], regclass) owner to ??', [name]).then();
+    await own(owner);
+    const failed = (await failureOf(fiveWeeks)) as SweepsFailedError;
+    await own(rows[0].me);
+    await world.plain.raw('drop role ??', [owner]);
+    expect(failed).to.be.instanceOf(SweepsFailedError);
+    const error = failed.failures[0]?.error as ConfigurationError;
+    expect(error.code).to.equal('KEY_USE_UNSEEN');
+    expect(error.fix).to.match(/^grant select on \w+ to "poor \d+";/);
+    expect(await isThere(key)).to.equal(true);
+    await sweepAfter(1);
+    expect(await isThere(key)).to.equal(false);
   });
 
   it('K3: are looked for by indexes, a page after the other', async () => {
