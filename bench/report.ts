@@ -44,7 +44,8 @@ ${markdownTable([[...HEADINGS], ...ours.map(cells)])}
 
 W1 to W4 are of a protected table, 5 of 7 columns sealed, one of them searchable and unique, a key for each person; the people of W1 and
 \`bulk\` are new in each round, so that their keys are made in it, those of W1k are not. W1u to W4u are of an unprotected table, through the
-protected instance. Why they cost what they cost: [PROFILE.md](PROFILE.md).
+protected instance. From \`purge\` on it is the life cycle; what stands beside it is said in the last column: DELETEs by hand in the order of
+foreign keys, traffic without a purge, a scan of the index, one worker. Why they cost what they cost: [PROFILE.md](PROFILE.md).
 
 ## Peers
 

@@ -96,6 +96,45 @@ create trigger fenced_again after update on oubli.subject_key referencing old ta
   for each statement execute function oubli.refuse_fenced_keys();
 alter table oubli.subject_key enable always trigger fenced_again;
 
+-- Keys of which a look found that nobody's row is there and that nothing else speaks of whose they are, and since when that is known: made
+-- for a write that never came, as keys are committed before what is sealed under them (ENVELOPE.md K3), or left by a row that was deleted
+-- past the life cycle. Those of which it is still true after their grace are destroyed, where no value anywhere is sealed under them.
+create table oubli.unused_key (
+  key_id bytea primary key,
+  since  timestamptz not null default oubli.now()
+);
+create index on oubli.unused_key (since);
+
+-- When all keys were looked at last.
+create table oubli.unused_look (
+  only_one boolean primary key default true check (only_one),
+  began_at timestamptz not null default '-infinity'
+);
+insert into oubli.unused_look default values;
+
+-- Nobody was erased with it: a writer that had it in memory asks again, and gets a new one.
+alter table oubli.fence add column unused boolean not null default false;
+
+-- Those of some keys under which a value stands in a table, in columns of our types and arrays of them. With the owner's rights, for who
+-- destroys keys may not read what they open; and past no row security, which would hide values, or run what somebody wrote into a policy.
+-- It is stable, so that all tables that one statement asks for are looked at as of one moment: a row that is moved meanwhile is not missed.
+create function oubli.keys_in_use(keys bytea[], target regclass) returns setof bytea
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set row_security = off set enable_seqscan = on as $$
+declare
+  named text := (
+    select string_agg(case when t.typcategory = 'A' then format('select oubli.key_id(v::bytea) from unnest(t.%I) v', a.attname)
+      else format('select oubli.key_id(t.%I::bytea)', a.attname) end, ' union all ')
+    from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    join oubli.element e on e.domain = t.oid or e.domain = t.typelem and t.typcategory = 'A'
+    where c.oid = target and c.relkind in ('r', 'm', 'f') and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt');
+begin
+  if named is not null then
+    return query execute format('select distinct k.id from only %s t cross join lateral (%s) k(id) where k.id = any($1)', target, named)
+      using keys;
+  end if;
+end $$;
+
 -- A returning person: the mark of an erasure is taken off with one new key, and a reason in the ledger. What the law keeps of her life
 -- before stays under its own key, which her link goes on naming.
 do $$
@@ -168,7 +207,8 @@ begin
   end if;
   if exists (select from oubli.subject_key s where s.key_id = any(keys) and s.closed is not null)
     or exists (select from oubli.fence f where f.key_id = any(keys) and f.successor is not null and not exists (
-      select from oubli.fence d where d.key_id = f.successor)) then
+      select from oubli.fence d where d.key_id = f.successor))
+    or exists (select from oubli.fence f where f.key_id = any(keys) and f.unused) then
     raise exception 'oubli: a value in % is sealed under a key that was replaced', named using errcode = 'OU050';
   end if;
   if current_setting('transaction_isolation') in ('read committed', 'read uncommitted')

@@ -41,6 +41,15 @@ export class Archives {
   }
 }
 
+/** @throws ConfigurationError UNKNOWN_SETTING */
+export function checkArchive(given: object = {}): void {
+  refuseUnknownKeys(
+    given,
+    ['knex', 'role'],
+    (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
+  );
+}
+
 function refuse(call: string, given: object, allowed: readonly string[]): void {
   refuseUnknownKeys(given, allowed, (key, suggestion) => {
     const choices = allowed.join(', ');

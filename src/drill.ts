@@ -18,6 +18,7 @@ import type { Seam } from './knex/seam';
 import type { OubliOptions } from './oubli';
 import { ownDatabase } from './own-database';
 import type { Queryable } from './queryable';
+import { type Restorable, restorable as readRestorable } from './registers/epochs';
 import type { Journal } from './registers/journal';
 import { journalAside } from './registers/journal-aside';
 import { journalInTime } from './registers/journal-in-time';
@@ -50,6 +51,8 @@ export interface DrillCheck extends Looked {
 export interface DrillReport {
   readonly passed: boolean;
   readonly checks: readonly DrillCheck[];
+  /** How far back a backup may go: the copy is of today, and an older backup may hold keys that nobody can unwrap any more. */
+  readonly restorable: Restorable;
   /** Number of the ledger's entry that says so: act `drilled`. */
   readonly entry: string;
 }
@@ -65,7 +68,8 @@ const EPOCHS = 'select count(*) as count from oubli.epoch where destroyed_at is 
  * but for the result in its ledger: names of checks, and counts. The journal is only read, but for that entry.
  *
  * @param knex on the live database; it is not protected by this
- * @param options those of `oubli()`; the journal is needed. An archive elsewhere is left alone.
+ * @param options those of `oubli()`; the journal is needed. An archive elsewhere is left alone, and so is a
+ * role of the key store: the restored database is its owner's.
  * @throws ConfigurationError NO_JOURNAL, DUMP_TOOL_MISSING, DUMP_TOOL_OLD, SCRATCH_NOT_EMPTY, before anything is copied; those of `oubli()`
  * @example const { passed, checks } = await drill(knex, { keys, journal }, { into: scratch });
  */
@@ -80,11 +84,12 @@ export async function drill(knex: Knex, given: OubliOptions, { into, copier }: D
   return afterwards(async () => {
     const checks = await new Drill(options, journal, knex, into, copier ?? dumpTools()).run();
     const passed = checks.every(({ wrong }) => wrong === 0);
-    const details = { passed, checks: checks.map(({ says: _, ...counted }) => counted) };
-    const [entry] = await ownDatabase(knex, seam, journal).transaction((connection) =>
-      seam.ledger.record(connection, [{ act: 'drilled', because: BECAUSE, details }]),
-    );
-    return { passed, checks, entry: String(entry) };
+    return ownDatabase(knex, seam, journal).transaction(async (connection) => {
+      const restorable = await readRestorable(connection);
+      const details = { passed, checks: checks.map(({ says: _, ...counted }) => counted), restorable };
+      const [entry] = await seam.ledger.record(connection, [{ act: 'drilled', because: BECAUSE, details }]);
+      return { passed, checks, restorable, entry: String(entry) };
+    });
   }, seam.close);
 }
 
@@ -102,7 +107,7 @@ class Drill {
   ) {
     this.scratch = new OwnTransactions(internalsOf(into));
     // what is elsewhere belongs to the live database, and the journal must not hear of what happens in a copy
-    const { archive: _, ...rest } = options;
+    const { archive: _, keyStore: __, ...rest } = options;
     this.aside = { ...rest, journal: journalAside(journal) };
   }
 

@@ -474,6 +474,10 @@ export const texts = {
     fix: (n) =>
       `restore the keys that hold epoch ${n.epoch} of this installation; if they were destroyed, a backup from after the epoch was drained`,
   },
+  BAD_EPOCH: {
+    says: (n) => `${n.provider}: ${n.given} is the number of no epoch`,
+    fix: () => 'npx oubli keys list  # whole numbers from 1 on, as it names them',
+  },
   EPOCHS_READ_ONLY: {
     says: (n) =>
       `${n.provider}: keys of epochs cannot be made or destroyed there by this process${n.why ? ` (${n.why})` : ''}`,
@@ -496,6 +500,20 @@ export const texts = {
       `${n.provider}: the ${n.role} key is not the one this database was set up with; searches would match nothing`,
     fix: () => 'restore the key document of this installation',
   },
+  KEY_STORE_WITHOUT_KNEX: {
+    says: () => "'keyStore' names no Knex instance",
+    fix: () => "keyStore: { knex: knexPackage({ client: 'pg', connection: process.env.KEY_STORE_URL }) }",
+  },
+  KEY_STORE_ELSEWHERE: {
+    says: () =>
+      'the key store that was given is in another database, or in a copy of this one: keys made there would open nothing that is written here',
+    fix: () => "keyStore: { knex }  // on the application's own database, under the role of npx oubli roles --keystore",
+  },
+  KEY_USE_UNSEEN: {
+    says: (n) =>
+      `whether keys are still used cannot be told, and none is destroyed: ${n.owner}, who owns oubli's functions, may not read ${n.table}, where sealed values stand`,
+    fix: (n) => `grant select on ${n.table} to ${n.owner};  -- and usage on its schema`,
+  },
   KEY_CONTENTION: {
     says: (n) => `the key of a ${n.kind} could not be found or created in five attempts`,
     fix: () => 'retry the statement',
@@ -508,6 +526,10 @@ export const texts = {
     says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
     fix: (n) =>
       `give this process the keys that hold epoch ${n.epoch}: those of the process that opened it; then retry`,
+  },
+  EPOCH_KEY_UNASKED: {
+    says: (n) => `the key of epoch ${n.epoch} is not had yet: ${n.provider} was asked just now, and failed (${n.why})`,
+    fix: () => 'retry in a second',
   },
   EPOCH_NOT_KEPT: {
     says: (n) =>
@@ -539,7 +561,8 @@ export const texts = {
     fix: (n) => `refresh materialized view ${n.view}; -- then npx oubli keys compromised again`,
   },
   KEY_REPLACED: {
-    says: (n) => `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment`,
+    says: (n) =>
+      `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment, or destroyed because nobody used it`,
     fix: () => 'run the transaction again: it is sealed under the new key then',
   },
   KEY_STORE_BUSY: {

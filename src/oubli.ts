@@ -4,7 +4,7 @@
  */
 import type { Knex } from 'knex';
 import { afterwards } from './afterwards';
-import { Archives } from './archive';
+import { Archives, checkArchive } from './archive';
 import { refuseUnknownKeys } from './catalogue/suggest';
 import { type LedgerReport, verifyLedger } from './checks/ledger';
 import { converting } from './converting';
@@ -13,6 +13,7 @@ import type { KeyProvider } from './keyring/provider';
 import { protectInPlace, refuseUnsuitable, unprotectedHandle } from './knex/clients';
 import { type InsertManyOptions, insertMany, type Rows } from './knex/insert-many';
 import { internalsOf } from './knex/internals';
+import { checkKeyStore, type KeyStoreOptions } from './knex/key-store';
 import { openSeam } from './knex/open-seam';
 import type { Redrive } from './lifecycle/deferred';
 import type { Engine } from './lifecycle/engine';
@@ -42,7 +43,7 @@ import { checkOutside, type OutsideScopes, type Scoping, scopingOf } from './sco
 import { Subject, type SubjectId } from './subject';
 import { type SweepDefaults, type Sweeping, sweeping } from './sweeping';
 
-export interface OubliOptions extends AccountabilityOptions {
+export interface OubliOptions extends AccountabilityOptions, KeyStoreOptions {
   /** Where the keys come from: `localKeys`, `environmentKeys`, or a provider of your own. */
   readonly keys: KeyProvider;
   /** `'libsodium'` (WebAssembly) unless said otherwise; `'noble'`: pure JavaScript, 15 times slower, and epoch keys outlive `close()`. */
@@ -171,14 +172,11 @@ export function oubli<K extends Knex>(knex: K, options: OubliOptions): Promise<O
 async function assemble<K extends Knex>(knex: K, given: OubliOptions, ended: () => void): Promise<Oubli<K>> {
   refuseUnknownKeys(
     given,
-    ['keys', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal', 'scope'],
+    ['keys', 'keyStore', 'engine', 'archive', 'sweeps', 'faker', 'anonymity', 'backups', 'journal', 'scope'],
     (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given, suggestion }),
   );
-  refuseUnknownKeys(
-    given.archive ?? {},
-    ['knex', 'role'],
-    (given, suggestion) => new ConfigurationError('UNKNOWN_SETTING', { given: `archive.${given}`, suggestion }),
-  );
+  checkArchive(given.archive);
+  checkKeyStore(given);
   checkAccountability(given);
   if (given.scope) checkOutside(given.scope);
   if (given.journal) refuseNoJournal(given.journal);

@@ -94,7 +94,7 @@ describe('The README', function () {
 
   it('names only error codes that exist', () => {
     const named = [...markdown.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, code]) => code);
-    const variables = ['OUBLI_KEYS', 'OUBLI_JOURNAL', 'OUBLI_ARCHIVE_URL', 'DATABASE_URL'];
+    const variables = ['OUBLI_KEYS', 'OUBLI_JOURNAL', 'OUBLI_ARCHIVE_URL', 'OUBLI_KEY_STORE_URL', 'DATABASE_URL'];
     expect(named.filter((code) => !(code! in texts) && !variables.includes(code!))).to.deep.equal([]);
   });
 

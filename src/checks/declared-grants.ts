@@ -20,7 +20,7 @@ export interface DeclaredGrants {
 }
 
 export function declaredGrants(catalogue: Catalogue, role: Role): DeclaredGrants {
-  if (role === 'auditor') return { tables: [], opened: [] };
+  if (role === 'auditor' || role === 'keystore') return { tables: [], opened: [] };
   const tables = concernedTables(catalogue);
   if (role === 'purge') return purgeGrants(catalogue, tables);
   const privileges = role === 'app' ? (['select', 'insert', 'update', 'delete'] as const) : (['select'] as const);

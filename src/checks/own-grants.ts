@@ -3,8 +3,11 @@
  * measure it (GDPR Art. 25 and 32(1)(b); PostgreSQL manual 5.8). Whoever owns the schema may do everything, and logs in for migrations.
  */
 
-/** `app` serves people, `purge` erases, `export` hands out, `auditor` looks at what was done. */
-export const ROLES = ['app', 'purge', 'export', 'auditor'] as const;
+/**
+ * `app` serves people, `purge` erases, `export` hands out, `auditor` looks at what was done; `keystore` makes keys for them and reads them, where
+ * that has a role of its own.
+ */
+export const ROLES = ['app', 'purge', 'export', 'auditor', 'keystore'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** `select`, `insert`, `update`, `delete`; on single columns where it is for them only. */
@@ -51,6 +54,8 @@ const WRITES_LEDGER: Readonly<Record<string, readonly Grant[]>> = {
   ledger_fork: [read()],
   ledger_replayed: [read()],
 };
+/** Where the ledger's chain ends, and no entry of it. */
+const LEDGERS_PLACE = ['ledger_link', 'ledger_head', 'ledger_told', 'ledger_fork', 'ledger_replayed'];
 /** A key is made where there is none: whoever names somebody names her by its id. */
 const MAKES_KEYS: Readonly<Record<string, readonly Grant[]>> = {
   subject_key: [read(), add],
@@ -98,8 +103,16 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
     ending_partition: [read(), add, change(), remove],
     vacuumed: [read(), change()],
     vacuumed_table: [read(), add, change(), remove],
+    unused_key: [read(), add, change(), remove],
+    unused_look: [read(), change()],
   },
   export: { ...DECLARED, ...WRITES_LEDGER, ...MAKES_KEYS },
+  keystore: {
+    ...DECLARED,
+    ...MAKES_KEYS,
+    // whether the database is the one that the journal speaks of is looked at before a key is given
+    ...Object.fromEntries(LEDGERS_PLACE.map((table) => [table, [read()]])),
+  },
   auditor: {
     ...DECLARED,
     ...Object.fromEntries(Object.keys(WRITES_LEDGER).map((table) => [table, [read()]])),
@@ -119,11 +132,28 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
   },
 };
 
-/** @param opensKept whether rows that the law keeps are sealed anew: with the key of whoever leaves */
-export function ownGrants(role: Role, opensKept: boolean): TableGrants[] {
+/**
+ * @param opensKept whether rows that the law keeps are sealed anew: with the key of whoever leaves
+ * @param keysApart whether keys are made and read by a role of their own, and so by no other
+ */
+export function ownGrants(role: Role, opensKept: boolean, keysApart: boolean): TableGrants[] {
   return Object.entries(OWN[role]).map(([name, grants]) => ({
     schema: 'oubli',
     table: `oubli.${name}`,
-    grants: opensKept && role === 'purge' && name === 'subject_key' ? [...grants, read('wrapped')] : grants,
+    grants:
+      keysApart && role !== 'keystore'
+        ? withoutKeys(role, name, grants)
+        : [...grants, ...opening(role, name, opensKept)],
   }));
+}
+
+function opening(role: Role, table: string, opensKept: boolean): Grant[] {
+  return opensKept && role === 'purge' && table === 'subject_key' ? [read('wrapped')] : [];
+}
+
+/** Of a key all but what it is wrapped in; none is made, and none is given to anybody: only the purge takes one away. */
+function withoutKeys(role: Role, table: string, grants: readonly Grant[]): readonly Grant[] {
+  if (table !== 'subject_key' && table !== 'subject_link') return grants;
+  if (role !== 'purge') return [table === 'subject_link' ? read() : read(...KEY_WITHOUT_BYTES)];
+  return grants.filter(({ privilege }) => privilege !== 'insert');
 }

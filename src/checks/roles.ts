@@ -24,6 +24,8 @@ const FOR: Readonly<Record<Role, string>> = {
   purge: 'sweeps and erases: writes over what it cannot read',
   export: 'hands people their data: reads everything, writes nothing but the ledger',
   auditor: 'reads the ledger, the declarations and the ids of keys; no row of anybody',
+  keystore:
+    'makes keys for the others and reads them, on the connection of the key store; no row of anybody, and destroys none',
 };
 
 /** What each role may do, once. */
@@ -32,7 +34,9 @@ export function roleGrants(catalogue: Catalogue, names: RoleNames): RoleGrants[]
     const name = names[role];
     if (name === undefined) return [];
     const { tables, opened } = declaredGrants(catalogue, role);
-    return [{ role, name, tables: [...ownGrants(role, opened.length > 0), ...tables], opened }];
+    return [
+      { role, name, tables: [...ownGrants(role, opened.length > 0, names.keystore !== undefined), ...tables], opened },
+    ];
   });
 }
 
@@ -81,8 +85,14 @@ function written({ privilege, columns }: Grant): string {
 
 function notes(grants: readonly RoleGrants[]): string[] {
   const purge = grants.find(({ role }) => role === 'purge')?.name;
+  const keystore = grants.find(({ role }) => role === 'keystore')?.name;
   return [
     "-- What a migration makes afterwards is nobody's until this script is written and run anew; no default privilege gives more.",
+    ...(keystore === undefined
+      ? []
+      : [
+          `-- Each process is told of ${keystore}: oubli(knex, { keys, keyStore: { knex: … } }), a Knex instance under this role.`,
+        ]),
     ...(purge === undefined
       ? []
       : [

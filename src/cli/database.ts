@@ -24,6 +24,7 @@ export interface InstanceOptions extends DatabaseOptions {
   readonly keys?: string;
   readonly journal?: string;
   readonly archiveUrl?: string;
+  readonly keyStoreUrl?: string;
 }
 
 /** `--url` or `--knexfile` with `--env`, the names that Knex's own command has for them. */
@@ -44,6 +45,12 @@ export function withInstanceOptions(verb: Command): Command {
         '--archive-url <url>',
         'the database of archives that are elsewhere; one with a password belongs into the environment',
       ).env('OUBLI_ARCHIVE_URL'),
+    )
+    .addOption(
+      new Option(
+        '--key-store-url <url>',
+        'the same database, under the role that alone reads keys, where there is one; with a password as above',
+      ).env('OUBLI_KEY_STORE_URL'),
     );
 }
 
@@ -99,14 +106,20 @@ export async function withSettings<T>(
   work: (knex: Knex, settings: OubliOptions) => Promise<T>,
   role?: string,
 ): Promise<T> {
-  const { keys, journal, archiveUrl } = options;
-  const elsewhere = archiveUrl ? unconnected({ client: 'pg', connection: archiveUrl }) : undefined;
+  const { keys, journal, archiveUrl, keyStoreUrl } = options;
+  const at = (url: string | undefined): Knex | undefined =>
+    url ? unconnected({ client: 'pg', connection: url }) : undefined;
+  const [elsewhere, keyStore] = [at(archiveUrl), at(keyStoreUrl)];
   const settings = {
     keys: keys ? localKeys({ file: keys }) : environmentKeys(),
     archive: { ...(elsewhere && { knex: elsewhere }), ...(role !== undefined && { role }) },
+    ...(keyStore && { keyStore: { knex: keyStore } }),
     ...(journal !== undefined && { journal: fileJournal({ file: journal }) }),
   };
-  return withKnex(await configOf(options, verb), (knex) => work(knex, settings)).finally(() => elsewhere?.destroy());
+  return withKnex(await configOf(options, verb), (knex) => work(knex, settings)).finally(async () => {
+    await elsewhere?.destroy();
+    await keyStore?.destroy();
+  });
 }
 
 /** One connection, for verbs that need no keys. */

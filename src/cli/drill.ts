@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import knexPackage from 'knex';
 import { dumpTools } from '../checks/dump-tools';
 import { type DrillCheck, drill } from '../drill';
+import { sayBackups } from '../registers/epochs';
 import { type InstanceOptions, withInstanceOptions, withSettings } from './database';
 
 interface Options extends InstanceOptions {
@@ -23,10 +24,11 @@ export function drillVerb(): Command {
 async function run({ into, pgDump, pgRestore, ...options }: Options): Promise<void> {
   const scratch = knexPackage.knex({ client: 'pg', connection: into, pool: { min: 0, max: 2 } });
   const copier = dumpTools({ ...(pgDump && { pgDump }), ...(pgRestore && { pgRestore }) });
-  const { passed, checks, entry } = await withSettings(options, 'drill', (knex, settings) =>
+  const { passed, checks, restorable, entry } = await withSettings(options, 'drill', (knex, settings) =>
     drill(knex, settings, { into: scratch, copier }),
   ).finally(() => scratch.destroy());
   for (const check of checks) console.log(said(check));
+  for (const line of sayBackups(restorable)) console.log(line);
   console.log(`${passed ? 'passed' : 'failed'}: entry ${entry} of the ledger`);
   if (!passed) process.exitCode = 1;
 }

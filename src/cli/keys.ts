@@ -9,7 +9,7 @@ import { generateKeyFile } from '../keyring/local-keys';
 import type { Keep } from '../lifecycle/epochs/drain';
 import type { Rotation } from '../lifecycle/epochs/rotate';
 import type { Reseal } from '../lifecycle/reseal/reseal';
-import { type EpochState, readEpochs, restorable, sayRestorable } from '../registers/epochs';
+import { type EpochState, readEpochs, restorable, sayBackups } from '../registers/epochs';
 import { verifySchema } from '../schema/install';
 import { answer } from './answer';
 import {
@@ -72,9 +72,7 @@ async function list(options: DatabaseOptions): Promise<void> {
   await withConnection(await configOf(options, 'keys list'), async (connection) => {
     await verifySchema(connection);
     for (const epoch of await readEpochs(connection)) console.log(said(epoch));
-    const { since, next } = await restorable(connection);
-    if (!since) console.log('every backup can be restored');
-    for (const line of sayRestorable({ since, next })) console.log(`backups: ${line}`);
+    for (const line of sayBackups(await restorable(connection))) console.log(line);
   });
 }
 

@@ -15,18 +15,21 @@ export function rolesVerb(): Command {
     .action(roles);
 }
 
-/** `--app`, `--purge`, `--export`, `--auditor`. */
+/** `--app`, `--purge`, `--export`, `--auditor`, `--keystore`. */
 export function withRoleOptions(verb: Command): Command {
   return verb
     .option('--app <role>', 'the role that serves people')
     .option('--purge <role>', 'the role that sweeps and erases')
     .option('--export <role>', 'the role that hands people their data')
-    .option('--auditor <role>', 'the role that looks at what was done');
+    .option('--auditor <role>', 'the role that looks at what was done')
+    .option('--keystore <role>', 'the role that alone reads and makes keys, where the application has no right to');
 }
 
 /** Only those that were given. */
-export function roleNamesIn({ app, purge, export: exporter, auditor }: RoleNames): RoleNames {
-  const given = Object.entries({ app, purge, export: exporter, auditor }).filter(([, name]) => name !== undefined);
+export function roleNamesIn({ app, purge, export: exporter, auditor, keystore }: RoleNames): RoleNames {
+  const given = Object.entries({ app, purge, export: exporter, auditor, keystore }).filter(
+    ([, name]) => name !== undefined,
+  );
   return Object.fromEntries(given);
 }
 

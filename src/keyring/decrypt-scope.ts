@@ -2,6 +2,7 @@
  * What one unit of work may open: of whom, and of how many people. An injection that returns a thousand foreign rows through it opens
  * none (GDPR Art. 5(1)(c) and 25(2): not accessible without limit). It counts people by the ids of their keys, before any key is fetched.
  */
+import { KeyCache } from './key-cache';
 
 /** A person as the application names her; what `subject()` returns is one. */
 export interface NamedSubject {
@@ -38,6 +39,9 @@ export interface Overrun {
 
 /** The keys that people have, by `KeyCache.nameOf`. */
 export type KeysOf = (subjects: readonly NamedSubject[]) => Promise<ReadonlySet<string>>;
+
+/** Of some keys by their names, those that replaced ones of them, which stand for the same people. */
+export type SuccessorsOf = (names: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>;
 
 /** By `KeyCache.nameOf`. */
 type Keys = ReadonlyMap<string, Uint8Array>;
@@ -88,7 +92,29 @@ export class DecryptScope {
     };
   }
 
+  /** Whose values were opened, by their keys' names. */
+  get names(): readonly string[] {
+    return [...this.opened];
+  }
+
+  /** People whose keys were replaced count by their new ones. */
+  follow(successors: Keys): void {
+    const names = this.names;
+    this.opened.clear();
+    for (const name of names) this.opened.add(nameAfter(name, successors));
+  }
+
   count(keys: Keys): void {
     for (const name of keys.keys()) this.opened.add(name);
   }
+}
+
+/** The same people, by the keys that they have now. */
+export function followed(keys: Keys, successors: Keys): Keys {
+  return new Map([...keys].map(([name, keyId]) => [nameAfter(name, successors), successors.get(name) ?? keyId]));
+}
+
+function nameAfter(name: string, successors: Keys): string {
+  const successor = successors.get(name);
+  return successor ? KeyCache.nameOf(successor) : name;
 }

@@ -5,7 +5,7 @@
 import { equal } from '../crypto/bytes';
 import type { Engine } from '../crypto/engine';
 import { secretCopy } from '../crypto/secret';
-import { ConfigurationError, KeyUnavailableError } from '../errors';
+import { ConfigurationError, KeyUnavailableError, OubliError } from '../errors';
 import type { Queryable, Row } from '../queryable';
 import { verifyEpoch } from './canary';
 import { type KeyMaterial, type KeyProvider, loadKeys, wipeKeys } from './provider';
@@ -31,6 +31,8 @@ export class Epochs {
   private lookAgainAt = 0;
   private askAgainAt = 0;
   private asking: Promise<void> | undefined;
+  /** The code of what the provider failed with when it was asked last; undefined where it answered. */
+  private failed: string | undefined;
   private closed = false;
   readonly #keks: Map<number, Uint8Array>;
   readonly #material: KeyMaterial;
@@ -80,27 +82,29 @@ export class Epochs {
    * wrapped under another one.
    */
   async readable(ask: () => Promise<{ rows: Row[] }>): Promise<Row[]> {
-    for (let attempt = 1; ; attempt++) {
+    for (let failure: unknown; ; ) {
       const { rows } = await ask();
       const epochs = new Set(rows.flatMap(({ wrapped, epoch }) => (wrapped === null ? [] : [Number(epoch)])));
       try {
         await this.know(epochs);
         return rows;
       } catch (error) {
-        if (attempt === 2 || !(error instanceof KeyUnavailableError)) throw error;
+        if (!(error instanceof KeyUnavailableError)) throw error;
+        if (failure) throw failure; // what it is for; the second is only that it is too soon to ask again
+        failure = error;
       }
     }
   }
 
   /**
    * From now on `kek` gives the keys of these epochs.
-   * @throws KeyUnavailableError EPOCH_KEY_MISSING; ConfigurationError WRONG_EPOCH_KEY; and what the provider throws
+   * @throws KeyUnavailableError EPOCH_KEY_MISSING, EPOCH_KEY_UNASKED; ConfigurationError WRONG_EPOCH_KEY; and what the provider throws
    */
   async know(epochs: Iterable<number>): Promise<void> {
     for (const epoch of epochs) {
       if (this.#keks.has(epoch)) continue;
       if (this.closed) throw new ConfigurationError('NOT_READY');
-      if (this.clock() < this.askAgainAt) throw new KeyUnavailableError('EPOCH_KEY_MISSING', { epoch });
+      if (this.clock() < this.askAgainAt) throw this.tooSoon(epoch);
       await this.askProvider();
       this.kek(epoch);
     }
@@ -154,11 +158,27 @@ export class Epochs {
 
   /** Those who ask while it is asked share its answer. */
   private askProvider(): Promise<void> {
-    this.asking ??= this.learn().finally(() => {
-      this.asking = undefined;
-      this.askAgainAt = this.clock() + ASK_MS;
-    });
+    this.asking ??= this.learn()
+      .then(
+        () => {
+          this.failed = undefined;
+        },
+        (error: unknown) => {
+          this.failed = error instanceof OubliError ? error.code : 'its own error';
+          throw error;
+        },
+      )
+      .finally(() => {
+        this.asking = undefined;
+        this.askAgainAt = this.clock() + ASK_MS;
+      });
     return this.asking;
+  }
+
+  private tooSoon(epoch: number): KeyUnavailableError {
+    const { failed: why, provider } = this;
+    if (why === undefined) return new KeyUnavailableError('EPOCH_KEY_MISSING', { epoch });
+    return new KeyUnavailableError('EPOCH_KEY_UNASKED', { epoch, provider: provider.name, why });
   }
 
   private async learn(): Promise<void> {

@@ -1,7 +1,7 @@
 /** A key provider for tests of outages: it can be taken down and brought back, and records what it was asked. */
 import { randomBytes } from '../crypto/random';
 import { ConfigurationError, KeyUnavailableError } from '../errors';
-import { currentEpoch, type EpochProvider, type KeyMaterial } from './provider';
+import { currentEpoch, type EpochProvider, type KeyMaterial, refuseNoEpoch } from './provider';
 
 /** One call of the provider, in the order they came. */
 export interface KeyCall {
@@ -63,6 +63,7 @@ export function keysInMemory(): EpochProvider {
     name: NAME,
     load: async (): Promise<KeyMaterial> => ({ ...material, epochs: new Map(material.epochs) }),
     openEpoch: async (epoch) => {
+      refuseNoEpoch(epoch, NAME);
       if (destroyed.has(epoch)) throw new ConfigurationError('EPOCH_DESTROYED', { epoch, provider: NAME });
       const key = material.epochs.get(epoch) ?? randomBytes(32);
       material.epochs.set(epoch, key);

@@ -16,7 +16,7 @@ const LOOK_MS = 20;
 /** A mounted secret, another user's file or folder, a file that was mounted by itself. */
 const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
 
-/** @throws ConfigurationError KEY_FILE_EXISTS: never overwritten */
+/** On disk when it returns: what is sealed next is lost with it. @throws ConfigurationError KEY_FILE_EXISTS: never overwritten */
 export async function createKeyFile(file: string, document: Uint8Array): Promise<void> {
   const handle = await open(file, 'wx', OWNER_ONLY).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EEXIST' ? new ConfigurationError('KEY_FILE_EXISTS', { file }) : error;
@@ -24,6 +24,7 @@ export async function createKeyFile(file: string, document: Uint8Array): Promise
   try {
     await handle.writeFile(document);
     await handle.sync();
+    await syncFolder(path.dirname(file));
   } finally {
     await handle.close();
   }
@@ -132,7 +133,7 @@ async function isStale(next: string): Promise<boolean> {
   }
 }
 
-/** A renaming is on disk when its folder is (fsync(2)); Windows opens no folders. */
+/** A new name is on disk when its folder is (fsync(2)); Windows opens no folders. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');

@@ -3,7 +3,7 @@ import { wipe } from '../crypto/bytes';
 import { secretCopy } from '../crypto/secret';
 import { newKeyDocument, parseKeyDocument, withEpoch, withoutEpoch } from './key-document';
 import { changeKeyFile, createKeyFile, readKeyFile } from './key-file';
-import { type EpochProvider, handingOver, type KeyMaterial, wipeKeys } from './provider';
+import { type EpochProvider, handingOver, type KeyMaterial, refuseNoEpoch, wipeKeys } from './provider';
 
 /**
  * Reads the key document from a file, and writes epochs into it. Servers that rotate must see one file: a mount, not a copy each.
@@ -13,7 +13,7 @@ import { type EpochProvider, handingOver, type KeyMaterial, wipeKeys } from './p
  *
  * @param options.file path of the document that `npx oubli keys generate` wrote
  * @throws ConfigurationError (at start) KEY_FILE_MISSING, KEY_FILE_OPEN (readable by others), KEY_DOCUMENT, KEY_INVALID;
- *   (when epochs are made or destroyed) EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError KEY_FILE_BUSY
+ *   (when epochs are made or destroyed) BAD_EPOCH, EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError KEY_FILE_BUSY
  * @example await oubli(knex, { keys: localKeys({ file: './oubli.keys' }) })
  */
 export function localKeys({ file }: { file: string }): EpochProvider {
@@ -24,12 +24,14 @@ export function localKeys({ file }: { file: string }): EpochProvider {
     name,
     load: async () => readOnce(await readKeyFile(file), name),
     openEpoch: async (epoch) => {
+      refuseNoEpoch(epoch, name);
       const material = await change((document) => withEpoch(document, epoch, name));
       const key = secretCopy(material.epochs.get(epoch) as Uint8Array);
       wipeKeys(material);
       return key;
     },
     destroyEpoch: async (epoch) => {
+      refuseNoEpoch(epoch, name);
       wipeKeys(await change((document) => withoutEpoch(document, epoch, name)));
       return { is: 'destroyed', proven: false, how: 'written out of the key file; who has a copy of it has the key' };
     },

@@ -4,6 +4,7 @@
  * providers read the same key document (`key-document.ts`).
  */
 import { secretCopy } from '../crypto/secret';
+import { ConfigurationError } from '../errors';
 
 /** The keys of one installation. Each is 32 bytes and serves one role only (ENVELOPE.md K9). */
 export interface KeyMaterial {
@@ -29,12 +30,12 @@ export interface KeyProvider {
 export interface EpochProvider extends KeyProvider {
   /**
    * Makes the key of a new epoch and keeps it durably before it returns; asked again for one that there is, gives that one.
-   * @throws ConfigurationError EPOCHS_READ_ONLY where it may not write; KeyUnavailableError when a retry may help
+   * @throws ConfigurationError BAD_EPOCH, EPOCHS_READ_ONLY where it may not write; KeyUnavailableError when a retry may help
    */
   openEpoch(epoch: number): Promise<Uint8Array>;
   /**
    * Destroys the key of an epoch: `load` gives it no more. Idempotent; asked again it says how things stand.
-   * @throws ConfigurationError EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError when a retry may help
+   * @throws ConfigurationError BAD_EPOCH, EPOCHS_READ_ONLY, NEWEST_EPOCH; KeyUnavailableError when a retry may help
    */
   destroyEpoch(epoch: number): Promise<Destruction>;
 }
@@ -54,6 +55,15 @@ export type Destruction =
       readonly on: Date;
       readonly how: string;
     };
+
+/** Of PostgreSQL's integers (manual 8.1.1), as the database numbers them. */
+const LAST_EPOCH = 2 ** 31 - 1;
+
+/** @throws ConfigurationError BAD_EPOCH for what is no number of an epoch, so that nothing is kept under it */
+export function refuseNoEpoch(epoch: number, provider: string): void {
+  if (!Number.isInteger(epoch) || epoch < 1 || epoch > LAST_EPOCH)
+    throw new ConfigurationError('BAD_EPOCH', { given: String(epoch), provider });
+}
 
 /** Whether a provider makes and destroys epoch keys. */
 export function keepsEpochs(provider: KeyProvider): provider is EpochProvider {

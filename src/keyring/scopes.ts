@@ -4,7 +4,14 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ScopeExceededError } from '../errors';
-import { DecryptScope, type KeysOf, type Overrun, type ScopeLimits } from './decrypt-scope';
+import {
+  DecryptScope,
+  followed,
+  type KeysOf,
+  type Overrun,
+  type ScopeLimits,
+  type SuccessorsOf,
+} from './decrypt-scope';
 
 /** Asked before any key of a result is fetched. @throws ScopeExceededError: nothing of the result was opened, nor counted */
 export type Admit = (keys: ReadonlyMap<string, Uint8Array>) => Promise<void>;
@@ -13,11 +20,13 @@ export class Scopes {
   private readonly entered = new AsyncLocalStorage<readonly DecryptScope[]>();
 
   /**
+   * @param successorsOf which of some keys others have replaced: while her values are sealed anew a person has two, and counts once
    * @param tell writes what was refused to the ledger
    * @param outside how many people's values a statement outside of every scope may open
    */
   constructor(
     private readonly keysOf: KeysOf,
+    private readonly successorsOf: SuccessorsOf,
     private readonly tell: (overrun: Overrun) => Promise<void>,
     private readonly outside: number | undefined,
   ) {}
@@ -50,7 +59,11 @@ export class Scopes {
     // from here to the count without a pause: of two results that come together one takes the last place
     for (const { scope, beyond } of each) {
       const overrun = scope.overrunBy(keys, beyond);
-      if (overrun) throw await this.exceeded(scope, overrun);
+      if (!overrun) continue;
+      const successors = await this.successorsOf([...keys.keys(), ...scopes.flatMap((one) => one.names)]);
+      if (successors.size === 0) throw await this.exceeded(scope, overrun);
+      for (const one of scopes) one.follow(successors);
+      return this.admit(scopes, followed(keys, successors));
     }
     for (const scope of scopes) scope.count(keys);
   }

@@ -1,4 +1,5 @@
 /** Which keys people have, as their links say: for scopes, which name people and see keys. Never makes one. */
+import { byteaArray } from '../bytea-array';
 import { canonicalIds } from '../catalogue/canonical-ids';
 import type { Catalogue } from '../catalogue/model';
 import { suggest } from '../catalogue/suggest';
@@ -51,4 +52,15 @@ function idType(catalogue: Catalogue, kind: string): string {
   const column = table?.declaration?.is === 'subject' ? table.declaration.column : '';
   const type = table?.columns.get(column)?.type ?? 'text';
   return /^char(acter)?\b(?! varying)/.test(type) ? 'bpchar' : type.replace(/\(\d+(, ?-?\d+)?\)/, '');
+}
+
+const SUCCESSORS = `
+select key_id, successor from oubli.subject_key where key_id = any($1::bytea[]) and successor is not null
+union all
+select key_id, successor from oubli.fence where key_id = any($1::bytea[]) and successor is not null`;
+
+/** @param names of keys @returns by the names of those that were replaced, what replaced them */
+export async function successorsOf(store: Queryable, names: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const { rows } = await store.query(SUCCESSORS, [byteaArray(names.map((name) => Buffer.from(name, 'latin1')))]);
+  return new Map(rows.map((row) => [KeyCache.nameOf(row.key_id as Uint8Array), row.successor as Uint8Array]));
 }

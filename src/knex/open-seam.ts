@@ -28,11 +28,12 @@ import { journaled } from '../registers/teller';
 import { verifySchema } from '../schema/install';
 import { type Connection, type InternalClient, internalsOf } from './internals';
 import { keyConnector } from './key-connector';
-import { keysOfSubjects } from './keys-of-subjects';
+import { type KeyStoreOptions, keyStoreClient, refuseOtherDatabase } from './key-store';
+import { keysOfSubjects, successorsOf } from './keys-of-subjects';
 import { OwnTransactions } from './own-transactions';
 import type { Seam } from './seam';
 
-export interface SeamOptions {
+export interface SeamOptions extends KeyStoreOptions {
   readonly keys: KeyProvider;
   readonly engine?: 'libsodium' | 'noble';
   readonly journal?: Journal;
@@ -53,7 +54,7 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
   let keys: SubjectKeys | undefined;
   let watch: RestoreWatch | undefined;
   const store = new KeyConnection(
-    keyConnector(internalsOf(knex)),
+    keyConnector(keyStoreClient(knex, options)),
     announcementsTo(
       catalogue,
       () => keys,
@@ -61,6 +62,7 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     ),
   );
   try {
+    if (options.keyStore) await refuseOtherDatabase(store, knex);
     await verifySchema(store);
     await verifyCanaries(store, engine, material, options.keys.name);
     await catalogue.load(store);
@@ -82,6 +84,7 @@ export async function openSeam(knex: Knex, options: SeamOptions, ended: () => vo
     );
     const scopes = new Scopes(
       (subjects) => keysOfSubjects(catalogue.current as Catalogue, store, subjects),
+      (names) => successorsOf(store, names),
       (overrun) => overruns.tell(overrun),
       options.scope?.max,
     );

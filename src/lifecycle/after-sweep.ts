@@ -7,6 +7,7 @@ import { tendOutlived } from './outlived';
 import { destroyExpiredKeys } from './retained-keys';
 import { attachStranded } from './stranded-partitions';
 import type { SweepOptions } from './sweep-report';
+import { destroyUnusedKeys } from './unused-keys';
 import { vacuumTouched } from './vacuum';
 
 /** What one part fails with does not keep the others. @throws SweepsFailedError where several fail */
@@ -20,6 +21,7 @@ export async function afterSweeps(
     () => tendArchives(engine, signal),
     ...(vacuum === 'later' ? [] : [() => vacuumTouched(engine, signal)]),
     () => attachStranded(engine),
+    () => destroyUnusedKeys(engine, signal),
   ];
   const failures: SweepFailed[] = [];
   for (const part of parts) await part().catch((error: unknown) => failures.push({ rule: undefined, error }));

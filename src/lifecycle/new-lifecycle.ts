@@ -32,8 +32,8 @@ begun as (
   select $1, $2, $4 where exists (select from oubli.fence f where f.subject_reference = $3)
     and not exists (select from oubli.subject_link l where l.kind = $1 and l.subject_id = $2)
   on conflict do nothing returning key_id)
-insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
-select w.key_id, $7::integer, $5::bytea, $6::bytea from (select key_id from back union all select key_id from begun) w
+insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint)
+select w.key_id, $7::integer, $7::integer, $5::bytea, $6::bytea from (select key_id from back union all select key_id from begun) w
 returning key_id`;
 
 /**

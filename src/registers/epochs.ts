@@ -93,6 +93,12 @@ export function sayRestorable({ since, next }: Restorable): string[] {
   ];
 }
 
+/** The same for whoever reads lines. */
+export function sayBackups(restorable: Restorable): string[] {
+  const lines = sayRestorable(restorable).map((line) => `backups: ${line}`);
+  return restorable.since ? lines : ['every backup can be restored', ...lines];
+}
+
 const GONE = `
 select to_char(oubli.epochs_gone(f.epoch) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, f.epoch,
   (select bool_and((e.destruction ->> 'proven')::boolean) from oubli.epoch e where e.id <= f.epoch) as proven,

@@ -120,7 +120,7 @@ describe('Commands', () => {
     for (const verb of verbs) {
       const options = verb.options.map(({ long }) => long);
       if (!options.includes('--keys')) expect(withoutInstance).to.include(verb.name());
-      else expect(options, verb.name()).to.include.members(['--journal', '--archive-url']);
+      else expect(options, verb.name()).to.include.members(['--journal', '--archive-url', '--key-store-url']);
     }
     expect(verbs.length).to.be.greaterThan(15);
   });

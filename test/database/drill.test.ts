@@ -59,6 +59,7 @@ describe('S2: a restore drill', function () {
   const failedIn = ({ checks }: DrillReport) => checks.filter(({ wrong }) => wrong > 0).map(({ check }) => check);
 
   it('S2: counts what it looked at, writes a dated result of names and counts, and leaves nothing', async () => {
+    await world.epochs.rotate({ keep: 'none' });
     const before = await readFile(file, 'utf8');
     const report = await drilled(copied());
     const looked = Object.fromEntries(report.checks.map(({ check, looked: count, wrong }) => [check, [count, wrong]]));
@@ -66,7 +67,7 @@ describe('S2: a restore drill', function () {
     expect(looked).to.deep.include({
       replayed: [0, 0],
       served: [1, 0],
-      chain: [3, 0],
+      chain: [6, 0],
       erased: [1, 0],
       fence: [1, 0],
       dropped: [0, 0],
@@ -74,7 +75,13 @@ describe('S2: a restore drill', function () {
     expect(looked.restored![0]).to.be.greaterThan(20);
     const [entry] = await world.plain('oubli.ledger').where({ act: 'drilled' });
     expect(entry).to.deep.include({ entry: report.entry, key_id: null });
-    expect(entry.details).to.deep.equal({ passed: true, checks: report.checks });
+    const [{ drained_at: since }] = await world.plain('oubli.epoch').where({ id: 1 });
+    expect(report.restorable, 'how far back a backup may go').to.deep.equal({ since, next: undefined });
+    expect(entry.details).to.deep.equal({
+      passed: true,
+      checks: report.checks,
+      restorable: { since: since.toISOString() },
+    });
     expect((await into.raw(MADE)).rows).to.deep.equal([NOTHING]);
     // the journal heard of the result, and of nothing that happened in the copy
     const added = (await readFile(file, 'utf8')).slice(before.length).trimEnd().split('\n');

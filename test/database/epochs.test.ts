@@ -7,7 +7,10 @@ import { fileJournal, type KeyProvider, localKeys, replay } from '../../src';
 import { moveClock, resetClock } from '../../src/testing';
 import { backUp } from '../support/backup';
 import { copyIn } from '../support/copy-in';
+import { KmsStandIn } from '../support/kms-stand-in';
 import { failureOf, refusalOf } from '../support/refusals';
+import { kmsService, remoteKeysWorld, type Service } from '../support/remote-keys';
+import { statementsOf } from '../support/sent-statements';
 import { createWorld, type World } from '../support/world';
 
 describe('Epochs of keys', () => {
@@ -269,5 +272,90 @@ describe('Epochs of keys', () => {
     expect((await restored('oubli.epoch').orderBy('id').pluck('id')).map(Number)).to.deep.equal([1, 2]);
     await restored.destroy();
     await backup.drop();
+  });
+
+  it('K5: a rotation looks at blocks of the table, and for what is left by an index', async () => {
+    await people(1);
+    const sent = await statementsOf(() => world.epochs.rotate());
+    await world.plain.raw(`insert into oubli.subject_key (key_id, epoch, wrapped, fingerprint)
+      select decode(md5(n::text), 'hex'), 2, decode(repeat('00', 72), 'hex'), decode(md5('f' || n), 'hex') from generate_series(1, 20000) n;
+      analyze oubli.subject_key`);
+    const client = new Client({ connectionString: world.url });
+    await client.connect();
+    const planOf = async (part: RegExp, asked = (own: unknown[]) => own): Promise<string> => {
+      const { text, values } = sent.find((each) => part.test(each.text)) as (typeof sent)[number];
+      const { rows } = await client.query(`explain ${text}`, asked(values));
+      return rows.map((row) => row['QUERY PLAN']).join('\n');
+    };
+    try {
+      const chunk = /skip locked$/;
+      expect(await planOf(chunk), 'few are left').to.contain('subject_key_epoch_idx');
+      const all = (values: unknown[]): unknown[] => [...values.slice(0, -1), 3];
+      expect(await planOf(chunk, all), 'all are')
+        .to.contain('Tid Range Scan on subject_key')
+        .and.not.contain('Seq Scan');
+      expect(await planOf(/ as left$/))
+        .to.contain('subject_key_epoch_idx')
+        .and.not.contain('Seq Scan on subject_key');
+      const { rows } = await client.query('explain select exists (select from oubli.subject_key k where k.epoch = 1)');
+      expect(rows.map((row) => row['QUERY PLAN']).join('\n'), 'the trigger’s question').to.contain(
+        'subject_key_epoch_idx',
+      );
+    } finally {
+      await client.end();
+    }
+  });
+});
+
+describe('Epochs of keys that AWS KMS wraps (a stand-in)', () => {
+  const remote = remoteKeysWorld();
+  let service: Service;
+  let kms: KmsStandIn;
+  let world: World;
+  before(async () => {
+    kms = new KmsStandIn();
+    service = kmsService(remote.folder, kms);
+    await kms.start();
+    await service.keys().create();
+    world = await createWorld({ oubli: { keys: service.keys() } });
+  });
+  after(async () => {
+    await world?.end();
+    await kms.stop();
+  });
+
+  it('K5 K7: are rotated, and gone when AWS has deleted the old key: not before, whatever the clock here says', async () => {
+    const rows = Array.from({ length: 30 }, (_, i) => ({ email: `k${i}@example.org`, name: `n${i}` }));
+    const [{ id }] = await world.db('users').insert(rows).returning('id');
+    const { entry, keyId } = await world.subject('user', id).erase({ because: 'her request', probe: 'off' });
+    const states = async (): Promise<string[]> =>
+      (await world.epochs.list()).map(({ epoch, state, keys }) => `${epoch} ${state} ${keys}`);
+    // what is in clear is in backups whatever became of the keys; here it is the sealed that counts
+    await world.plain('oubli.annotation').whereIn('column_name', ['nickname', 'last_ip', 'crm_id']).delete();
+    const auditor = await world.another({ keys: service.keys() });
+    const unrecoverableAt = async () => (await auditor.certificate(entry)).certificate.unrecoverableAt;
+
+    expect(await world.epochs.rotate({ keep: 'none' })).to.deep.include({ epoch: 2, rewrapped: 29, drained: [1] });
+    expect(await states()).to.deep.equal(['2 newest 29', '1 scheduled 0']);
+    const [scheduled] = (await world.epochs.list()).slice(-1);
+    expect(scheduled?.destruction?.how).to.contain('arn:aws:kms:');
+    expect(await unrecoverableAt()).to.equal(null);
+    await moveClock(world.plain, '31 days');
+    await world.epochs.rotate({ every: '60 days' });
+    expect(await states(), 'AWS has it still').to.deep.equal(['2 newest 29', '1 scheduled 0']);
+    expect(await unrecoverableAt()).to.equal(null);
+    kms.passDays(31);
+    await world.epochs.rotate({ every: '60 days' });
+    expect(await states()).to.deep.equal(['2 newest 29', '1 destroyed 0']);
+    expect(await unrecoverableAt()).to.be.a('string');
+    expect((await world.epochs.list())[1]?.destruction).to.include({ is: 'destroyed', proven: true });
+
+    expect(service.remoteKeys()).to.deep.equal(['alias/oubli/shop/roots', 'alias/oubli/shop/epoch-2']);
+    const [fence] = await world.plain('oubli.fence');
+    expect(fence.key_id.toString('hex')).to.equal(keyId);
+    const started = await world.another({ keys: service.keys() });
+    const left = rows.slice(1).map(({ name }) => name);
+    expect(await started.db('users').whereNot({ id }).orderBy('id').pluck('name')).to.deep.equal(left);
+    expect((await world.verifyLedger()).broken).to.deep.equal([]);
   });
 });

@@ -98,7 +98,10 @@ describe('While the service that wraps the keys is down', () => {
     expect((await wrappedKeys()).at(-1)?.epoch).to.equal(2);
     await whileDown(async () => {
       const read = await refusalOf(async () => world.db('users').where({ id }).first());
-      expect(read).to.be.instanceOf(KeyUnavailableError);
+      expect(read).to.be.instanceOf(KeyUnavailableError).and.to.have.property('code', 'KEY_SERVICE_UNREACHABLE');
+      const again = await refusalOf(async () => world.db('users').where({ id }).first());
+      expect(again.code, 'too soon to be asked again').to.be.oneOf(['EPOCH_KEY_UNASKED', 'KEY_SERVICE_UNREACHABLE']);
+      expect(again.message).to.contain('Vault at ');
       const written = await refusalOf(async () => world.db('users').where({ id }).update({ name: 'Grace H.' }));
       expect(written).to.be.instanceOf(KeyUnavailableError);
       expect((await world.db('users').where({ id: known }).first()).name).to.equal('Ada');

@@ -162,7 +162,7 @@ describe('Subject keys', () => {
     await plain('oubli.epoch').where({ id: 7 }).delete();
   });
 
-  it('a destroyed key reads as null and refuses writes, also in another instance whose cache was warm', async () => {
+  it('E10: a destroyed key reads as null and refuses writes, also in another instance whose cache was warm', async () => {
     const id = await newUser('shred@example.org', 'S');
     const other = await world.another();
     expect((await other.db('users').where({ id }).first()).name).to.equal('S');
@@ -208,7 +208,7 @@ describe('Subject keys', () => {
     expect(await erasure).to.equal('erased');
   });
 
-  it('a key that is neither there nor known to be destroyed is an error to retry, never a silent null', async () => {
+  it('E10: a key that is neither there nor known to be destroyed is an error to retry, never a silent null', async () => {
     const id = await newUser('missing@example.org');
     const keyId = await keyIdOf(id);
     const saved = await world.plain('oubli.subject_key').where({ key_id: keyId }).first();
@@ -243,7 +243,7 @@ describe('Subject keys', () => {
     await world.plain('users').where({ id }).update({ name });
   });
 
-  it('a value moved to another column is refused by the domain, and by the reader where the domain was taken away', async () => {
+  it('E4: a value moved to another column is refused by the domain, and by the reader where the domain was taken away', async () => {
     const id = await newUser('moved@example.org');
     expect(
       (await failureOf(() => world.plain.raw('update users set email = name::bytea where id = ?', [id]))).code,
@@ -259,7 +259,7 @@ describe('Subject keys', () => {
     );
   });
 
-  it('plaintext that got into a sealed column is called so', async () => {
+  it('E10: plaintext that got into a sealed column is called so', async () => {
     const id = await newUser('plain@example.org');
     const [{ id: contract }] = await world.db('contracts').insert({ user_id: id }).returning('id');
     await world.plain.raw(`update contracts set signatory = 'Ada'::bytea where id = ?`, [contract]);
@@ -327,7 +327,7 @@ describe('The cache of subject keys', () => {
     return { keyId, dek: Buffer.alloc(32, 1) };
   };
 
-  it('keeps no more than 20,000 keys, and of each no longer than a minute', () => {
+  it('K10: keeps no more than 20,000 keys, and of each no longer than a minute', () => {
     let now = 0;
     const cache = new KeyCache(() => now);
     for (let n = 0; n < 20_001; n++) cache.link('user', `${n}`, key(n), cache.moment);
@@ -349,7 +349,7 @@ describe('The cache of subject keys', () => {
     }
   });
 
-  it('forgets a key that was destroyed, and overwrites all of them when it is wiped', () => {
+  it('K10: forgets a key that was destroyed, and overwrites all of them when it is wiped', () => {
     const cache = new KeyCache();
     const [a, b] = [key(1), key(2)];
     cache.link('user', '1', a, cache.moment);

@@ -229,6 +229,23 @@ describe('An epoch that is compromised', () => {
     expect(await world.plain('oubli.ledger').where({ act: 'erased' })).to.have.length(1);
   });
 
+  it('a scope counts a person once, though she has two keys until all of hers is sealed anew', async () => {
+    const [id = 0, stranger = 0] = await people(2);
+    const trx = await world.plain.transaction();
+    await trx('invoices').where({ user_id: id }).forUpdate();
+    await world.epochs.compromised(1, { because: BECAUSE, signal: AbortSignal.timeout(300) });
+    const both = await sealedUnder('name');
+    expect(both[0]).not.to.equal((await sealedUnder('billing_address', 'invoices'))[0]);
+    for (const limits of [{ max: 1 }, { subjects: [world.subject('user', id)], max: 1 }]) {
+      const { db } = { db: world.scope({ purpose: 'her page', ...limits }) };
+      expect(await db('users').where({ id }).pluck('name')).to.deep.equal(['n0']);
+      expect(await db('invoices').where({ user_id: id }).pluck('billing_address')).to.have.length(1);
+      const beyond = await refusalOf(() => db('users').where({ id: stranger }).first('name'));
+      expect(beyond.code).to.equal('SCOPE_EXCEEDED');
+    }
+    await trx.commit();
+  });
+
   it('S1: who was erased after her key was replaced is erased again in a backup from before', async () => {
     const journal = fileJournal({ file: `${world.keyFile}.journal` });
     const served = await world.another({ journal });

@@ -2,13 +2,12 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { HoldError, install, installArchive, SCHEMA_VERSION, verifyCertificate } from '../../src';
-import { ROLES, type Role } from '../../src/checks/own-grants';
 import { moveClock } from '../../src/testing';
 import { addCustomer, migrateArchive } from '../support/archive';
 import { runOubli } from '../support/cli';
 import { addPeople, addPerson, type Person } from '../support/people';
 import { failureOf } from '../support/refusals';
-import { createRoles, namedRoles, type RolesOfWorld } from '../support/roles';
+import { createRoles, namedRoles, PROCESS_ROLES, type ProcessRole, type RolesOfWorld } from '../support/roles';
 import { createWorld, type World } from '../support/world';
 
 describe('The roles of the script', () => {
@@ -152,7 +151,7 @@ describe('The roles of the script', () => {
     'truncate users',
     'select * from products',
   ];
-  const forbidden: Record<Role, readonly string[]> = {
+  const forbidden: Record<ProcessRole, readonly string[]> = {
     app: [
       'delete from oubli.subject_key',
       'delete from oubli.subject_link',
@@ -205,7 +204,7 @@ describe('The roles of the script', () => {
       'select subject_id from oubli.held_person',
     ],
   };
-  for (const role of ROLES) {
+  for (const role of PROCESS_ROLES) {
     for (const statement of [...everybody, ...forbidden[role]])
       it(`refuses to the ${role}: ${statement}`, async () => {
         const error = await failureOf(() => roles.bare[role].raw(statement));
@@ -294,6 +293,23 @@ describe('The role that purges where nothing sealed is kept', () => {
     expect(await world.plain('members')).to.deep.equal([]);
     expect(await world.plain('oubli.subject_key')).to.deep.equal([]);
     expect((await roles.instances.auditor.verifyLedger()).broken).to.deep.equal([]);
+  });
+
+  it('destroys keys that nobody uses, though it may not read what they would open', async () => {
+    const { app, purge } = roles.instances;
+    const member = { id: 900, email: 'lost@example.org' };
+    const trx = await app.db.transaction();
+    await trx('members').insert(member);
+    await trx.rollback();
+    const stays = await addMember(app.db, 'gus');
+    await world.plain('members').where({ id: stays }).update({ left_on: null });
+    expect(await world.plain('oubli.subject_key')).to.have.length(2);
+    await moveClock(world.plain, '20 days');
+    await purge.sweep();
+    await moveClock(world.plain, '60 days');
+    await purge.sweep();
+    expect(await world.plain('oubli.subject_link').pluck('subject_id')).to.deep.equal([String(stays)]);
+    expect(await world.plain('oubli.subject_key')).to.have.length(1);
   });
 });
 

@@ -84,7 +84,7 @@ describe('Writing through the seam', () => {
     for (const row of sealed) expect(head(row.name)).to.equal(MAGIC);
   });
 
-  it('NULL stays NULL, undefined stays the default, and the empty string is sealed', async () => {
+  it('E6: NULL stays NULL, undefined stays the default, and the empty string is sealed', async () => {
     const id = await newUser({ name: '', crm_id: null, birth_date: undefined });
     const row = await stored('users', id);
     expect(head(row.name)).to.equal(MAGIC);

@@ -46,7 +46,7 @@ describe('Starting with keys', () => {
     return error;
   }
 
-  it('that belong to another installation names the epoch, and runs no query of the application', async () => {
+  it('K9: that belong to another installation names the epoch, and runs no query of the application', async () => {
     const error = await startWith((_, other) => other);
     expect(error.code).to.equal('WRONG_EPOCH_KEY');
     expect(error.message).to.contain('the key of epoch 1 is not the one this database was sealed with');
@@ -331,7 +331,7 @@ describe('After close()', () => {
     await again.close();
   });
 
-  it('every key in memory is overwritten, and what a provider of your own keeps is left alone', async () => {
+  it('K10: every key in memory is overwritten, and what a provider of your own keeps is left alone', async () => {
     const kept = await localKeys({ file: world.keyFile }).load();
     const { db, close } = await world.another({ keys: { name: 'a provider', load: async () => kept } });
     await db('users').where({ email: 'ada@example.org' });
@@ -361,7 +361,7 @@ describe('After close()', () => {
     expect((await refusalOf(() => keys.forSubjects('user', ['77']))).code).to.be.oneOf(['KEY_UNUSABLE', 'NOT_READY']);
   });
 
-  it('a read that was waiting for its keys leaves none behind', async () => {
+  it('K10: a read that was waiting for its keys leaves none behind', async () => {
     const { db, close } = await world.another();
     const { keys } = seamOf(db);
     const reading = names(db).catch((error: Error) => error);

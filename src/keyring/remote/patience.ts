@@ -33,3 +33,16 @@ export async function patiently<T>(attempts: number, ask: () => Promise<T>): Pro
 export function pauseAfter(attempt: number): Promise<void> {
   return wait(Math.random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)));
 }
+
+/** What it answers later is nobody's. @throws an error with Node's code ETIMEDOUT where it has not answered by then */
+export async function inTime<T>(milliseconds: number, work: () => T | Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const late = wait(milliseconds, undefined, { signal: over.signal }).then(() => {
+    throw Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' });
+  });
+  try {
+    return await Promise.race([work(), late]);
+  } finally {
+    over.abort();
+  }
+}

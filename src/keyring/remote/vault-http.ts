@@ -3,13 +3,13 @@
  * namespace as headers, errors as `{ "errors": [texts] }`. Texts, bodies and the token go into no error: the status is all.
  */
 import { ConfigurationError, KeyUnavailableError } from '../../errors';
-import { DEFAULT_PATIENCE, type Patience, patiently, UNTRUSTED } from './patience';
+import { DEFAULT_PATIENCE, inTime, type Patience, patiently, UNTRUSTED } from './patience';
 
 export interface VaultAddress extends Patience {
   /** `https://vault.example.org:8200`; without encryption only where it is this host (Vault Agent, Vault Proxy). */
   readonly address: string;
   /**
-   * The token, or what gives it, which is asked before each call: read the file that Vault Agent keeps renewed, since nothing here
+   * The token, or what gives it, which is asked before each call and given up after `timeoutMs`: read the file that Vault Agent keeps renewed, since nothing here
    * renews one.
    */
   readonly token: string | (() => string | Promise<string>);
@@ -98,8 +98,9 @@ export class VaultHttp {
 
   /** An agent may not have written it yet. What the function throws is the team's, and may hold anything: its code is all. */
   private async asked(token: () => string | Promise<string>): Promise<string> {
+    const { timeoutMs = DEFAULT_PATIENCE.timeoutMs } = this.options;
     try {
-      return await token();
+      return await inTime(timeoutMs, token);
     } catch (error) {
       const { code } = error as { code?: unknown };
       throw this.unreachable('token()', typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : 'it failed');

@@ -11,7 +11,7 @@
 import { randomKey } from '../../crypto/random';
 import { ConfigurationError } from '../../errors';
 import { refuseSharedKeys } from '../key-document';
-import { type Destruction, type EpochProvider, handingOver, type KeyMaterial } from '../provider';
+import { type Destruction, type EpochProvider, handingOver, type KeyMaterial, refuseNoEpoch } from '../provider';
 import type { DocumentStore } from './document-store';
 import type { KeyService, Role } from './key-service';
 import {
@@ -72,6 +72,7 @@ export class WrappedKeys implements RemoteKeys {
   }
 
   async openEpoch(epoch: number): Promise<Uint8Array> {
+    refuseNoEpoch(epoch, this.name);
     const document = this.parsed(await this.store.read());
     const entry = document.epochs[epoch] ?? (await this.added(epoch));
     if (entry.state !== 'living') throw new ConfigurationError('EPOCH_DESTROYED', { epoch, provider: this.name });

@@ -82,7 +82,8 @@ async function usesOf({ database }: Engine): Promise<Uses> {
   });
 }
 
-function usedIn(table: StoredTable): string {
+/** Which keys that were replaced have values in a table. */
+export function usedIn(table: StoredTable): string {
   return `
 select distinct k.key_id from ${fromTable(table, 't')} cross join lateral unnest(${keyIdsIn(table, 't')}) v(key_id)
 join oubli.subject_key k on k.key_id = v.key_id where k.successor is not null`;

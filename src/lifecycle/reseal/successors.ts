@@ -33,16 +33,17 @@ with given as materialized (
 made as (insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint, keep_until)
   select new, $1::integer, $1::integer, wrapped, fingerprint, keep_until from given),
 named as (
-  select l.kind, l.subject_id from oubli.subject_link l join given g on l.key_id = g.old
-  union select l.kind, l.subject_id from oubli.subject_link l join given g on l.retained_key_id = g.old),
+  select n.kind, n.subject_id, (array_agg(n.key_id) filter (where n.key_id is not null))[1] as key_id,
+    (array_agg(n.retained) filter (where n.retained is not null))[1] as retained
+  from (select l.kind, l.subject_id, g.new as key_id, null::bytea as retained from given g join oubli.subject_link l on l.key_id = g.old
+    union all select l.kind, l.subject_id, null, g.new from given g join oubli.subject_link l on l.retained_key_id = g.old) n group by 1, 2),
 linked as (update oubli.subject_link l
-  set key_id = coalesce((select g.new from given g where g.old = l.key_id), l.key_id),
-    retained_key_id = coalesce((select g.new from given g where g.old = l.retained_key_id), l.retained_key_id)
+  set key_id = coalesce(n.key_id, l.key_id), retained_key_id = coalesce(n.retained, l.retained_key_id)
   from named n where l.kind = n.kind and l.subject_id = n.subject_id),
 restricted as (update oubli.restriction r set key_id = g.new from given g where r.key_id = g.old),
-followed as (update oubli.fence f set successor = g.new from given g where f.successor = g.old)
-update oubli.subject_key k set successor = g.new, keep_until = case when k.key_id = g.old then null else k.keep_until end
-from given g where k.key_id = g.old or k.successor = g.old`;
+followed as (update oubli.fence f set successor = g.new from given g where f.successor = g.old),
+earlier as (update oubli.subject_key k set successor = g.new from given g where k.successor = g.old)
+update oubli.subject_key k set successor = g.new, keep_until = null from given g where k.key_id = g.old`;
 
 /**
  * One look at every key there is when it begins.

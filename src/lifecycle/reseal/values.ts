@@ -34,7 +34,7 @@ export async function resealBlocks(engine: Engine, table: StoredTable, from: num
   const settings = { application_name: APPLICATION_NAME };
   return retried(() =>
     engine.database.transaction(async (connection) => {
-      const { rows } = await connection.query(affected(table), [`(${from},0)`, `(${from + BLOCKS},0)`]);
+      const { rows } = await connection.query(affectedRows(table), [`(${from},0)`, `(${from + BLOCKS},0)`]);
       if (rows.length === 0) return { rows: 0, damaged: 0 };
       const keys = await keysOf(engine, connection, rows, table);
       const sealed = rows.map((row) => sealedAnew(engine, table, row, keys));
@@ -46,7 +46,7 @@ export async function resealBlocks(engine: Engine, table: StoredTable, from: num
 }
 
 /** `offset 0`: each key is looked up, whatever the planner thinks of how many were replaced. */
-function affected(table: StoredTable): string {
+export function affectedRows(table: StoredTable): string {
   const values = table.columns.map(({ name }, i) => `t.${q(name)}::bytea as c${i}`).join(', ');
   return `
 select t.ctid::text as at, ${values} from ${fromTable(table, 't')}

@@ -1,4 +1,5 @@
 /** Where keys come from: a file that only its owner reads, or an environment variable. */
+import { promises } from 'node:fs';
 import {
   chmod,
   lstat,
@@ -18,6 +19,7 @@ import { expect } from 'chai';
 import { environmentKeys, localKeys } from '../../../src';
 import { newKeyDocument } from '../../../src/keyring/key-document';
 import { generateKeyFile } from '../../../src/keyring/local-keys';
+import { interruptibleKeys } from '../../../src/testing';
 import { expectFix, failureOf, refusalOf } from '../../support/refusals';
 
 describe('Keys from a file', () => {
@@ -33,6 +35,36 @@ describe('Keys from a file', () => {
     await generateKeyFile(file);
     const keys = await localKeys({ file }).load();
     expect(Buffer.from(keys.index).toString('base64')).to.equal(JSON.parse(await readFile(file, 'utf8')).index);
+  });
+
+  it('are on disk with their name when they are made: the file, then its folder', async () => {
+    const synced: string[] = [];
+    const { open } = promises;
+    promises.open = async (...asked: Parameters<typeof open>) => {
+      const handle = await open(...asked);
+      const { sync } = handle;
+      handle.sync = async () => {
+        await sync.call(handle);
+        synced.push((await handle.stat()).isDirectory() ? 'folder' : `file of ${(await handle.stat()).size > 0}`);
+      };
+      return handle;
+    };
+    try {
+      await generateKeyFile(file);
+    } finally {
+      promises.open = open;
+    }
+    expect(synced).to.deep.equal(process.platform === 'win32' ? ['file of true'] : ['file of true', 'folder']);
+  });
+
+  it('K9 are made for whole numbers of epochs only', async () => {
+    await generateKeyFile(file);
+    const before = await readFile(file, 'utf8');
+    for (const keys of [localKeys({ file }), interruptibleKeys()])
+      for (const epoch of [1.5, 0, -1, Number.NaN, 2 ** 31])
+        expect((await refusalOf(() => keys.openEpoch(epoch))).code, `${epoch}`).to.equal('BAD_EPOCH');
+    expect((await refusalOf(() => localKeys({ file }).destroyEpoch(1.5))).code).to.equal('BAD_EPOCH');
+    expect(await readFile(file, 'utf8')).to.equal(before);
   });
 
   it('are named by their file, and read only when they are asked for', async () => {

@@ -41,6 +41,16 @@ for (const [name, serviceIn] of [
       }
     });
 
+    it('K9 are made for whole numbers of epochs only, and nothing is kept under another', async () => {
+      const before = [await world.document(), service.remoteKeys()];
+      for (const epoch of [1.5, 0, -1, Number.NaN, 2 ** 31, '2' as never]) {
+        const error = await refusalOf(() => service.keys().openEpoch(epoch));
+        expect(error.code, `${epoch}`).to.equal('BAD_EPOCH');
+        expectFix(error, /npx oubli keys list/);
+      }
+      expect([await world.document(), service.remoteKeys()]).to.deep.equal(before);
+    });
+
     it('are never made over others', async () => {
       const before = await world.document();
       const error = await refusalOf(() => service.keys().create());

@@ -116,6 +116,17 @@ describe('Keys wrapped by Vault’s transit engine (a stand-in)', () => {
     }
   });
 
+  it('are not waited for where what gives the token never answers', async () => {
+    const vault = await started();
+    await keysOf(vault).create();
+    vault.calls.length = 0;
+    const silent = keysOf(vault, { token: () => new Promise<string>(() => undefined), timeoutMs: 20, attempts: 2 });
+    const error = await refusalOf(() => silent.load());
+    expect(error).to.be.instanceOf(KeyUnavailableError);
+    expect(error.message).to.contain('token(): ETIMEDOUT');
+    expect(vault.calls).to.deep.equal([]);
+  });
+
   it('come from no answer that is JSON and none of Vault’s', async () => {
     const vault = await started();
     await keysOf(vault).create();
