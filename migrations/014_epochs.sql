@@ -145,17 +145,43 @@ begin
   execute format('alter table oubli.subject_link drop constraint %I', named);
 end $$;
 
-create function oubli.refuse_unsaid_return() returns trigger
+create function oubli.refuse_unsaid_return(key bytea) returns void
 language plpgsql as $$
 begin
-  if not exists (select from oubli.ledger l where l.key_id = new.key_id and l.act = 'new lifecycle allowed') then
+  if not exists (select from oubli.ledger l where l.key_id = key and l.act = 'new lifecycle allowed') then
     raise exception 'oubli: somebody who was erased comes back without a reason in the ledger' using errcode = 'OU046',
       hint = 'await subject(kind, id).allowNewLifecycle({ because: ''…'' })';
   end if;
+end $$;
+
+-- With the owner's rights: where keys have a role of their own no process may make one, nor give one to anybody, but for her whom the entry
+-- of the ledger speaks of that it has written in this transaction. Whether that has its link is asked at its commit. Of two who let her in
+-- at once the second finds her back. Where her row stayed its mark goes; where it left she gets a link anew, beside the fence.
+create function oubli.let_in(of_kind text, id text, reference bytea, key bytea, bytes bytea, print bytea, of_epoch integer) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform oubli.refuse_unsaid_return(key);
+  with back as (
+    update oubli.subject_link l set key_id = key, erased_at = null
+    where l.kind = of_kind and l.subject_id = id and l.erased_at is not null returning l.key_id),
+  begun as (
+    insert into oubli.subject_link (kind, subject_id, key_id)
+    select of_kind, id, key where exists (select from oubli.fence f where f.subject_reference = reference)
+      and not exists (select from oubli.subject_link l where l.kind = of_kind and l.subject_id = id)
+    on conflict do nothing returning key_id)
+  insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint)
+  select w.key_id, of_epoch, of_epoch, bytes, print from (select * from back union all select * from begun) w;
+  return found;
+end $$;
+
+create function oubli.keep_erased() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform oubli.refuse_unsaid_return(new.key_id);
   return null;
 end $$;
 create constraint trigger returned after update on oubli.subject_link deferrable initially deferred
-  for each row when (old.erased_at is not null and new.erased_at is null) execute function oubli.refuse_unsaid_return();
+  for each row when (old.erased_at is not null and new.erased_at is null) execute function oubli.keep_erased();
 alter table oubli.subject_link enable always trigger returned;
 
 -- An epoch key that somebody else may have opens every key that was ever wrapped under it, whatever wraps it now. So these keys are replaced:

@@ -69,7 +69,6 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
     ...DECLARED,
     ...WRITES_LEDGER,
     ...MAKES_KEYS,
-    subject_link: [read(), add, change('key_id', 'erased_at')],
     person_event: [read(), add, change(), remove],
     notice: [read(), remove],
     deferred_request: [read(), remove],

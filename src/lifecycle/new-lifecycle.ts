@@ -14,27 +14,16 @@ import { undated } from './person-events';
 import type { Plan } from './plan';
 import { nameOf, rootType } from './root';
 import { type Rule, rulesOf } from './rule';
+import { wasErased } from './was-erased';
 
 /** What the ledger calls it; PostgreSQL looks for an entry of this name before a mark of an erasure is taken off. */
 const ALLOWED = 'new lifecycle allowed';
 const PATIENCE = { lock_timeout: '5s' };
 
-/**
- * Of two who allow at once the second finds her back. Where her row stayed its mark goes, and the key of what the law keeps of her stays
- * with it; where it left she gets a link anew, beside the fence.
- */
-const LET_IN = `
-with back as (
-  update oubli.subject_link set key_id = $4, erased_at = null
-  where kind = $1 and subject_id = $2 and erased_at is not null returning key_id),
-begun as (
-  insert into oubli.subject_link (kind, subject_id, key_id)
-  select $1, $2, $4 where exists (select from oubli.fence f where f.subject_reference = $3)
-    and not exists (select from oubli.subject_link l where l.kind = $1 and l.subject_id = $2)
-  on conflict do nothing returning key_id)
-insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint)
-select w.key_id, $7::integer, $7::integer, $5::bytea, $6::bytea from (select key_id from back union all select key_id from begun) w
-returning key_id`;
+const SAY = `
+insert into oubli.ledger (act, key_id, because, details)
+values ('${ALLOWED}', $1, $2, $3::jsonb) returning entry`;
+const LET_IN = 'select oubli.let_in($1, $2, $3, $4, $5, $6, $7) as is_back';
 
 /**
  * @param plan of the erasure of her kind
@@ -75,17 +64,23 @@ class Return {
   }
 
   async of(id: string, key: NewKey, because: string): Promise<string> {
-    const { kind, plan } = this;
+    const { kind, connection } = this;
+    const { keys, ledger } = this.engine;
     const row = await this.lockedRow(id);
     const name = row ?? id;
-    const reference = this.engine.keys.referenceOf(kind, name);
+    if (!(await wasErased(keys, connection, kind, name))) throw this.notErased();
     const { keyId, wrapped, print, epoch } = key;
-    const asked = [kind, name, reference, keyId, wrapped, print, epoch];
-    if ((await this.connection.query(LET_IN, asked)).rows.length === 0)
-      throw new ConfigurationError('NOT_ERASED', { kind, table: plan.root.name });
+    const [said] = (await connection.query(SAY, [keyId, because, JSON.stringify({ kind })])).rows;
+    const asked = [kind, name, keys.referenceOf(kind, name), keyId, wrapped, print, epoch];
+    const [back] = (await connection.query(LET_IN, asked)).rows;
+    if (back?.is_back !== true) throw this.notErased(); // by somebody else, meanwhile
     if (row !== undefined) await this.stopClock(row);
-    await this.engine.ledger.record(this.connection, [{ act: ALLOWED, keyId, because, details: { kind } }]);
+    await ledger.chain(connection, [said?.entry]);
     return Buffer.from(keyId).toString('hex');
+  }
+
+  private notErased(): ConfigurationError {
+    return new ConfigurationError('NOT_ERASED', { kind: this.kind, table: this.plan.root.name });
   }
 
   /** Where an erasure of hers is under way it is waited for: it has her row first, as here. */

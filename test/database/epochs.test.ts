@@ -214,6 +214,29 @@ describe('Epochs of keys', () => {
     expect(await world.plain('oubli.subject_key')).to.deep.equal([]);
   });
 
+  for (const keep of ['none', '35 days'] as const) {
+    const of = keep === 'none' ? 'is gone' : 'is there';
+    it(`K4: a destroyed key that came back with a table restored past its triggers is destroyed again by a rotation; its epoch key ${of}`, async () => {
+      const [gone = 0, stays] = await people(2);
+      const hers = world
+        .plain('oubli.subject_link')
+        .where({ subject_id: `${gone}` })
+        .select('key_id');
+      const key = await world.plain('oubli.subject_key').whereIn('key_id', hers).first();
+      await world.subject('user', gone).erase({ because: 'her request', probe: 'off' });
+      await world.epochs.rotate({ keep });
+      await world.plain.raw('alter table oubli.subject_key disable trigger all');
+      await world.plain('oubli.subject_key').insert(key);
+      await world.plain.raw('alter table oubli.subject_key enable trigger all');
+      expect(await world.epochs.rotate()).to.deep.include({ epoch: 3, rewrapped: 1, finished: true });
+      expect(await wrapped()).to.deep.equal([{ epoch: 3, count: 1 }]);
+      const entries = await world.plain('oubli.ledger').where({ act: 'shredded' });
+      expect(entries.map(({ key_id }) => key_id)).to.deep.equal([key.key_id]);
+      expect(await world.db('users').where({ id: stays }).pluck('name')).to.deep.equal(['n1']);
+      expect((await world.verifyLedger()).broken).to.deep.equal([]);
+    });
+  }
+
   it('K5: a job looks each day, and rotates where the newest epoch is a week old and the provider makes keys', async () => {
     await people(2);
     const handlers = new Map<string, (jobs: unknown[]) => Promise<unknown>>();

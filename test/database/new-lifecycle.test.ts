@@ -5,6 +5,7 @@ import { localKeys, type Oubli, oubli, type ReplayReport, replay } from '../../s
 import { keyIdOf } from '../../src/crypto/envelope';
 import { type Backup, backUp } from '../support/backup';
 import { type JournalFile, makeJournalFile, Pools } from '../support/journal-file';
+import { seamOf } from '../support/listening';
 import { addPerson } from '../support/people';
 import { expectFix, failureOf, refusalOf } from '../support/refusals';
 import { createRoles } from '../support/roles';
@@ -237,6 +238,54 @@ describe('A person who returns', () => {
     expect(references).to.have.property('size', 1);
     await world.subject('member', ada.id).serviceEnded({ on: '2026-01-01' });
     await world.subject('member', ada.id).restrict({ because: 'her address is wrong' });
+  });
+
+  it('K4: is let in under the newest epoch by a process that has not heard of it', async () => {
+    const ada = await leaves();
+    await erase(ada);
+    await stays();
+    const { store } = seamOf(other.db).keys as unknown as { store: { query(sql: string): Promise<unknown> } };
+    await store.query('unlisten oubli_epochs');
+    const { epoch } = await world.epochs.rotate();
+    await allow(ada, other);
+    const { key_id: keyId } = await linkOf(ada);
+    const [key] = await world.plain('oubli.subject_key').where({ key_id: keyId });
+    expect(key).to.include({ epoch, born: epoch });
+    expect((await allowed()).filter(({ key_id: id }) => keyId.equals(id))).to.have.length(1);
+    await insert(ada, other);
+  });
+
+  it('K4: is let in by the function of the database for the one only whom an entry of the ledger speaks of', async () => {
+    const [ada, eve] = [await stays(), await leaves()];
+    for (const person of [ada, eve]) await erase(person);
+    const reference = seamOf(world.db).keys.referenceOf(eve.kind, `${eve.id}`);
+    const key = Buffer.alloc(16, 7);
+    const letIn = (by: Knex, { kind, id }: Returning) =>
+      by.raw('select oubli.let_in(?, ?, ?, ?, ?, ?, oubli.newest_epoch())', [
+        ...[kind, `${id}`, reference, key, Buffer.alloc(72), Buffer.alloc(16, 3)],
+      ]);
+    for (const person of [ada, eve])
+      expect(await failureOf(() => letIn(world.plain, person))).to.have.property('code', 'OU046');
+    // with an entry that nobody has linked it is refused at the commit
+    const unlinked = world.plain.transaction(async (trx) => {
+      await trx('oubli.ledger').insert({ act: ALLOWED, key_id: key, because, details: {} });
+      await letIn(trx, eve);
+    });
+    expect(await failureOf(() => unlinked)).to.have.property('code', 'OU032');
+    expect(await refusalOf(() => insert(eve))).to.include({ code: 'SUBJECT_ERASED' });
+  });
+
+  it('K4: is let in where keys have a role of their own, which no process may use', async () => {
+    const people = [await leaves(), await stays()];
+    for (const person of people) await erase(person);
+    const roles = await createRoles(world, 'apart', { keysApart: true });
+    try {
+      for (const person of people) await allow(person, roles.instances.app);
+      await roles.instances.app.db('members').insert({ id: people[0]?.id, name: 'Back', email: 'apart@example.org' });
+      expect(await world.db('members').where({ email: 'apart@example.org' }).pluck('name')).to.deep.equal(['Back']);
+    } finally {
+      await roles.drop();
+    }
   });
 
   it('K4: is let in by the role of the application', async () => {

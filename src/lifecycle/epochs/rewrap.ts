@@ -6,7 +6,7 @@
 import { byteaArray } from '../../bytea-array';
 import type { Engine as Cipher } from '../../crypto/engine';
 import { unwrapKey, wrapKey } from '../../crypto/subject-key';
-import { TamperedError } from '../../errors';
+import { KeyUnavailableError, TamperedError } from '../../errors';
 import type { EpochKey } from '../../keyring/epochs';
 import type { Row } from '../../queryable';
 import { retried } from '../database';
@@ -20,6 +20,12 @@ select pg_catalog.pg_relation_size('oubli.subject_key') / current_setting('block
 const CHUNK = `
 select ctid as at, key_id, epoch, wrapped from oubli.subject_key
 where ctid >= $1::tid and ctid < $2::tid and epoch < $3 for no key update skip locked`;
+const DESTROY_AGAIN = `
+delete from oubli.subject_key k using oubli.fence f where k.ctid >= $1::tid and k.ctid < $2::tid and f.key_id = k.key_id
+returning k.key_id`;
+/** By the trigger on the key store: a key is fenced. */
+const FENCED = 'OU002';
+const CAME_BACK = 'destroyed before; its row had come back past the triggers, with a table that was restored';
 const REWRAP = `
 update oubli.subject_key k set epoch = $1, wrapped = w.wrapped
 from unnest($2::tid[], $3::bytea[]) w(at, wrapped) where k.ctid = w.at`;
@@ -51,12 +57,25 @@ export async function rewrapOnce(engine: Engine, from: number, goesOn: () => boo
   return { rewrapped, damaged };
 }
 
-async function rewrapChunk({ database, keys, sealer }: Engine, block: number): Promise<Pass> {
+async function rewrapChunk(engine: Engine, block: number): Promise<Pass> {
+  const blocks = [`(${block},0)`, `(${block + BLOCKS},0)`] as const;
+  try {
+    return await rewrapBlocks(engine, blocks);
+  } catch (error) {
+    const mayBeDestroyed = error instanceof KeyUnavailableError || (error as { code?: unknown }).code === FENCED;
+    if (!mayBeDestroyed || !(await destroyAgain(engine, blocks))) throw error;
+    return rewrapBlocks(engine, blocks);
+  }
+}
+
+type Blocks = readonly [from: string, to: string];
+
+async function rewrapBlocks({ database, keys, sealer }: Engine, blocks: Blocks): Promise<Pass> {
   const { epochs } = keys;
   return retried(() =>
     epochs.underNewest((newest) =>
       database.transaction(async (connection) => {
-        const { rows } = await connection.query(CHUNK, [`(${block},0)`, `(${block + BLOCKS},0)`, newest.epoch]);
+        const { rows } = await connection.query(CHUNK, [...blocks, newest.epoch]);
         await epochs.know(new Set(rows.map(({ epoch }) => Number(epoch))));
         const wrapped = rows.map((row) => wrappedAnew(sealer.place.engine, row, epochs.kek(Number(row.epoch)), newest));
         const whole = rows.filter((_, i) => wrapped[i]);
@@ -69,6 +88,20 @@ async function rewrapChunk({ database, keys, sealer }: Engine, block: number): P
       }),
     ),
   );
+}
+
+/**
+ * Keys that were destroyed before, and whose rows came back: refused anyway (ENVELOPE.md K4), but wrapped they can no longer be, and the
+ * epoch that they name would never be drained; its key may be long gone.
+ * @returns whether there were any
+ */
+async function destroyAgain({ database, ledger }: Engine, blocks: Blocks): Promise<boolean> {
+  return database.transaction(async (connection) => {
+    const { rows } = await connection.query(DESTROY_AGAIN, [...blocks]);
+    const entries = rows.map(({ key_id: keyId }) => ({ act: 'shredded', keyId: keyId as Buffer, because: CAME_BACK }));
+    if (entries.length > 0) await ledger.record(connection, entries);
+    return entries.length > 0;
+  });
 }
 
 /** @returns undefined for what cannot be unwrapped: one damaged key must not keep the others under the old epoch */
