@@ -560,6 +560,16 @@ export const texts = {
     says: (n) => `the materialised view ${n.view} holds values under keys that were replaced`,
     fix: (n) => `refresh materialized view ${n.view}; -- then npx oubli keys compromised again`,
   },
+  RESEAL_STAYS: {
+    says: (n) =>
+      `${n.table}.${n.column} holds values under keys that were replaced, in arrays or in another database, where they are not sealed anew`,
+    fix: (n) => `update ${n.table} set ${n.column} = null; -- make them anew; then npx oubli keys compromised again`,
+  },
+  RESEAL_WAITS: {
+    says: (n) => `rows of ${n.table} hold values that wait to be sealed, beside others that are to be sealed anew`,
+    fix: (n) =>
+      `npx oubli backfill ${n.table}  # or unprotect, if that was begun; then npx oubli keys compromised again`,
+  },
   KEY_REPLACED: {
     says: (n) =>
       `a value${n.table ? ` in ${n.table}` : ''} was sealed under a key that was replaced at this moment, or destroyed because nobody used it`,

@@ -131,7 +131,8 @@ async function erase(
     await refusePlacedSince(engine.catalogue, plan, connection);
     await triggers.takeBack(connection);
   }
-  const news = plan.kind === undefined ? undefined : shredded(tags);
+  const earlier = rows.filter((entry) => !isReceipt(entry)).map(({ key_id }) => key_id as Uint8Array);
+  const news = plan.kind === undefined ? undefined : shredded([...tags, ...earlier]);
   refusePlaced(engine.catalogue, plan, await endErrandAsking(connection, placedSince(plan), news));
   return rows;
 }

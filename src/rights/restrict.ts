@@ -98,9 +98,13 @@ async function refuseUnrestricted({ database }: Engine, kind: string, id: string
 
 const nothingFirst = async (): Promise<void> => undefined;
 
+/** With one that it is about to replace. */
+const FORGET = `
+select pg_notify($1, encode(k.key_id, 'hex')) from oubli.subject_key k where k.key_id = $2 or k.successor = $2`;
+
 /** Every process drops the key from its cache when this commits, and finds the restriction when it asks for it again. */
 async function forgetEverywhere(connection: Queryable, keyId: Uint8Array): Promise<void> {
-  await connection.query('select pg_notify($1, $2)', [SHREDDED_CHANNEL, Buffer.from(keyId).toString('hex')]);
+  await connection.query(FORGET, [SHREDDED_CHANNEL, keyId]);
 }
 
 function refuseBlank(because: unknown, call: string): void {

@@ -1,7 +1,7 @@
 /** An epoch key that somebody else may have: every key that it opens is replaced, and every value sealed anew (ENVELOPE.md K5, K2-K4). */
 import { expect } from 'chai';
 import knexPackage, { type Knex } from 'knex';
-import { fileJournal, localKeys, replay } from '../../src';
+import { annotate, fileJournal, localKeys, replay } from '../../src';
 import { keyIdOf } from '../../src/crypto/envelope';
 import { backUp } from '../support/backup';
 import { failureOf, refusalOf } from '../support/refusals';
@@ -194,7 +194,11 @@ describe('An epoch that is compromised', () => {
     expect(await world.plain('oubli.subject_key').whereNotNull('successor')).to.have.length(1);
     expect((await world.epochs.list())[1]?.resealedAt).to.equal(undefined);
     await world.plain('users').where({ id: damaged }).update({ name });
+    await world.plain.raw('create table lists as select array_agg(name) as names from users');
     await world.plain.raw('create materialized view names as select id, name from users');
+    const arrays = await refusalOf(() => reseal());
+    expect([arrays.code, arrays.table, arrays.column]).to.deep.equal(['RESEAL_STAYS', 'lists', 'names']);
+    await world.plain('lists').update({ names: world.plain.raw('array(select name from users)') });
     const view = await refusalOf(() => reseal());
     expect(view.code).to.equal('RESEAL_VIEW');
     expect(view.fix).to.contain('refresh materialized view names');
@@ -202,6 +206,31 @@ describe('An epoch that is compromised', () => {
     expect((await reseal()).finished).to.equal(true);
     expect(await sealedUnder('name', 'names')).to.deep.equal(await sealedUnder('name'));
     expect(await sealedUnder('name')).to.deep.equal(await linked());
+  });
+
+  it('K5: where values wait to be sealed for the first time, they are first', async () => {
+    await world.plain.raw(`
+      create table guests (id int primary key, user_id int not null references users, name text, note text);
+      create index on guests (user_id);`);
+    const [id] = await people(1);
+    await world.plain('guests').insert({ id: 1, user_id: id, name: 'waits', note: 'waits' });
+    const sealed = { category: 'identity.name', protect: 'encrypt' } as const;
+    await world.plain.transaction((trx) =>
+      annotate(trx, 'guests', {
+        data: { purpose: 'a test', basis: 'contract' },
+        columns: { name: sealed, note: sealed },
+      }),
+    );
+    const other = await world.another();
+    await other.db('guests').where({ id: 1 }).update({ name: 'sealed' });
+    const error = await refusalOf(() => other.epochs.compromised(1, { because: BECAUSE }));
+    expect([error.code, error.fix]).to.deep.equal([
+      'RESEAL_WAITS',
+      'npx oubli backfill guests  # or unprotect, if that was begun; then npx oubli keys compromised again',
+    ]);
+    await other.backfill('guests');
+    expect((await other.epochs.compromised(1, { because: BECAUSE })).finished).to.equal(true);
+    expect(await other.db('guests').select('name', 'note')).to.deep.equal([{ name: 'sealed', note: 'waits' }]);
   });
 
   it('K4, L2: who is erased on the way leaves with both keys, and a request from before is answered', async () => {
@@ -244,6 +273,26 @@ describe('An epoch that is compromised', () => {
       expect(beyond.code).to.equal('SCOPE_EXCEEDED');
     }
     await trx.commit();
+  });
+
+  it('Art. 18: who is restricted on the way is restricted by both keys, also where one is in a cache', async () => {
+    const [id = 0] = await people(1);
+    const trx = await world.plain.transaction();
+    await trx('invoices').where({ user_id: id }).forUpdate();
+    await world.epochs.compromised(1, { because: BECAUSE, signal: AbortSignal.timeout(300) });
+    const other = await world.another();
+    const address = (): Promise<unknown> => other.db('invoices').where({ user_id: id }).pluck('billing_address').then();
+    expect(await address()).to.have.length(1);
+    await trx.commit();
+    await world.subject('user', id).restrict({ because: 'she contests it' });
+    let refused = '';
+    while (refused === '')
+      await address().then(
+        () => new Promise((resolve) => setImmediate(resolve)),
+        (error) => (refused = error.code),
+      );
+    expect(refused).to.equal('RESTRICTED');
+    expect((await refusalOf(() => world.db('invoices').where({ user_id: id }))).code).to.equal('RESTRICTED');
   });
 
   it('S1: who was erased after her key was replaced is erased again in a backup from before', async () => {

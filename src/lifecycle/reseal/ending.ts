@@ -33,8 +33,8 @@ export interface Ending {
   readonly destroyed: number;
   /** How many have values left under them, or writers at work. */
   readonly left: number;
-  /** Materialised views in which such values stand. */
-  readonly views: readonly string[];
+  /** Where such values stand that are not sealed anew there. */
+  readonly stays: readonly StoredTable[];
 }
 
 /** Whether values may be left under keys that were replaced. */
@@ -56,29 +56,29 @@ export async function endReplaced(engine: Engine, because: string, goesOn: () =>
   );
   const unused = closed.filter((keyId) => !after.used.has(keyId));
   const destroyed = await destroy(engine, unused, mark, because, goesOn);
-  return { destroyed, left: before.used.size + before.unused.length - destroyed, views: [...after.views].sort() };
+  return { destroyed, left: before.used.size + before.unused.length - destroyed, stays: after.stays };
 }
 
 interface Uses {
   /** Hex, as below. */
   readonly used: ReadonlySet<string>;
   readonly unused: readonly string[];
-  readonly views: ReadonlySet<string>;
+  readonly stays: readonly StoredTable[];
 }
 
 /** One view of the database: what is copied from one table to another stands in one of them. */
 async function usesOf({ database }: Engine): Promise<Uses> {
   return database.snapshot(async (snapshot) => {
     const keys = (await snapshot.query(REPLACED)).rows.map(({ key_id }) => hexOf(key_id as Uint8Array));
-    if (keys.length === 0) return { used: new Set<string>(), unused: [], views: new Set<string>() };
+    if (keys.length === 0) return { used: new Set<string>(), unused: [], stays: [] };
     const used = new Set<string>();
-    const views = new Set<string>();
+    const stays: StoredTable[] = [];
     for (const table of await storedTables(snapshot)) {
       const { rows } = await snapshot.query(usedIn(table));
       for (const { key_id } of rows) used.add(hexOf(key_id as Uint8Array));
-      if (table.isView && rows.length > 0) views.add(table.name);
+      if (table.stays && rows.length > 0) stays.push(table);
     }
-    return { used, unused: keys.filter((keyId) => !used.has(keyId)), views };
+    return { used, unused: keys.filter((keyId) => !used.has(keyId)), stays };
   });
 }
 

@@ -59,7 +59,7 @@ update oubli.epoch e set resealed_at = oubli.now() where e.id = $1 and e.reseale
 
 /**
  * @throws ConfigurationError NO_SUCH_EPOCH, BAD_PACE, EPOCHS_READ_ONLY, EPOCH_NOT_KEPT; TamperedError VALUES_DAMAGED, WRAPPED_KEYS_DAMAGED
- * @throws UnsupportedQueryError RESEAL_VIEW; KeyUnavailableError; what a trigger of the team's raises
+ * @throws UnsupportedQueryError RESEAL_VIEW, RESEAL_STAYS; AnnotationError RESEAL_WAITS; KeyUnavailableError; what a trigger of the team's raises
  */
 export async function resealEpoch(engine: Engine, epoch: number, options: ResealOptions): Promise<Reseal> {
   const pace = settledPace(options.pace);
@@ -150,7 +150,7 @@ class Run {
     const before = this.rows;
     const damaged = new Map<string, number>();
     const tables = await this.engine.database.alone(storedTables);
-    for (const table of tables.filter(({ isView }) => !isView)) {
+    for (const table of tables.filter(({ stays }) => !stays)) {
       for (let from = 0; from < table.blocks && this.goesOn(); from += BLOCKS) {
         const began = performance.now();
         const chunk = await resealBlocks(this.engine, table, from);
@@ -181,8 +181,9 @@ class Run {
 }
 
 /** @throws what another round would not mend: the keys of these values stay, and the others are gone */
-function refuseWhatStays({ views }: Ending, damaged: ReadonlyMap<string, number>): void {
+function refuseWhatStays({ stays: [first] }: Ending, damaged: ReadonlyMap<string, number>): void {
   const [[table, count] = []] = damaged;
   if (table !== undefined) throw new TamperedError('VALUES_DAMAGED', { table, count });
-  if (views.length > 0) throw new UnsupportedQueryError('RESEAL_VIEW', { view: views[0] });
+  if (first?.stays === 'view') throw new UnsupportedQueryError('RESEAL_VIEW', { view: first.name });
+  if (first) throw new UnsupportedQueryError('RESEAL_STAYS', { table: first.name, column: first.columns[0]?.name });
 }

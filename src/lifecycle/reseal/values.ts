@@ -6,7 +6,7 @@
  */
 import { byteaArray } from '../../bytea-array';
 import { isEnvelope, keyIdOf } from '../../crypto/envelope';
-import { TamperedError } from '../../errors';
+import { AnnotationError, TamperedError } from '../../errors';
 import { KeyCache } from '../../keyring/key-cache';
 import type { KeyState, SubjectKey } from '../../keyring/subject-keys';
 import { type Queryable, quoteIdentifier as q, type Row } from '../../queryable';
@@ -29,13 +29,14 @@ export interface ResealedChunk {
   readonly damaged: number;
 }
 
-/** @throws KeyUnavailableError EPOCH_KEY_MISSING; what a trigger of the team's raises */
+/** @throws AnnotationError RESEAL_WAITS; KeyUnavailableError EPOCH_KEY_MISSING; what a trigger of the team's raises */
 export async function resealBlocks(engine: Engine, table: StoredTable, from: number): Promise<ResealedChunk> {
   const settings = { application_name: APPLICATION_NAME };
   return retried(() =>
     engine.database.transaction(async (connection) => {
       const { rows } = await connection.query(affectedRows(table), [`(${from},0)`, `(${from + BLOCKS},0)`]);
       if (rows.length === 0) return { rows: 0, damaged: 0 };
+      refuseWaiting(rows, table);
       const keys = await keysOf(engine, connection, rows, table);
       const sealed = rows.map((row) => sealedAnew(engine, table, row, keys));
       const whole = rows.flatMap((row, i) => (sealed[i] ? [{ at: row.at, values: sealed[i] }] : []));
@@ -54,6 +55,12 @@ where t.ctid >= $1::tid and t.ctid < $2::tid
   and exists (select from (
     select k.successor from oubli.subject_key k where k.key_id = any(${keyIdsIn(table, 't')}) offset 0) k where k.successor is not null)
 for update of t skip locked`;
+}
+
+/** What is to be sealed for the first time, beside such a value: the column's type would take it only sealed. */
+function refuseWaiting(rows: readonly Row[], table: StoredTable): void {
+  const waits = rows.some((row) => valuesIn(row, table).some((bytes) => bytes && !isEnvelope(bytes)));
+  if (waits) throw new AnnotationError('RESEAL_WAITS', { table: table.name });
 }
 
 interface Keys {
