@@ -34,7 +34,8 @@ export class Epochs {
   /** The code of what the provider failed with when it was asked last; undefined where it answered. */
   private failed: string | undefined;
   private closed = false;
-  private readonly keks: Map<number, Uint8Array>;
+  readonly #keks: Map<number, Uint8Array>;
+  readonly #material: KeyMaterial;
 
   /**
    * @param material its epoch keys are overwritten by `wipe()`
@@ -44,10 +45,11 @@ export class Epochs {
     readonly provider: KeyProvider,
     private readonly store: Queryable,
     private readonly engine: Engine,
-    private readonly material: KeyMaterial,
+    material: KeyMaterial,
     private readonly clock: () => number = () => performance.now(),
   ) {
-    this.keks = new Map(material.epochs);
+    this.#material = material;
+    this.#keks = new Map(material.epochs);
   }
 
   /** The one that wraps new keys. @throws KeyUnavailableError EPOCH_KEY_MISSING */
@@ -100,7 +102,7 @@ export class Epochs {
    */
   async know(epochs: Iterable<number>): Promise<void> {
     for (const epoch of epochs) {
-      if (this.keks.has(epoch)) continue;
+      if (this.#keks.has(epoch)) continue;
       if (this.closed) throw new ConfigurationError('NOT_READY');
       if (this.clock() < this.askAgainAt) throw this.tooSoon(epoch);
       await this.askProvider();
@@ -110,7 +112,7 @@ export class Epochs {
 
   /** @throws KeyUnavailableError EPOCH_KEY_MISSING: see `know` */
   kek(epoch: number): Uint8Array {
-    const kek = this.keks.get(epoch);
+    const kek = this.#keks.get(epoch);
     if (!kek) throw new KeyUnavailableError('EPOCH_KEY_MISSING', { epoch });
     return kek;
   }
@@ -129,7 +131,7 @@ export class Epochs {
   async loadedAnew(): Promise<KeyMaterial> {
     const loaded = await loadKeys(this.provider);
     for (const role of ['index', 'ledger'] as const) {
-      if (equal(loaded[role], this.material[role])) continue;
+      if (equal(loaded[role], this.#material[role])) continue;
       wipeKeys(loaded);
       throw new ConfigurationError('WRONG_ROOT_KEY', { role, provider: this.provider.name });
     }
@@ -139,7 +141,7 @@ export class Epochs {
   /** Overwrites every key, and takes none any more. */
   wipe(): void {
     this.closed = true;
-    for (const epoch of [...this.keks.keys()]) this.forget(epoch);
+    for (const epoch of [...this.#keks.keys()]) this.forget(epoch);
   }
 
   private async look(): Promise<void> {
@@ -150,8 +152,8 @@ export class Epochs {
   }
 
   private forget(epoch: number): void {
-    this.keks.get(epoch)?.fill(0);
-    this.keks.delete(epoch);
+    this.#keks.get(epoch)?.fill(0);
+    this.#keks.delete(epoch);
   }
 
   /** Those who ask while it is asked share its answer. */
@@ -185,9 +187,9 @@ export class Epochs {
       const { rows } = await this.store.query(EPOCHS);
       for (const { id, canary, is_given_up } of rows) {
         const epoch = Number(id);
-        if (this.closed || is_given_up || this.keks.has(epoch) || !loaded.epochs.has(epoch)) continue;
+        if (this.closed || is_given_up || this.#keks.has(epoch) || !loaded.epochs.has(epoch)) continue;
         verifyEpoch(this.engine, epoch, canary as Uint8Array, loaded, this.provider.name);
-        this.keks.set(epoch, secretCopy(loaded.epochs.get(epoch) as Uint8Array));
+        this.#keks.set(epoch, secretCopy(loaded.epochs.get(epoch) as Uint8Array));
       }
     } finally {
       wipeKeys(loaded);

@@ -22,11 +22,12 @@ const TTL_MS = 60_000;
 const GRACE_MS = 60_000;
 
 export class KeyCache {
-  private readonly keys: BoundedMap<Entry>;
+  /** Of these, as of every key in the keyring, `inspect` prints nothing. */
+  readonly #keys: BoundedMap<Entry>;
   /** Which key a subject has: `kind NUL id` to the key's name below. */
   private readonly links = new BoundedMap<string>(MAX_KEYS);
   /** Keys that were evicted, outlived or never kept: a seal under way may still hold them, so they are overwritten some time later. */
-  private leaving: { readonly entries: Iterable<Entry>; readonly until: number }[] = [];
+  #leaving: { readonly entries: Iterable<Entry>; readonly until: number }[] = [];
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
   private forgotten = 0;
@@ -35,7 +36,7 @@ export class KeyCache {
     private readonly clock: () => number = () => performance.now(),
     most = MAX_KEYS,
   ) {
-    this.keys = new BoundedMap(most, (entries) => this.retire(entries));
+    this.#keys = new BoundedMap(most, (entries) => this.retire(entries));
   }
 
   /** A key id as a map key: latin1 of its 16 bytes is cheaper than hex. */
@@ -56,13 +57,13 @@ export class KeyCache {
     const link = linkName(kind, id);
     const name = this.links.get(link);
     const key = name === undefined ? undefined : this.named(name);
-    return key && this.keys.get(name as string)?.link === link ? key : undefined;
+    return key && this.#keys.get(name as string)?.link === link ? key : undefined;
   }
 
   /** @param moment from before the key store was asked */
   add(key: SubjectKey, moment: number): void {
     const name = KeyCache.nameOf(key.keyId);
-    this.keep(name, key, moment, this.named(name) && this.keys.get(name)?.link);
+    this.keep(name, key, moment, this.named(name) && this.#keys.get(name)?.link);
   }
 
   link(kind: string, id: string, key: SubjectKey, moment: number): void {
@@ -85,8 +86,8 @@ export class KeyCache {
 
   clear(): void {
     this.forgotten += 1;
-    this.retire([...this.keys.values()]);
-    this.keys.clear();
+    this.retire([...this.#keys.values()]);
+    this.#keys.clear();
     this.links.clear();
   }
 
@@ -94,14 +95,14 @@ export class KeyCache {
   wipe(): void {
     this.closed = true;
     this.clear();
-    for (const { entries } of this.leaving) overwrite(entries);
-    this.leaving = [];
+    for (const { entries } of this.#leaving) overwrite(entries);
+    this.#leaving = [];
     clearTimeout(this.timer);
   }
 
   /** @param name as `nameOf` gives it */
   named(name: string): SubjectKey | undefined {
-    const entry = this.keys.get(name);
+    const entry = this.#keys.get(name);
     if (!entry) return undefined;
     if (entry.until > this.clock()) return entry.key;
     this.remove(name);
@@ -110,12 +111,12 @@ export class KeyCache {
 
   /** Overwrites what left long enough ago, and lets go what nobody has asked for: keys of people who do not come back do not stay. */
   tidy(): void {
-    this.keys.age();
+    this.#keys.age();
     const now = this.clock();
-    for (const { entries } of this.leaving.filter(({ until }) => until <= now)) overwrite(entries, this.keys);
-    this.leaving = this.leaving.filter(({ until }) => until > now);
+    for (const { entries } of this.#leaving.filter(({ until }) => until <= now)) overwrite(entries, this.#keys);
+    this.#leaving = this.#leaving.filter(({ until }) => until > now);
     this.timer = undefined;
-    if (this.keys.size > 0 || this.leaving.length > 0) this.tidyLater();
+    if (this.#keys.size > 0 || this.#leaving.length > 0) this.tidyLater();
   }
 
   private keep(name: string, key: SubjectKey, moment: number, link: string | undefined): boolean {
@@ -125,8 +126,8 @@ export class KeyCache {
     }
     const entry = this.entryOf(key, link);
     if (!entry) return false;
-    const before = this.keys.get(name);
-    this.keys.set(name, entry);
+    const before = this.#keys.get(name);
+    this.#keys.set(name, entry);
     if (before && before.key.dek !== key.dek) this.retire([before]);
     return true;
   }
@@ -141,13 +142,13 @@ export class KeyCache {
   }
 
   private remove(name: string): void {
-    const entry = this.keys.get(name);
-    this.keys.delete(name);
+    const entry = this.#keys.get(name);
+    this.#keys.delete(name);
     if (entry) this.retire([entry]);
   }
 
   private retire(entries: Iterable<Entry>): void {
-    this.leaving.push({ entries, until: this.clock() + GRACE_MS });
+    this.#leaving.push({ entries, until: this.clock() + GRACE_MS });
   }
 
   private tidyLater(): void {

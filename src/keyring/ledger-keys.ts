@@ -12,12 +12,16 @@ import type { KeyMaterial } from './provider';
 const LINK_LABEL = utf8('oubli/ledger/mac/v1');
 
 export class LedgerKeys {
+  readonly #root: Uint8Array;
+
   private constructor(
     private readonly engine: Engine,
-    private readonly root: Uint8Array,
+    root: Uint8Array,
     private readonly signer: Signer,
     private readonly signatures: Signatures,
-  ) {}
+  ) {
+    this.#root = root;
+  }
 
   /** @param material whose root is overwritten by whoever loaded it; `wipe()` overwrites what is made of it here */
   static async from(engine: Engine, material: KeyMaterial): Promise<LedgerKeys> {
@@ -45,13 +49,13 @@ export class LedgerKeys {
 
   /** 32 bytes that only a holder of the ledger root can make of a link. */
   mac(link: Uint8Array): Buffer {
-    refuseUnusableKey(this.root);
-    return asBuffer(this.engine.hash(32, this.root, concat(LINK_LABEL, link)));
+    refuseUnusableKey(this.#root);
+    return asBuffer(this.engine.hash(32, this.#root, concat(LINK_LABEL, link)));
   }
 
   /** 16 bytes that stand for somebody, or for a case, where nothing readable may: see `keyedReference`. */
   referenceOf(kind: string, id: string): Buffer {
-    return asBuffer(keyedReference(this.engine, this.root, kind, id));
+    return asBuffer(keyedReference(this.engine, this.#root, kind, id));
   }
 
   wipe(): void {

@@ -40,12 +40,14 @@ const INDEX_EPOCH = 1;
 
 export class Sealer {
   readonly tokeniser: Tokeniser;
-  private readonly indexKeys = new Map<number, Uint8Array>();
+  readonly #indexKeys = new Map<number, Uint8Array>();
+  readonly #indexRoot: Uint8Array;
 
   constructor(
     readonly place: Place,
-    private readonly indexRoot: Uint8Array,
+    indexRoot: Uint8Array,
   ) {
+    this.#indexRoot = indexRoot;
     this.tokeniser = new Tokeniser(place.engine, indexRoot);
   }
 
@@ -128,8 +130,8 @@ export class Sealer {
 
   /** Forgets the index keys; from then on nothing is searched for or indexed. */
   wipe(): void {
-    for (const key of this.indexKeys.values()) key.fill(0);
-    this.indexKeys.clear();
+    for (const key of this.#indexKeys.values()) key.fill(0);
+    this.#indexKeys.clear();
     this.tokeniser.wipe();
     this.place.engine.forget();
   }
@@ -154,13 +156,13 @@ export class Sealer {
   }
 
   private indexKeyOf(element: Element, normaliser: Normaliser): Uint8Array {
-    let key = this.indexKeys.get(element.id);
+    let key = this.#indexKeys.get(element.id);
     if (!key) {
       const { engine } = this.place;
-      if (element.compound) key = compoundIndexKey(engine, this.indexRoot, element.id, INDEX_EPOCH);
-      else if (element.group) key = groupIndexKey(engine, this.indexRoot, element.group, normaliser, INDEX_EPOCH);
-      else key = indexKey(engine, this.indexRoot, element.id, normaliser, INDEX_EPOCH);
-      this.indexKeys.set(element.id, key);
+      if (element.compound) key = compoundIndexKey(engine, this.#indexRoot, element.id, INDEX_EPOCH);
+      else if (element.group) key = groupIndexKey(engine, this.#indexRoot, element.group, normaliser, INDEX_EPOCH);
+      else key = indexKey(engine, this.#indexRoot, element.id, normaliser, INDEX_EPOCH);
+      this.#indexKeys.set(element.id, key);
     }
     return key;
   }

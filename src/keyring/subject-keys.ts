@@ -28,13 +28,16 @@ interface FreshKey {
 
 export class SubjectKeys {
   readonly cache = new KeyCache();
+  readonly #ledgerRoot: Uint8Array;
 
   constructor(
     private readonly store: Queryable,
     private readonly engine: Engine,
     readonly epochs: Epochs,
-    private readonly ledgerRoot: Uint8Array,
-  ) {}
+    ledgerRoot: Uint8Array,
+  ) {
+    this.#ledgerRoot = ledgerRoot;
+  }
 
   /**
    * The keys of subjects of one kind, created where they have none; one statement, but where another process creates them as well.
@@ -171,7 +174,7 @@ export class SubjectKeys {
 
   /** How the fence names a subject without her primary key: a keyed reference. */
   referenceOf(kind: string, id: string): Buffer {
-    return Buffer.from(keyedReference(this.engine, this.ledgerRoot, kind, id));
+    return Buffer.from(keyedReference(this.engine, this.#ledgerRoot, kind, id));
   }
 
   /** Notes in `keys` those that were found and made; who got one from another process meanwhile is asked for again. */

@@ -23,12 +23,15 @@ import { comparedValue } from './declared-value';
 const EPOCH = 1;
 
 export class Tokeniser {
-  private readonly keys = new Map<string, Uint8Array>();
+  readonly #keys = new Map<string, Uint8Array>();
+  readonly #indexRoot: Uint8Array;
 
   constructor(
     private readonly engine: Engine,
-    private readonly indexRoot: Uint8Array,
-  ) {}
+    indexRoot: Uint8Array,
+  ) {
+    this.#indexRoot = indexRoot;
+  }
 
   /**
    * The tokens that a value is to be found by, as they stand in it.
@@ -52,8 +55,8 @@ export class Tokeniser {
 
   /** Forgets the keys. */
   wipe(): void {
-    for (const key of this.keys.values()) wipe(key);
-    this.keys.clear();
+    for (const key of this.#keys.values()) wipe(key);
+    this.#keys.clear();
   }
 
   private hashed(element: Element, tokens: ElementTokens, kind: TokenKind, texts: readonly string[]): Uint8Array[] {
@@ -64,10 +67,10 @@ export class Tokeniser {
 
   private keyOf(element: Element, tokens: ElementTokens, kind: TokenKind): Uint8Array {
     const name = `${element.id} ${kind}`;
-    let key = this.keys.get(name);
+    let key = this.#keys.get(name);
     if (!key) {
-      key = searchTokenKey(this.engine, this.indexRoot, element.id, kind, tokens.as as Normaliser, EPOCH);
-      this.keys.set(name, key);
+      key = searchTokenKey(this.engine, this.#indexRoot, element.id, kind, tokens.as as Normaliser, EPOCH);
+      this.#keys.set(name, key);
     }
     return key;
   }

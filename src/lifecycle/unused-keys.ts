@@ -36,6 +36,7 @@ select key_id from oubli.unused_key where since <= oubli.now() - interval '${GRA
 const LOCK = 'select key_id from oubli.subject_key where key_id = any($1::bytea[]) for update skip locked';
 /** Used by what is under nobody's name who is there: to be looked at again after another grace. */
 const STILL_USED = 'update oubli.unused_key set since = oubli.now() where key_id = any($1::bytea[])';
+/** Another act than that of a person's key: a replay after a restore leaves them, for there the row may be that was deleted since. */
 const DESTROY = `
 with destroyed as (delete from oubli.subject_key k where k.key_id = any($1::bytea[]) returning k.key_id, k.fingerprint, k.born),
 forgotten as (delete from oubli.unused_key u using destroyed d where u.key_id = d.key_id),
@@ -43,7 +44,7 @@ fenced as (
   insert into oubli.fence (key_id, fingerprint, erased_at, born, unused)
   select key_id, fingerprint, oubli.now(), born, true from destroyed)
 insert into oubli.ledger (act, key_id, because, details)
-select 'shredded', key_id, 'nobody used it', '{}' from destroyed
+select 'unused key destroyed', key_id, 'nothing was sealed under it', '{}' from destroyed
 returning entry`;
 
 /**

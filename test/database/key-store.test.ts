@@ -1,12 +1,20 @@
 /** Keys as they are made, key-first and by many at once, and what becomes of those that nobody uses. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import type { Knex } from 'knex';
+import knexPackage, { type Knex } from 'knex';
 import type { Oubli } from '../../src';
-import { type ConfigurationError, KeyUnavailableError, SweepsFailedError } from '../../src';
+import {
+  type ConfigurationError,
+  fileJournal,
+  KeyUnavailableError,
+  localKeys,
+  replay,
+  SweepsFailedError,
+} from '../../src';
 import type { SubjectKey } from '../../src/keyring/key-cache';
 import { lookingAtKeys } from '../../src/lifecycle/unused-keys';
 import { moveClock } from '../../src/testing';
+import { backUp } from '../support/backup';
 import { AT_THE_START, startInserter, startRacer } from '../support/key-makers-process';
 import { keyQueries, seamOf } from '../support/listening';
 import { failureOf } from '../support/refusals';
@@ -102,8 +110,8 @@ describe('Keys that nobody uses', function () {
   };
   const looked = (): Promise<void> => sweepAfter(8);
   const fiveWeeks = (): Promise<void> => sweepAfter(36);
-  const shreddedOf = (key: Buffer): Promise<unknown[]> =>
-    world.plain('oubli.ledger').where({ act: 'shredded', key_id: key }).then();
+  const destroyedOf = (key: Buffer): Promise<unknown[]> =>
+    world.plain('oubli.ledger').where({ act: 'unused key destroyed', key_id: key }).then();
 
   it('K3: is destroyed and fenced five weeks after a look found it unused, not before, and the ledger says so', async () => {
     const { id, key } = await orphan();
@@ -117,7 +125,7 @@ describe('Keys that nobody uses', function () {
     expect(await world.plain('oubli.unused_key')).to.deep.equal([]);
     const [fenced] = await world.plain('oubli.fence').where({ key_id: key });
     expect(fenced).to.include({ unused: true, subject_reference: null });
-    expect(await shreddedOf(key)).to.have.length(1);
+    expect(await destroyedOf(key)).to.have.length(1);
     expect((await world.verifyLedger()).broken).to.deep.equal([]);
     expect(await (await world.another()).db('users').where({ id: kept[0].id }).first('name')).to.deep.equal({
       name: 'kept',
@@ -169,36 +177,30 @@ describe('Keys that nobody uses', function () {
     expect(await world.plain('oubli.unused_key').where({ key_id: written.key })).to.deep.equal([]);
   });
 
-  it('K3: stays while a value is sealed under it in any table, declared or not, and in an array', async () => {
+  it('K3: stays while a value is sealed under it in any table, declared or not, in an array or a materialised view', async () => {
+    const names = ['copied', 'gathered', 'seen', 'gone'];
     const people = await world.db('users').insert(
-      ['copied', 'gathered', 'gone'].map((name) => ({ email: `${name}@example.org`, name })),
-      ['id', 'name'],
+      names.map((name) => ({ email: `${name}@example.org`, name })),
+      ['id'],
     );
-    const [copied, gathered, gone] = await Promise.all(people.map(({ id }) => keyOf(id) as Promise<Buffer>));
-    await world.plain.raw(`create table "old users" as select name from users where id = ?`, [people[0].id]);
-    await world.plain.raw(`create table "all names" as select array_agg(name) as names from users where id = ?`, [
-      people[1].id,
-    ]);
-    await world
-      .plain('users')
-      .whereIn(
-        'id',
-        people.map(({ id }) => id),
-      )
-      .delete();
+    const ids: number[] = people.map(({ id }) => Number(id));
+    const keys = (await Promise.all(ids.map(keyOf))) as Buffer[];
+    const areThere = (): Promise<boolean[]> => Promise.all(keys.map(isThere));
+    await world.plain.raw(`create table "old users" as select name from users where id = ${ids[0]};
+      create table "all names" as select array_agg(name) as names from users where id = ${ids[1]};
+      create materialized view "seen users" as select name from users where id = ${ids[2]}`);
+    await world.plain('users').whereIn('id', ids).delete();
     await looked();
     await fiveWeeks();
-    expect(await Promise.all([copied, gathered, gone].map((key) => isThere(key as Buffer)))).to.deep.equal([
-      true,
-      true,
-      false,
-    ]);
+    expect(await areThere()).to.deep.equal([true, true, true, false]);
     expect(await world.db('old users').pluck('name')).to.deep.equal(['copied']);
-    await world.plain.raw('drop table "old users", "all names"');
+    expect(await world.db('seen users').pluck('name')).to.deep.equal(['seen']);
+    await world.plain.raw('drop table "old users", "all names"; refresh materialized view "seen users"');
     await sweepAfter(1);
-    expect(await isThere(copied as Buffer)).to.equal(true); // looked at again after another five weeks
+    expect(await areThere()).to.deep.equal([true, true, true, false]); // looked at again after another five weeks
     await fiveWeeks();
-    expect(await Promise.all([copied, gathered].map((key) => isThere(key as Buffer)))).to.deep.equal([false, false]);
+    expect(await areThere()).to.deep.equal([false, false, false, false]);
+    await world.plain.raw('drop materialized view "seen users"');
   });
 
   it('K3: stays where its row came back before the five weeks were over', async () => {
@@ -283,7 +285,7 @@ describe('Keys that nobody uses', function () {
     await advance(36);
     const workers = [world, await world.another(), await world.another()];
     await Promise.all(workers.map((worker) => worker.sweep()));
-    for (const key of orphans) expect([await isThere(key), (await shreddedOf(key)).length]).to.deep.equal([false, 1]);
+    for (const key of orphans) expect([await isThere(key), (await destroyedOf(key)).length]).to.deep.equal([false, 1]);
     expect((await world.verifyLedger()).broken).to.deep.equal([]);
   });
 
@@ -319,5 +321,31 @@ describe('Keys that nobody uses', function () {
     for (const index of ['subject_key_pkey', 'subject_link_key_id_idx', 'users_pkey', 'archive_key_pkey'])
       expect(plan).to.match(new RegExp(`Index (Only )?Scan using ${index} .*\\n *Index Cond: `));
     expect(plan).not.to.contain('Seq Scan');
+  });
+});
+
+describe('A restore of the database from before a key was destroyed as unused', () => {
+  it('S1: brings back whose row had been deleted past the life cycle, and the replay erases her no more than that did', async () => {
+    const world = await createWorld();
+    const journal = fileJournal({ file: `${world.keyFile}.journal` });
+    const before = await world.another({ journal });
+    const [{ id }] = await before.db('users').insert({ email: 'ada@example.org', name: 'Ada' }).returning('id');
+    const backup = await backUp(world.url);
+    const served = await world.another({ journal });
+    await world.plain('users').delete();
+    await served.sweep();
+    await moveClock(world.plain, '36 days');
+    await served.sweep();
+    expect(await world.plain('oubli.subject_key')).to.deep.equal([]);
+    await backup.restore();
+    const restored = knexPackage({ client: 'pg', connection: world.url });
+    const keys = localKeys({ file: world.keyFile });
+    expect(await replay(restored, { keys, journal })).to.include({ erased: 0, shredded: 0 });
+    await restored.destroy();
+    const after = await world.another({ journal });
+    expect(await after.db('users').where({ id }).pluck('name')).to.deep.equal(['Ada']);
+    await after.db('users').where({ id }).update({ name: 'Augusta' });
+    await backup.drop();
+    await world.end();
   });
 });

@@ -37,17 +37,21 @@ export interface RemoteKeys extends EpochProvider {
 export class WrappedKeys implements RemoteKeys {
   readonly name: string;
 
+  /** Not to be seen where somebody prints a provider: it holds the token by which the service is asked. */
+  readonly #service: KeyService;
+
   constructor(
-    private readonly service: KeyService,
+    service: KeyService,
     private readonly store: DocumentStore,
     private readonly installation: string,
   ) {
+    this.#service = service;
     this.name = `${service.name}, ${store.name}`;
     handingOver(this);
   }
 
   async create(): Promise<void> {
-    const { service, installation } = this;
+    const [service, installation] = [this.#service, this.installation];
     const roots = await service.keyFor('roots');
     const index = await this.fresh(roots, 'index');
     const ledger = await this.fresh(roots, 'ledger');
@@ -80,9 +84,9 @@ export class WrappedKeys implements RemoteKeys {
     const document = await this.changed((before) => this.marked(before, epoch));
     const { key } = document.epochs[epoch] as WrappedEpoch;
     // a service where nothing of ours is says of everything that it is gone
-    if (!(await this.service.has(document.index.key)))
+    if (!(await this.#service.has(document.index.key)))
       throw new ConfigurationError('KEY_SERVICE_ELSEWHERE', { provider: this.name, key: document.index.key });
-    const became = await this.service.destroy(key);
+    const became = await this.#service.destroy(key);
     if (became.is === 'destroyed')
       await this.changed((before) => withEpoch(before, epoch, { key, state: 'destroyed' }));
     return became;
@@ -100,7 +104,7 @@ export class WrappedKeys implements RemoteKeys {
   /** Of two processes that open an epoch at once, the second takes the first one's key. */
   private async added(epoch: number): Promise<WrappedEpoch> {
     const role = `epoch ${epoch}` as const;
-    const made = await this.fresh(await this.service.keyFor(role), role);
+    const made = await this.fresh(await this.#service.keyFor(role), role);
     const document = await this.changed((before) =>
       before.epochs[epoch] ? before : withEpoch(before, epoch, { ...made, state: 'living' }),
     );
@@ -109,7 +113,7 @@ export class WrappedKeys implements RemoteKeys {
 
   private async fresh(remoteKey: string, role: Role): Promise<WrappedKey> {
     const key = randomKey();
-    const wrapped = await this.service.wrap(remoteKey, role, key);
+    const wrapped = await this.#service.wrap(remoteKey, role, key);
     key.fill(0);
     await this.refuseUnbound(remoteKey, role, wrapped);
     return { key: remoteKey, wrapped };
@@ -118,7 +122,7 @@ export class WrappedKeys implements RemoteKeys {
   /** An older service overlooks what it is to bind a key to, and says nothing of it. */
   private async refuseUnbound(remoteKey: string, role: Role, wrapped: string): Promise<void> {
     const other = role === 'index' ? 'ledger' : 'index';
-    const opens = await this.service.unwrap(remoteKey, other, wrapped).then(() => true, refused);
+    const opens = await this.#service.unwrap(remoteKey, other, wrapped).then(() => true, refused);
     if (opens) throw new ConfigurationError('KEY_SERVICE_UNBOUND', { provider: this.name });
   }
 
@@ -136,7 +140,7 @@ export class WrappedKeys implements RemoteKeys {
   }
 
   private async unwrapped({ key, wrapped }: WrappedKey, role: Role): Promise<Uint8Array> {
-    const bytes = await this.service.unwrap(key, role, wrapped);
+    const bytes = await this.#service.unwrap(key, role, wrapped);
     const why = bytes.length !== KEY_BYTES ? 'is not 32 bytes' : bytes.every((byte) => byte === 0) && 'is all zero';
     if (why) throw new ConfigurationError('KEY_INVALID', { role, provider: this.name, why });
     return bytes;
@@ -152,7 +156,7 @@ export class WrappedKeys implements RemoteKeys {
   }
 
   private parsed(text: string): WrappedDocument {
-    return parsed(text, this.name, { service: this.service.kind, installation: this.installation });
+    return parsed(text, this.name, { service: this.#service.kind, installation: this.installation });
   }
 }
 
