@@ -71,6 +71,13 @@ declare
   newest integer := oubli.newest_epoch();
   late boolean;
 begin
+  if tg_op = 'UPDATE' and not exists (
+    select from written w join before b using (key_id)
+    where (w.epoch, w.born, w.wrapped, w.fingerprint, w.keep_until, w.successor)
+      is distinct from (b.epoch, b.born, b.wrapped, b.fingerprint, b.keep_until, b.successor))
+    and not exists (select from written w where not exists (select from before b where b.key_id = w.key_id)) then
+    return null; -- only closed or opened: by a writer, too, in whichever isolation
+  end if;
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
     raise exception 'oubli: subject keys are written by transactions that are read committed' using errcode = 'OU061';
   end if;
@@ -96,12 +103,15 @@ create trigger fenced_again after update on oubli.subject_key referencing old ta
   for each statement execute function oubli.refuse_fenced_keys();
 alter table oubli.subject_key enable always trigger fenced_again;
 
--- Keys of which a look found that nobody's row is there and that nothing else speaks of whose they are, and since when that is known: made
--- for a write that never came, as keys are committed before what is sealed under them (ENVELOPE.md K3), or left by a row that was deleted
--- past the life cycle. Those of which it is still true after their grace are destroyed, where no value anywhere is sealed under them.
+-- Keys of which a look found that nobody's row is there and that nothing else speaks of whose they are: since when that is known, and how
+-- many looks on different days have found it, none of them the contrary. Made for a write that never came, as keys are committed before what is
+-- sealed under them (ENVELOPE.md K3), or left by a row that was deleted past the life cycle. Those of which it is still true after their
+-- grace are destroyed, where no value anywhere is sealed under them.
 create table oubli.unused_key (
-  key_id bytea primary key,
-  since  timestamptz not null default oubli.now()
+  key_id    bytea primary key,
+  since     timestamptz not null default oubli.now(),
+  looks     integer not null default 1,
+  looked_at timestamptz not null default oubli.now()
 );
 create index on oubli.unused_key (since);
 
@@ -113,7 +123,20 @@ create table oubli.unused_look (
 insert into oubli.unused_look default values;
 
 -- Nobody was erased with it: a writer that had it in memory asks again, and gets a new one.
-alter table oubli.fence add column unused boolean not null default false;
+alter table oubli.fence
+  add column unused           boolean not null default false,
+  -- the keyed reference of whose it was: values of hers in a backup are under it, whoever comes back under her name (ENVELOPE.md K5)
+  add column unused_reference bytea;
+create index on oubli.fence (unused_reference) where unused_reference is not null;
+
+-- Whether a text is a value of a type: a link may name somebody in the way in which her table named her before its type changed.
+create function oubli.reads_as(model anyelement, written text) returns boolean
+language plpgsql stable as $$
+begin
+  return oubli.typed(model, written) is not null;
+exception when data_exception or integrity_constraint_violation then
+  return false;
+end $$;
 
 -- Those of some keys under which a value stands in a table, in columns of our types and arrays of them. With the owner's rights, for who
 -- destroys keys may not read what they open; and past no row security, which would hide values, or run what somebody wrote into a policy.
@@ -134,6 +157,19 @@ begin
       using keys;
   end if;
 end $$;
+
+-- Keeps a table as it is until the transaction ends, before it is looked at in a statement of its own: a view from before would not see what
+-- whoever rewrote or emptied it meanwhile has done (PostgreSQL manual 13.6: TRUNCATE and some forms of ALTER TABLE are not MVCC-safe).
+create function oubli.hold_place(target regclass) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off as $$
+begin
+  if exists (select from pg_catalog.pg_class c where c.oid = target) then
+    execute format('select from only %s limit 0', target);
+  end if;
+end $$;
+
+-- Whoever may ask which keys are used learns about people whose rows are not his to read.
+revoke all on function oubli.keys_in_use(bytea[], regclass), oubli.hold_place(regclass) from public;
 
 -- A returning person: the mark of an erasure is taken off with one new key, and a reason in the ledger. What the law keeps of her life
 -- before stays under its own key, which her link goes on naming.
@@ -197,9 +233,9 @@ alter table oubli.subject_key
   add column born      integer not null default oubli.newest_epoch(),
   -- the key that takes its place. Both are her key until the values under this one are sealed anew.
   add column successor bytea,
-  -- whoever found no value under it any more: none may be written from now on, and then it is looked again
-  add column closed    uuid,
-  add check (closed is null or successor is not null);
+  -- whoever found no value under it any more and looks again. Where it has a successor, none may be written from now on; where it has none,
+  -- whoever writes opens it, and so it stays.
+  add column closed    uuid;
 update oubli.subject_key set born = epoch where born <> epoch;
 create index on oubli.subject_key (successor) where successor is not null;
 
@@ -222,14 +258,26 @@ begin atomic
     union select f.key_id from oubli.fence f join last on f.successor = last.key_id);
 end;
 
--- No value is written under a key that is closed. Whoever comes too late has an old key in a cache, and asks again.
+-- No value is written under a key that is closed. Whoever comes too late has an old key in a cache, and asks again. Of a key without a
+-- successor somebody is finding out whether it is used: it is.
 create or replace function oubli.refuse_keys(of_kind text, keys bytea[], people text[], named text) returns void
 language plpgsql as $$
+declare
+  living integer;
 begin
   if exists (
     select from unnest(keys, people) w(key_id, person) join oubli.subject_link l on l.key_id = w.key_id
     where l.kind <> of_kind or l.subject_id is distinct from w.person) then
     raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
+  end if;
+  perform from oubli.subject_key s where s.key_id = any(keys) and s.closed is not null and s.successor is null order by s.key_id for no key update;
+  update oubli.subject_key s set closed = null where s.key_id = any(keys) and s.closed is not null and s.successor is null;
+  if found then
+    perform from unnest(keys) w(key_id) join oubli.subject_key s on s.key_id = w.key_id and s.closed is null order by s.key_id for key share of s;
+    get diagnostics living = row_count;
+    if living = cardinality(keys) then
+      return;
+    end if;
   end if;
   if exists (select from oubli.subject_key s where s.key_id = any(keys) and s.closed is not null)
     or exists (select from oubli.fence f where f.key_id = any(keys) and f.successor is not null and not exists (
