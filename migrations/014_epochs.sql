@@ -138,19 +138,61 @@ exception when data_exception or integrity_constraint_violation then
   return false;
 end $$;
 
--- Those of some keys under which a value stands in a table, in columns of our types and arrays of them. With the owner's rights, for who
--- destroys keys may not read what they open; and past no row security, which would hide values, or run what somebody wrote into a policy.
+-- The element whose value a column of a type holds: one of our types, or a domain over one.
+create function oubli.element_of(of_type oid) returns integer
+language sql stable
+begin atomic
+  with recursive base (oid) as (
+    select of_type union all
+    select t.typbasetype from base join pg_catalog.pg_type t on t.oid = base.oid where t.typbasetype <> 0)
+  select e.id from base join oubli.element e on e.domain = base.oid where e.protect = 'encrypt';
+end;
+
+-- SQL of all key ids in a value, a SELECT of one column with nulls, however deep they stand in it: in a domain over one of our types, an
+-- array, a row of a table, a range. Null where none can be. PostgreSQL lets no type be in itself.
+create function oubli.key_ids_within(value text, of_type oid) returns text
+language plpgsql stable as $$
+declare
+  t pg_catalog.pg_type := (select p from pg_catalog.pg_type p where p.oid = of_type);
+  many text;
+  inner_type oid;
+  inner_ids text;
+  each name := 'v' || length(value);
+begin
+  if t.typtype = 'd' then
+    return case when oubli.element_of(of_type) is null then oubli.key_ids_within(value, t.typbasetype)
+      else format('select oubli.key_id((%s)::bytea)', value) end;
+  elsif t.typtype = 'c' then
+    return (
+      select string_agg(oubli.key_ids_within(format('(%s).%I', value, a.attname), a.atttypid), ' union all ' order by a.attnum)
+      from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped);
+  elsif t.typtype = 'r' then
+    many := format('array[pg_catalog.lower(%1$s), pg_catalog.upper(%1$s)]', value);
+    inner_type := (select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = of_type);
+  elsif t.typtype = 'm' then
+    many := value;
+    inner_type := (select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = of_type);
+  elsif t.typcategory = 'A' and t.typelem <> 0 then
+    many := value;
+    inner_type := t.typelem;
+  else
+    return null;
+  end if;
+  inner_ids := oubli.key_ids_within(format('%I.v', each), inner_type);
+  return case when inner_ids is not null then
+    format('select k.id from (select pg_catalog.unnest(%s) as v) %I cross join lateral (%s) k(id)', many, each, inner_ids) end;
+end $$;
+
+-- Those of some keys under which a value stands in a table, in columns that may have one. With the owner's rights, for who destroys keys may
+-- not read what they open; and past no row security, which would hide values, or run what somebody wrote into a policy.
 -- It is stable, so that all tables that one statement asks for are looked at as of one moment: a row that is moved meanwhile is not missed.
 create function oubli.keys_in_use(keys bytea[], target regclass) returns setof bytea
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set row_security = off set enable_seqscan = on as $$
 declare
   named text := (
-    select string_agg(case when t.typcategory = 'A' then format('select oubli.key_id(v::bytea) from unnest(t.%I) v', a.attname)
-      else format('select oubli.key_id(t.%I::bytea)', a.attname) end, ' union all ')
+    select string_agg(oubli.key_ids_within(format('t.%I', a.attname), a.atttypid), ' union all ')
     from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
-    join pg_catalog.pg_type t on t.oid = a.atttypid
-    join oubli.element e on e.domain = t.oid or e.domain = t.typelem and t.typcategory = 'A'
-    where c.oid = target and c.relkind in ('r', 'm', 'f') and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt');
+    where c.oid = target and c.relkind in ('r', 'm', 'f') and a.attnum > 0 and not a.attisdropped);
 begin
   if named is not null then
     return query execute format('select distinct k.id from only %s t cross join lateral (%s) k(id) where k.id = any($1)', target, named)

@@ -562,7 +562,7 @@ export const texts = {
   },
   RESEAL_STAYS: {
     says: (n) =>
-      `${n.table}.${n.column} holds values under keys that were replaced, in arrays or in another database, where they are not sealed anew`,
+      `${n.table}.${n.column} holds values under keys that were replaced, within arrays, rows or ranges, generated, or in another database, where they are not sealed anew`,
     fix: (n) => `update ${n.table} set ${n.column} = null; -- make them anew; then npx oubli keys compromised again`,
   },
   RESEAL_WAITS: {

@@ -5,19 +5,14 @@ import { ConfigurationError } from '../errors';
 import { KeyCache } from '../keyring/key-cache';
 import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '../queryable';
 import { rootType } from './root';
+import { sealedPlaces } from './sealed-places';
 
-/**
- * Every table with a column of a sealed type, whoever declared it: the type follows CREATE TABLE AS and LIKE. A temporary table is its
- * session's, which nobody else can read.
- */
-const SEALED_TABLES = `
-select c.oid::int8 as oid, oubli.display_name(c.oid) as name, quote_ident(pg_get_userbyid(f.proowner)) as owner,
+/** Whether the function below may read each of some tables. */
+const READABLE = `
+select oubli.display_name(c.oid) as name, quote_ident(pg_get_userbyid(f.proowner)) as owner,
   has_schema_privilege(f.proowner, c.relnamespace, 'usage') and has_table_privilege(f.proowner, c.oid, 'select') as is_readable
-from pg_catalog.pg_class c join pg_catalog.pg_proc f on f.oid = 'oubli.keys_in_use(bytea[], regclass)'::regprocedure
-where c.relkind in ('r', 'm', 'f') and c.relpersistence <> 't' and c.relispopulated and exists (
-  select from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-  join oubli.element e on e.domain = t.oid or e.domain = t.typelem and t.typcategory = 'A'
-  where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and e.protect = 'encrypt')`;
+from unnest($1::bigint[]) w(rel) join pg_catalog.pg_class c on c.oid = w.rel
+join pg_catalog.pg_proc f on f.oid = 'oubli.keys_in_use(bytea[], regclass)'::regprocedure`;
 /** One statement, and so one view of all tables. */
 const IN_USE = `
 select distinct u.key_id from unnest($2::bigint[]) w(rel) cross join lateral oubli.keys_in_use($1::bytea[], w.rel::oid::regclass) u(key_id)`;
@@ -61,10 +56,10 @@ left join lateral (select s.kind, s.subject_id, s.retained_key_id from oubli.sub
  */
 export async function keysInUse(connection: Queryable, keyIds: readonly Uint8Array[]): Promise<ReadonlySet<string>> {
   if (keyIds.length === 0) return new Set();
-  const tables = (await connection.query(SEALED_TABLES)).rows;
-  const unseen = tables.find(({ is_readable }) => !is_readable);
+  const places = (await sealedPlaces(connection)).map(({ oid }) => oid);
+  const unseen = (await connection.query(READABLE, [places])).rows.find(({ is_readable }) => !is_readable);
   if (unseen)
     throw new ConfigurationError('KEY_USE_UNSEEN', { table: String(unseen.name), owner: String(unseen.owner) });
-  const { rows } = await connection.query(IN_USE, [byteaArray([...keyIds]), tables.map(({ oid }) => oid)]);
+  const { rows } = await connection.query(IN_USE, [byteaArray([...keyIds]), places]);
   return new Set(rows.map((row) => KeyCache.nameOf(row.key_id as Uint8Array)));
 }

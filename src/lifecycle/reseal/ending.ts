@@ -8,8 +8,9 @@ import { randomBytes } from '../../crypto/random';
 import type { Queryable } from '../../queryable';
 import { retried } from '../database';
 import type { Engine } from '../engine';
+import { keyIdsIn } from '../sealed-places';
 import { announceShredded, hexOf } from '../shredded';
-import { fromTable, keyIdsIn, type StoredTable, storedTables } from './stored';
+import { fromTable, type StoredTable, storedTables } from './stored';
 
 const AT_ONCE = 1000;
 const REPLACED = 'select key_id from oubli.subject_key where successor is not null order by key_id';
@@ -85,7 +86,7 @@ async function usesOf({ database }: Engine): Promise<Uses> {
 /** Which keys that were replaced have values in a table. */
 export function usedIn(table: StoredTable): string {
   return `
-select distinct k.key_id from ${fromTable(table, 't')} cross join lateral unnest(${keyIdsIn(table, 't')}) v(key_id)
+select distinct k.key_id from ${fromTable(table, 't')} cross join lateral (${keyIdsIn(table.columns)}) v(key_id)
 join oubli.subject_key k on k.key_id = v.key_id where k.successor is not null`;
 }
 

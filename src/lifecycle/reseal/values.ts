@@ -13,8 +13,9 @@ import { type Queryable, quoteIdentifier as q, type Row } from '../../queryable'
 import { beginErrand, endErrand } from '../../registers/errand';
 import { retried } from '../database';
 import type { Engine } from '../engine';
+import { keyIdsIn } from '../sealed-places';
 import { APPLICATION_NAME } from '../strain';
-import { fromTable, keyIdsIn, type StoredTable } from './stored';
+import { fromTable, type StoredTable } from './stored';
 
 /** Some 1,000 rows. */
 export const BLOCKS = 16;
@@ -53,7 +54,7 @@ export function affectedRows(table: StoredTable): string {
 select t.ctid::text as at, ${values} from ${fromTable(table, 't')}
 where t.ctid >= $1::tid and t.ctid < $2::tid
   and exists (select from (
-    select k.successor from oubli.subject_key k where k.key_id = any(${keyIdsIn(table, 't')}) offset 0) k where k.successor is not null)
+    select k.successor from oubli.subject_key k where k.key_id = any(array(${keyIdsIn(table.columns)})) offset 0) k where k.successor is not null)
 for update of t skip locked`;
 }
 
