@@ -71,14 +71,15 @@ declare
   newest integer := oubli.newest_epoch();
   late boolean;
 begin
-  if tg_op = 'UPDATE' and not exists (
-    select from written w join before b using (key_id)
-    where (w.epoch, w.born, w.wrapped, w.fingerprint, w.keep_until, w.successor)
-      is distinct from (b.epoch, b.born, b.wrapped, b.fingerprint, b.keep_until, b.successor))
-    and not exists (select from written w where not exists (select from before b where b.key_id = w.key_id)) then
-    return null; -- only closed or opened: by a writer, too, in whichever isolation
-  end if;
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    if tg_op = 'UPDATE' then
+      if not exists (
+        select from written w left join before b using (key_id)
+        where (w.epoch, w.born, w.wrapped, w.fingerprint, w.keep_until, w.successor)
+          is distinct from (b.epoch, b.born, b.wrapped, b.fingerprint, b.keep_until, b.successor)) then
+        return null; -- a writer has opened it
+      end if;
+    end if;
     raise exception 'oubli: subject keys are written by transactions that are read committed' using errcode = 'OU061';
   end if;
   if exists (select from written w join oubli.fence f on f.key_id = w.key_id)
@@ -111,7 +112,9 @@ create table oubli.unused_key (
   key_id    bytea primary key,
   since     timestamptz not null default oubli.now(),
   looks     integer not null default 1,
-  looked_at timestamptz not null default oubli.now()
+  looked_at timestamptz not null default oubli.now(),
+  -- a value was found under it when its grace was over: it has another
+  was_used  boolean not null default false
 );
 create index on oubli.unused_key (since);
 

@@ -514,6 +514,18 @@ export const texts = {
       `whether keys are still used cannot be told, and none is destroyed: ${n.owner}, who owns oubli's functions, may not read ${n.table}, where sealed values stand`,
     fix: (n) => `grant select on ${n.table} to ${n.owner};  -- and usage on its schema`,
   },
+  KEYS_UNUSED_AT_ONCE: {
+    says: (n) =>
+      `nobody's row is there any more of ${n.counted} of the ${n.total} keys of ${n.kind}, which is more than ${n.percent} %: none of any kind is destroyed`,
+    fix: (n) =>
+      `await db.sweep({ breaker: { rules: { ${JSON.stringify(n.rule)}: 1 } } });  // if they are gone for good; else load the table again`,
+  },
+  KEYS_UNUSED_WAIT: {
+    says: () =>
+      'keys that nobody uses are due to be destroyed for a week and are not: each time transactions were open that might be writing under them',
+    fix: () =>
+      'select pid, xact_start, state, application_name from pg_stat_activity where xact_start is not null order by xact_start;  -- end the oldest, or sweep when fewer are at work; then select * from pg_prepared_xacts',
+  },
   KEY_CONTENTION: {
     says: (n) => `the key of a ${n.kind} could not be found or created in five attempts`,
     fix: () => 'retry the statement',

@@ -24,7 +24,7 @@ export interface TableGrants {
 }
 
 /** Everything of a key but what it is wrapped in. */
-const KEY_WITHOUT_BYTES = ['key_id', 'epoch', 'born', 'successor', 'fingerprint', 'created_at', 'keep_until'];
+const KEY_WITHOUT_BYTES = ['key_id', 'epoch', 'born', 'successor', 'closed', 'fingerprint', 'created_at', 'keep_until'];
 
 const read = (...columns: string[]): Grant => ({ privilege: 'select', ...(columns.length > 0 && { columns }) });
 const add: Grant = { privilege: 'insert' };
@@ -77,7 +77,7 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
     ...DECLARED,
     ...WRITES_LEDGER,
     ...MAKES_KEYS,
-    subject_key: [read(...KEY_WITHOUT_BYTES), add, change('keep_until'), remove],
+    subject_key: [read(...KEY_WITHOUT_BYTES), add, change('keep_until', 'closed'), remove],
     subject_link: [read(), add, change(), remove],
     fence: [read(), add],
     errand: [read(), add, remove],
@@ -129,6 +129,11 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
     archive_key: [read()],
     archive_outbox: [read('source', 'id', 'key_id', 'until', 'entry', 'moved_at')],
   },
+};
+
+/** What looks with its owner's rights, and so is nobody's unless it is said. */
+export const OWN_FUNCTIONS: Readonly<Partial<Record<Role, readonly string[]>>> = {
+  purge: ['oubli.keys_in_use(bytea[], regclass)', 'oubli.hold_place(regclass)'],
 };
 
 /**

@@ -5,7 +5,7 @@
 import type { Catalogue } from '../catalogue/model';
 import { quoteLiteral as literal, quoteIdentifier as q } from '../queryable';
 import { declaredGrants } from './declared-grants';
-import { type Grant, ownGrants, ROLES, type Role, type TableGrants } from './own-grants';
+import { type Grant, OWN_FUNCTIONS, ownGrants, ROLES, type Role, type TableGrants } from './own-grants';
 import type { RoleTables } from './role-tables';
 
 /** Their names in this database; those that are not named are not written. */
@@ -75,6 +75,7 @@ function granted({ role, name, tables, opened }: RoleGrants, sequences: readonly
         `-- rows of ${table} are kept: they are opened with the key of whoever leaves, and sealed under one of their own`,
     ),
     ...tables.map(({ table, grants }) => `grant ${grants.map(written).join(', ')} on ${table} to ${to};`),
+    ...(OWN_FUNCTIONS[role] ?? []).map((each) => `grant execute on function ${each} to ${to};`),
     ...(role === 'app' ? sequences.map((sequence) => `grant usage on sequence ${sequence} to ${to};`) : []),
   ];
 }

@@ -7,13 +7,13 @@ import { tendOutlived } from './outlived';
 import { destroyExpiredKeys } from './retained-keys';
 import { attachStranded } from './stranded-partitions';
 import type { SweepOptions } from './sweep-report';
-import { destroyUnusedKeys } from './unused-keys';
+import { tendUnusedKeys } from './unused-keys';
 import { vacuumTouched } from './vacuum';
 
 /** What one part fails with does not keep the others. @throws SweepsFailedError where several fail */
 export async function afterSweeps(
   engine: Engine,
-  { signal, vacuum }: Pick<SweepOptions, 'signal' | 'vacuum'> = {},
+  { signal, vacuum, breaker }: Pick<SweepOptions, 'signal' | 'vacuum' | 'breaker'> = {},
 ): Promise<void> {
   const parts = [
     () => destroyExpiredKeys(engine),
@@ -21,7 +21,7 @@ export async function afterSweeps(
     () => tendArchives(engine, signal),
     ...(vacuum === 'later' ? [] : [() => vacuumTouched(engine, signal)]),
     () => attachStranded(engine),
-    () => destroyUnusedKeys(engine, signal),
+    () => tendUnusedKeys(engine, { signal, breaker }),
   ];
   const failures: SweepFailed[] = [];
   for (const part of parts) await part().catch((error: unknown) => failures.push({ rule: undefined, error }));

@@ -7,6 +7,7 @@ import { quoteLiteral as literal, type Queryable, quoteIdentifier as q } from '.
 import { rootType } from './root';
 import { sealedPlaces } from './sealed-places';
 
+const HOLD = 'select oubli.hold_place(w.rel::oid::regclass) from unnest($1::bigint[]) w(rel)';
 /** Whether the function below may read each of some tables. */
 const READABLE = `
 select oubli.display_name(c.oid) as name, quote_ident(pg_get_userbyid(f.proowner)) as owner,
@@ -19,8 +20,8 @@ select distinct u.key_id from unnest($2::bigint[]) w(rel) cross join lateral oub
 
 /**
  * SQL condition on a key `k` of the key store and its link `l`, null where it has none: somebody's row is there, or the law keeps
- * something, a request about her is open, she was let in again, or her key is being replaced. Of a kind that is not declared nobody knows, so
- * it is. Each is looked up for each key (`offset 0`): the planner would read a whole table for a page of them.
+ * something, a request about her is open, she was let in again, or her key is being replaced. Of a kind that is not declared nobody knows, nor
+ * of one whose table is empty, as it is while it is loaded anew, nor of a name that the table's type could not have: so it is. Each is looked up for each key (`offset 0`): the planner would read a whole table for a page of them.
  */
 export function isSpokenOf(catalogue: Catalogue): string {
   const kinds = catalogue.subjectKinds.map((kind) => `when ${literal(kind)} then ${isThere(catalogue, kind)}`);
@@ -40,7 +41,10 @@ function isThere(catalogue: Catalogue, kind: string): string {
   const root = catalogue.subjectTable(kind);
   if (root?.declaration?.is !== 'subject') return 'true';
   const { column } = root.declaration;
-  return `exists (select from ${root.sqlName} t where t.${q(column)} = l.subject_id::${rootType({ root, rootColumn: column })} offset 0)`;
+  const type = rootType({ root, rootColumn: column });
+  const isKnown = `exists (select from ${root.sqlName} t where t.${q(column)} = l.subject_id::${type} offset 0)`;
+  const isEmpty = `not exists (select from ${root.sqlName})`;
+  return `${isEmpty} or case when ${type === 'text' ? 'true' : `oubli.reads_as(null::${type}, l.subject_id)`} then ${isKnown} else true end`;
 }
 
 /** SQL of the link of a key `k`, as `l`: looked up, for the planner would read all links. */
@@ -48,18 +52,34 @@ export const LINK_OF_KEY = `
 left join lateral (select s.kind, s.subject_id, s.retained_key_id from oubli.subject_link s where s.key_id = k.key_id offset 0) l on true`;
 
 /**
- * Reads every sealed value there is, at some million rows a second. Keys of which the answer is to hold have to be locked, so that nobody
- * writes under them meanwhile.
+ * Reads every sealed value there is, at some million rows a second. What somebody else is writing is not seen: whoever destroys keys by what is
+ * answered waits before for those who might.
  *
  * @returns those of the keys under which a value stands, by `KeyCache.nameOf`
  * @throws ConfigurationError KEY_USE_UNSEEN where the owner of the schema `oubli` may not read a table
  */
 export async function keysInUse(connection: Queryable, keyIds: readonly Uint8Array[]): Promise<ReadonlySet<string>> {
   if (keyIds.length === 0) return new Set();
-  const places = (await sealedPlaces(connection)).map(({ oid }) => oid);
+  const places = await heldPlaces(connection);
+  const { rows } = await connection.query(IN_USE, [byteaArray([...keyIds]), places]);
+  return new Set(rows.map((row) => KeyCache.nameOf(row.key_id as Uint8Array)));
+}
+
+/** Until the transaction ends nobody rewrites or empties them, and what did so before is seen by the next statement. */
+async function heldPlaces(connection: Queryable): Promise<string[]> {
+  const held = new Set<string>();
+  for (;;) {
+    const places = (await sealedPlaces(connection)).map(({ oid }) => oid);
+    const fresh = places.filter((oid) => !held.has(oid));
+    if (fresh.length === 0) return places;
+    await refuseUnreadable(connection, fresh);
+    await connection.query(HOLD, [fresh]);
+    for (const oid of fresh) held.add(oid);
+  }
+}
+
+async function refuseUnreadable(connection: Queryable, places: readonly string[]): Promise<void> {
   const unseen = (await connection.query(READABLE, [places])).rows.find(({ is_readable }) => !is_readable);
   if (unseen)
     throw new ConfigurationError('KEY_USE_UNSEEN', { table: String(unseen.name), owner: String(unseen.owner) });
-  const { rows } = await connection.query(IN_USE, [byteaArray([...keyIds]), places]);
-  return new Set(rows.map((row) => KeyCache.nameOf(row.key_id as Uint8Array)));
 }

@@ -106,7 +106,9 @@ select to_char(oubli.epochs_gone(f.epoch) at time zone 'UTC', 'YYYY-MM-DD"T"HH24
   (select e.destruction ->> 'how' from oubli.epoch e where e.id = f.epoch) as how,
   (select json_build_object('epoch', e.id, 'since', to_char(e.compromised_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
    from oubli.epoch e where e.compromised_at is not null and e.id <= f.epoch
-     and e.id >= (select min(coalesce(n.born, 0)) from oubli.fence n where n.key_id = any(oubli.names_of(f.key_id)))
+     and e.id >= (select min(coalesce(n.born, 0)) from (
+       select born from oubli.fence where key_id = any(oubli.names_of(f.key_id))
+       union all select born from oubli.fence where unused_reference = f.subject_reference) n)
    order by e.id limit 1) as compromised
 from oubli.fence f where f.key_id = decode($1, 'hex')`;
 
