@@ -577,6 +577,12 @@ export const texts = {
       `${n.table}.${n.column} holds values under keys that were replaced, within arrays, rows or ranges, generated, or in another database, where they are not sealed anew`,
     fix: (n) => `update ${n.table} set ${n.column} = null; -- make them anew; then npx oubli keys compromised again`,
   },
+  RESEAL_KEPT: {
+    says: (n) =>
+      `a trigger keeps ${n.count} rows of ${n.table} as they are, with values under keys that were replaced; all others were sealed anew`,
+    fix: (n) =>
+      `alter table ${n.table} disable trigger user; -- while npx oubli keys compromised runs again; or let the trigger pass application_name 'oubli sweep'`,
+  },
   RESEAL_WAITS: {
     says: (n) => `rows of ${n.table} hold values that wait to be sealed, beside others that are to be sealed anew`,
     fix: (n) =>

@@ -6,8 +6,8 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { annotate, install, SCHEMA_VERSION } from '../../src';
 import { keyIdOf } from '../../src/crypto/envelope';
-import { usedIn } from '../../src/lifecycle/reseal/ending';
 import { type StoredTable, storedTables } from '../../src/lifecycle/reseal/stored';
+import { usedIn } from '../../src/lifecycle/reseal/uses';
 import { affectedRows } from '../../src/lifecycle/reseal/values';
 import { createWorld, type World } from '../support/world';
 

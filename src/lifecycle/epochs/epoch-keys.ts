@@ -38,7 +38,7 @@ export interface EpochKeys {
    * of is not stored; the same value gives another one from now on.
    *
    * @throws ConfigurationError NO_BECAUSE, NO_SUCH_EPOCH, BAD_PACE, EPOCHS_READ_ONLY, EPOCH_NOT_KEPT
-   * @throws TamperedError VALUES_DAMAGED, WRAPPED_KEYS_DAMAGED; UnsupportedQueryError RESEAL_VIEW, RESEAL_STAYS; AnnotationError RESEAL_WAITS; KeyUnavailableError
+   * @throws TamperedError VALUES_DAMAGED, WRAPPED_KEYS_DAMAGED; UnsupportedQueryError RESEAL_VIEW, RESEAL_STAYS, RESEAL_KEPT; AnnotationError RESEAL_WAITS; KeyUnavailableError
    * @example const { rows, finished } = await epochs.compromised(3, { because: 'the key file was in a public repository' });
    */
   compromised(epoch: number, options: ResealOptions): Promise<Reseal>;

@@ -14,9 +14,10 @@ import { openEpoch } from '../epochs/open';
 import { DEFAULT_KEEP } from '../epochs/rotate';
 import { type PaceOptions, settledPace } from '../pace';
 import { Pacer } from '../pacer';
-import { type Ending, endReplaced, isAnyReplaced } from './ending';
+import { type Ending, endReplaced } from './ending';
 import { storedTables } from './stored';
 import { isAnyLeft, succeedOnce } from './successors';
+import { isAnyReplaced } from './uses';
 import { BLOCKS, resealBlocks } from './values';
 
 export interface ResealOptions {
@@ -39,8 +40,23 @@ export interface Reseal {
   readonly rows: number;
   /** Keys of archives that the epoch can open: they are not replaced, and end with what they open. */
   readonly archived: number;
-  /** Whether no key is left that the epoch can open, those of archives aside; else the signal came, or writers have kept rows locked. */
+  /** Whether no key is left that the epoch can open, those of archives aside; else the signal came, or others have kept rows locked or transactions open. */
   readonly finished: boolean;
+}
+
+interface Round {
+  readonly done: number;
+  readonly isAnyLeft: boolean;
+  /** Whether another round would only wait again. */
+  readonly isHeldUp?: boolean;
+}
+
+interface Pass {
+  /** That were sealed anew. */
+  readonly rows: number;
+  /** By table: rows that cannot be opened, and rows that a trigger keeps as they are. */
+  readonly damaged: ReadonlyMap<string, number>;
+  readonly kept: ReadonlyMap<string, number>;
 }
 
 /** Nothing came of so many rounds one after the other: what is left is locked by somebody. */
@@ -59,7 +75,7 @@ update oubli.epoch e set resealed_at = oubli.now() where e.id = $1 and e.reseale
 
 /**
  * @throws ConfigurationError NO_SUCH_EPOCH, BAD_PACE, EPOCHS_READ_ONLY, EPOCH_NOT_KEPT; TamperedError VALUES_DAMAGED, WRAPPED_KEYS_DAMAGED
- * @throws UnsupportedQueryError RESEAL_VIEW, RESEAL_STAYS; AnnotationError RESEAL_WAITS; KeyUnavailableError; what a trigger of the team's raises
+ * @throws UnsupportedQueryError RESEAL_VIEW, RESEAL_STAYS, RESEAL_KEPT; AnnotationError RESEAL_WAITS; KeyUnavailableError; what a trigger of the team's raises
  */
 export async function resealEpoch(engine: Engine, epoch: number, options: ResealOptions): Promise<Reseal> {
   const pace = settledPace(options.pace);
@@ -126,29 +142,31 @@ class Run {
     // the planner has to know that there are many
     if (this.replaced > 0) await this.engine.database.alone((connection) => connection.query(ANALYZE));
     return this.untilNone(async () => {
-      const { rows, damaged } = await this.pass();
+      const pass = await this.pass();
       const ending = await endReplaced(this.engine, this.options.because, this.goesOn);
-      this.destroyed += ending.destroyed;
-      if (rows === 0) refuseWhatStays(ending, damaged);
-      return { done: rows + ending.destroyed, isAnyLeft: ending.left > 0 };
+      const { destroyed, isAnyLeft, isHeldUp } = ending;
+      this.destroyed += destroyed;
+      if (pass.rows === 0 && isAnyLeft) refuseWhatStays(ending, pass);
+      return { done: pass.rows + destroyed, isAnyLeft, isHeldUp };
     });
   }
 
   /** @returns false where the signal came, or nothing could be done for a while */
-  private async untilNone(round: () => Promise<{ done: number; isAnyLeft: boolean }>): Promise<boolean> {
+  private async untilNone(round: () => Promise<Round>): Promise<boolean> {
     for (let attempt = 0; this.goesOn() && attempt < ATTEMPTS; ) {
-      const { done, isAnyLeft: goesOn } = await round();
+      const { done, isAnyLeft: goesOn, isHeldUp } = await round();
       if (!goesOn) return true;
+      if (isHeldUp) return false;
       attempt = done > 0 ? 0 : attempt + 1;
       if (done === 0) await this.pacer.pause(PAUSE_MS * (0.5 + Math.random()));
     }
     return false;
   }
 
-  /** Once through every table. @returns rows that were sealed anew, and tables with rows that cannot be opened */
-  private async pass(): Promise<{ rows: number; damaged: Map<string, number> }> {
+  /** Once through every table. */
+  private async pass(): Promise<Pass> {
     const before = this.rows;
-    const damaged = new Map<string, number>();
+    const [damaged, kept] = [new Map<string, number>(), new Map<string, number>()];
     const tables = await this.engine.database.alone(storedTables);
     for (const table of tables.filter(({ stays }) => !stays)) {
       for (let from = 0; from < table.blocks && this.goesOn(); from += BLOCKS) {
@@ -156,10 +174,11 @@ class Run {
         const chunk = await resealBlocks(this.engine, table, from);
         this.rows += chunk.rows;
         if (chunk.damaged > 0) damaged.set(table.name, (damaged.get(table.name) ?? 0) + chunk.damaged);
+        if (chunk.kept > 0) kept.set(table.name, (kept.get(table.name) ?? 0) + chunk.kept);
         if (chunk.rows > 0) await this.pacer.after(chunk.rows, performance.now() - began);
       }
     }
-    return { rows: this.rows - before, damaged };
+    return { rows: this.rows - before, damaged, kept };
   }
 
   private async end(): Promise<void> {
@@ -181,9 +200,9 @@ class Run {
 }
 
 /** @throws what another round would not mend: the keys of these values stay, and the others are gone */
-function refuseWhatStays({ stays: [first] }: Ending, damaged: ReadonlyMap<string, number>): void {
-  const [[table, count] = []] = damaged;
-  if (table !== undefined) throw new TamperedError('VALUES_DAMAGED', { table, count });
+function refuseWhatStays({ stays: [first] }: Ending, { damaged, kept }: Pass): void {
+  for (const [table, count] of damaged) throw new TamperedError('VALUES_DAMAGED', { table, count });
+  for (const [table, count] of kept) throw new UnsupportedQueryError('RESEAL_KEPT', { table, count });
   if (first?.stays === 'view') throw new UnsupportedQueryError('RESEAL_VIEW', { view: first.name });
   if (first) throw new UnsupportedQueryError('RESEAL_STAYS', { table: first.name, column: first.columns[0]?.name });
 }

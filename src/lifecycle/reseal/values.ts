@@ -28,6 +28,8 @@ export interface ResealedChunk {
   readonly rows: number;
   /** Rows with a value that cannot be opened, for it was changed. */
   readonly damaged: number;
+  /** Rows that a trigger of the team's kept as they were. */
+  readonly kept: number;
 }
 
 /** @throws AnnotationError RESEAL_WAITS; KeyUnavailableError EPOCH_KEY_MISSING; what a trigger of the team's raises */
@@ -36,13 +38,13 @@ export async function resealBlocks(engine: Engine, table: StoredTable, from: num
   return retried(() =>
     engine.database.transaction(async (connection) => {
       const { rows } = await connection.query(affectedRows(table), [`(${from},0)`, `(${from + BLOCKS},0)`]);
-      if (rows.length === 0) return { rows: 0, damaged: 0 };
+      if (rows.length === 0) return { rows: 0, damaged: 0, kept: 0 };
       refuseWaiting(rows, table);
       const keys = await keysOf(engine, connection, rows, table);
       const sealed = rows.map((row) => sealedAnew(engine, table, row, keys));
       const whole = rows.flatMap((row, i) => (sealed[i] ? [{ at: row.at, values: sealed[i] }] : []));
-      if (whole.length > 0) await write(connection, table, whole);
-      return { rows: whole.length, damaged: rows.length - whole.length };
+      const written = whole.length > 0 ? await write(connection, table, whole) : 0;
+      return { rows: written, damaged: rows.length - whole.length, kept: whole.length - written };
     }, settings),
   );
 }
@@ -137,20 +139,31 @@ function sealedAnew(
   }
 }
 
+/** @returns how many rows have what was written: a trigger of the team's may have kept the others as they were */
 async function write(
   connection: Queryable,
   table: StoredTable,
   rows: readonly { at: unknown; values: readonly (Uint8Array | null)[] }[],
-): Promise<void> {
+): Promise<number> {
   const names = table.columns.map((_, i) => `c${i}`);
   const arrays = names.map((_, i) => `$${i + 2}::bytea[]`).join(', ');
   const sets = table.columns.map(({ name }, i) => `${q(name)} = v.c${i}`).join(', ');
+  const isWritten = table.columns
+    .map(({ name }, i) => `t.${q(name)}::bytea is not distinct from v.c${i}`)
+    .join(' and ');
   await beginErrand(connection);
   await connection.query(RESEALING);
-  await connection.query(
-    `update ${fromTable(table, 't')} set ${sets} from unnest($1::tid[], ${arrays}) v(at, ${names.join(', ')}) where t.ctid = v.at`,
-    [rows.map(({ at }) => at), ...names.map((_, i) => byteaArray(rows.map(({ values }) => values[i] ?? null)))],
-  );
+  const [done] = (
+    await connection.query(
+      `
+with written as (
+  update ${fromTable(table, 't')} set ${sets} from unnest($1::tid[], ${arrays}) v(at, ${names.join(', ')}) where t.ctid = v.at
+  returning ${isWritten} as anew)
+select count(*) filter (where anew) as rows from written`,
+      [rows.map(({ at }) => at), ...names.map((_, i) => byteaArray(rows.map(({ values }) => values[i] ?? null)))],
+    )
+  ).rows;
   await connection.query(RESEALED);
   await endErrand(connection);
+  return Number(done?.rows);
 }
