@@ -20,12 +20,6 @@ where l.locktype = 'virtualxid' and l.mode = 'ExclusiveLock' and l.pid <> pg_cat
 const PREPARED = `
 select p.transaction::text as name from pg_catalog.pg_prepared_xacts p where p.database = pg_catalog.current_database()`;
 
-/** Whether others have a transaction in this database, be it prepared. In one of ours: of which they may not have seen the locks. */
-export async function isAnyUnderWay(connection: Queryable): Promise<boolean> {
-  for (const sort of [RUNNING, PREPARED]) if ((await named(connection, sort)).size > 0) return true;
-  return false;
-}
-
 /**
  * Waits for all that are under way when it is called, and for no others. One that is prepared meanwhile has its new name then.
  *

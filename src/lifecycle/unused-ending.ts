@@ -12,7 +12,6 @@ import { type BreakerOptions, limitOf } from './breaker';
 import type { Engine } from './engine';
 import { olderHaveEnded } from './older-transactions';
 import { announceShredded, hexOf } from './shredded';
-import type { UnusedOptions } from './unused-keys';
 import { isSpokenOf, keysInUse, LINK_OF_KEY } from './used-keys';
 
 /**
@@ -69,6 +68,13 @@ insert into oubli.ledger (act, key_id, because, details)
 select 'unused key destroyed', key_id, 'nothing was sealed under it', '{}' from destroyed
 returning entry`;
 
+export interface UnusedOptions {
+  /** Stops between two pages; what was noted stays noted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Under `rules`, by `keys:` and the kind, the share of its keys that may end at once. */
+  readonly breaker?: BreakerOptions | undefined;
+}
+
 /**
  * @returns how many keys were destroyed
  * @throws as `tendUnusedKeys`
@@ -117,7 +123,7 @@ async function endSome(
       return { isMore: false, destroyed: 0 };
     }
     const destroyed = await closing.destroy(await closing.unused());
-    return { isMore: due.length === AT_ONCE, destroyed };
+    return { isMore: due.length === AT_ONCE && destroyed > 0, destroyed };
   } finally {
     await closing.reopen();
   }

@@ -4,9 +4,8 @@
  * each), and it is noted of which nothing is there that speaks of their person. Those of which no look has said otherwise for five weeks end.
  */
 import type { Catalogue } from '../catalogue/model';
-import type { BreakerOptions } from './breaker';
 import type { Engine } from './engine';
-import { destroyUnused } from './unused-ending';
+import { destroyUnused, type UnusedOptions } from './unused-ending';
 import { isSpokenOf, LINK_OF_KEY } from './used-keys';
 
 /** A little less than a day: the sweep of the next night may begin some minutes earlier. */
@@ -24,13 +23,6 @@ const BEGIN_AGAIN = "update oubli.unused_look set began_at = '-infinity'";
 /** Those that were destroyed otherwise meanwhile. */
 const FORGET = `
 delete from oubli.unused_key u where not exists (select from oubli.subject_key k where k.key_id = u.key_id)`;
-
-export interface UnusedOptions {
-  /** Stops between two pages; what was noted stays noted. */
-  readonly signal?: AbortSignal | undefined;
-  /** Under `rules`, by `keys:` and the kind, the share of its keys that may end at once. */
-  readonly breaker?: BreakerOptions | undefined;
-}
 
 /**
  * @returns how many keys were destroyed
