@@ -46,7 +46,7 @@ async function isThere(world: World, key: Buffer): Promise<boolean> {
 async function person(world: World, name: string): Promise<{ id: number; key: Buffer }> {
   const [{ id }] = await world
     .db('users')
-    .insert({ email: `${name}@example.org`, name })
+    .insert({ email: `${name.replaceAll(' ', '-')}@example.org`, name })
     .returning('id');
   return { id, key: await keyOf(world, id) };
 }
