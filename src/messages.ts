@@ -534,6 +534,12 @@ export const texts = {
     says: () => 'the key that a sealed value names is neither in the key store nor known to be destroyed',
     fix: () => 'restore the key store (schema oubli) to the same moment as the data, and retry',
   },
+  VALUE_RESEALED: {
+    says: () =>
+      'a sealed value names a key that was replaced and destroyed: it was sealed anew since it was read, or is a copy from before',
+    fix: () =>
+      'run the statement again; a value of which it is said again was copied past oubli: take it from where it was copied from',
+  },
   EPOCH_KEY_MISSING: {
     says: (n) => `the provider has no key of epoch ${n.epoch}, under which the database has wrapped keys`,
     fix: (n) =>

@@ -20,7 +20,7 @@ export function replayVerb(): Command {
 }
 
 async function run({ withoutHolds, ...options }: Options): Promise<void> {
-  const { lost, erased, shredded, requested, withdrawn, unknown } = await withSettings(
+  const { lost, erased, shredded, requested, withdrawn, unknown, compromised } = await withSettings(
     options,
     'replay',
     (knex, settings) => replay(knex, settings, { withoutHolds }),
@@ -30,5 +30,7 @@ async function run({ withoutHolds, ...options }: Options): Promise<void> {
   console.log(`erased again: ${erased} people, and ${shredded} keys without rows; open again: ${requested} requests`);
   if (withdrawn > 0) console.log(`taken back again, as they were since the backup: ${withdrawn} requests`);
   if (unknown.length > 0) console.log(`never known to this database, made after its backup: ${unknown.join(', ')}`);
+  for (const epoch of compromised)
+    console.log(`somebody else may have the key of epoch ${epoch}: npx oubli keys compromised ${epoch} --because '…'`);
   console.log('verified: no key that the journal names as destroyed lives');
 }

@@ -47,10 +47,11 @@ insert into oubli.subject_key (key_id, epoch, born, wrapped, fingerprint, keep_u
 select key_id, $5::integer, $5::integer, wrapped, fingerprint, keep_until
 from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::date[]) w(key_id, wrapped, fingerprint, keep_until)`;
 
-/** Of a key that was replaced no value is left: one that turns up is no erased person's, and she may be restricted by her new one. */
+/** Of a key that was replaced and destroyed no value is left: one that turns up is no erased person's, and she may be restricted by her new one. */
 export const KEYS_BY_ID = `
 select w.key_id, k.epoch, k.wrapped, exists (
     select from oubli.fence f where f.key_id = w.key_id
       and (f.successor is null or exists (select from oubli.fence d where d.key_id = f.successor))) as shredded,
+  k.key_id is null and exists (select from oubli.fence f where f.key_id = w.key_id and f.successor is not null) as replaced,
   exists (select from oubli.restriction r where r.key_id in (w.key_id, k.successor)) as restricted
 from unnest($1::bytea[]) w(key_id) left join oubli.subject_key k on k.key_id = w.key_id`;

@@ -234,7 +234,7 @@ export class SubjectKeys {
 
   private stateOf(row: Row, evenRestricted: boolean, moment: number): KeyState {
     if (row.shredded) return 'shredded'; // also where a table that was restored past its triggers has a row of it (K4)
-    if (row.wrapped === null) throw new KeyUnavailableError('KEY_MISSING');
+    if (row.wrapped === null) throw new KeyUnavailableError(row.replaced ? 'VALUE_RESEALED' : 'KEY_MISSING');
     if (row.restricted && !evenRestricted) return 'restricted';
     const key = this.unwrap(row);
     if (row.restricted) this.cache.pass(key);

@@ -7,6 +7,7 @@ import { suggest } from '../catalogue/suggest';
 import {
   AlreadyErasedError,
   ConfigurationError,
+  KeyUnavailableError,
   SubjectErasedError,
   SubjectLockedError,
   SubjectUnknownError,
@@ -25,12 +26,13 @@ export interface LockedPerson {
   readonly keyId: Uint8Array;
 }
 
+const ATTEMPTS = 5;
 /** Hers, or the one that replaced it since she was asked for. */
 const KEY = `
 select k.key_id from oubli.subject_key k
 where k.key_id = coalesce((select s.successor from oubli.subject_key s where s.key_id = $1), $1) and k.successor is null for share`;
 
-/** @throws AlreadyErasedError, SubjectUnknownError */
+/** @throws AlreadyErasedError, SubjectUnknownError; KeyUnavailableError KEY_CONTENTION */
 export async function lockPerson(engine: Engine, plan: Plan, connection: Queryable, id: string): Promise<LockedPerson> {
   const kind = plan.kind as string;
   const names = { kind, table: plan.root.name, column: plan.rootColumn };
@@ -41,10 +43,30 @@ export async function lockPerson(engine: Engine, plan: Plan, connection: Queryab
   // a new statement: what committed while the lock was waited for is seen
   if (await wasErased(engine.keys, connection, kind, name)) throw new AlreadyErasedError('ALREADY_ERASED', names);
   if (!row) throw new SubjectUnknownError('SUBJECT_UNKNOWN', names);
-  const [key] = (await connection.query(KEY, [await keyOf(engine, kind, name)])).rows;
-  if (!key) throw new AlreadyErasedError('ALREADY_ERASED', names);
+  const keyId = await lockKey(engine, connection, kind, name);
+  if (!keyId) throw new AlreadyErasedError('ALREADY_ERASED', names);
   await lockRows(engine, plan, connection, id);
-  return { name, keyId: key.key_id as Uint8Array };
+  return { name, keyId };
+}
+
+/**
+ * A statement that waits for whoever replaces her key sees the old one, and not the new one that was committed by then: the next sees both.
+ * Whoever goes on replacing it is lost to as any race is.
+ *
+ * @returns undefined where she was erased meanwhile
+ */
+async function lockKey(
+  engine: Engine,
+  connection: Queryable,
+  kind: string,
+  name: string,
+): Promise<Uint8Array | undefined> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const [key] = (await connection.query(KEY, [await keyOf(engine, kind, name)])).rows;
+    if (key) return key.key_id as Uint8Array;
+    if (await wasErased(engine.keys, connection, kind, name)) return undefined;
+  }
+  throw new KeyUnavailableError('KEY_CONTENTION', { kind });
 }
 
 /** What `work` does about a person after `first`, again where a race was lost. @throws SubjectLockedError */

@@ -17,6 +17,7 @@ import { batches, type Divergence, divergence, endFork, nameFork } from './fork'
 import { foundByReference } from './found-by-reference';
 import { type Plan, planErasure } from './plan';
 import { Portions } from './portions';
+import { markCompromisedAgain } from './replayed-epochs';
 import { KeysOfJournal, type Named } from './replayed-keys';
 import { RequestsOfJournal } from './replayed-requests';
 import { nameOf, rootType } from './root';
@@ -39,6 +40,8 @@ export interface ReplayReport {
   readonly withdrawn: number;
   /** Hex: keys of the journal's erasures that this database never knew, for they were made after the backup. */
   readonly unknown: readonly string[];
+  /** Epochs whose keys somebody else may have, and whose values are not sealed anew: `npx oubli keys compromised` is to be run for each. */
+  readonly compromised: readonly number[];
 }
 
 const PEOPLE_AT_ONCE = 500;
@@ -88,6 +91,7 @@ class Replay {
     if (found.lost.length > 0) await database.transaction((connection) => nameFork(connection, ledger, found));
     if (isBehind && !this.options.withoutHolds?.trim()) await found.holds.refuse(this.engine, this.journal.name);
     if (isBehind) await adoptEpochs(this.engine, BECAUSE);
+    const compromised = await markCompromisedAgain(this.engine, oursIn(this.journal, ledgerKeys, catalogue.instance));
     for await (const named of this.named('erased', ERASED_EARLIER)) await this.eraseAgain(named);
     await this.settleRequests();
     await this.findSought();
@@ -96,7 +100,8 @@ class Replay {
     if (isBehind) await this.end(found);
     const { erased, keys } = this;
     const { requested, withdrawn } = this.requests;
-    return { lost: found.acts, erased, shredded: keys.shredded, requested, withdrawn, unknown: [...keys.unknown] };
+    const unknown = [...keys.unknown];
+    return { lost: found.acts, erased, shredded: keys.shredded, requested, withdrawn, unknown, compromised };
   }
 
   /** Whom the journal speaks of, some at a time; each may come more than once. */

@@ -40,6 +40,8 @@ export interface JournalEntry {
   readonly subject?: string;
   /** Hex: a keyed reference to the case that holds. */
   readonly case?: string;
+  /** Of which it was told that somebody else may have its key. */
+  readonly epoch?: number;
 }
 
 /** Where the chain was at a moment, signed. */

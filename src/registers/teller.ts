@@ -41,7 +41,8 @@ from oubli.ledger_told t left join lateral (
     coalesce(extract(epoch from l.at) * 1000000, 0)::bigint as at, encode(l.key_id, 'hex') as key,
     (select coalesce(max(f.branch), 0) from oubli.ledger_fork f where f.after < k.position) as branch,
     encode(f.subject_reference, 'hex') as subject, s.kind, s.subject_id,
-    case when l.act in ('hold placed', 'hold released') then l.details ->> 'case' end as case_name
+    case when l.act in ('hold placed', 'hold released') then l.details ->> 'case' end as case_name,
+    case when l.act = 'epoch compromised' then (l.details ->> 'epoch')::integer end as epoch
   from oubli.ledger_link k left join oubli.ledger l on l.entry = k.entry
   left join oubli.fence f on f.key_id = l.key_id and l.act in (${NAMED})
   left join oubli.subject_link s on s.key_id = l.key_id and l.act in (${NAMED})
@@ -114,7 +115,7 @@ export class Teller {
 
   private entryFrom(row: Row): JournalEntry {
     const { keys } = this.telling;
-    const { kind, subject_id: id, case_name: name } = row;
+    const { kind, subject_id: id, case_name: name, epoch } = row;
     const subject = row.subject ?? (kind === null ? null : keys.referenceOf(String(kind), String(id)).toString('hex'));
     return {
       branch: Number(row.branch),
@@ -126,6 +127,7 @@ export class Teller {
       link: String(row.link),
       ...(subject === null ? {} : { subject: String(subject) }),
       ...(name === null ? {} : { case: caseReference(keys, String(name)) }),
+      ...(epoch === null ? {} : { epoch: Number(epoch) }),
     };
   }
 

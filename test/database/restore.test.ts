@@ -153,6 +153,7 @@ describe('S1: a database that was restored', function () {
       requested: 0,
       withdrawn: 0,
       unknown: [],
+      compromised: [],
     });
     await backup.restore();
     await Promise.all([replayed(), replayed()]);

@@ -25,7 +25,7 @@ describe('Places of sealed values', () => {
       create table in_domain_of_row as select u::team_user as v from users u;
       create table in_nested as select array_agg(row(1, array[u.name])::pair) as v from users u;
       create table in_range as select span(name, name, '[]') as v from users where false;
-      create table in_ranges as select v, null::spanmultirange as many from in_range;
+      create table in_ranges as select v, null::span_multirange as many from in_range;
       create table generated (name oubli."users.name", again oubli."users.name" generated always as (name) stored);
       insert into generated select name from users;
       create materialized view seen as select name as v from users;
