@@ -84,7 +84,7 @@ describe('Somebody who reads the memory of the process', function () {
     await learn();
     const present = await found();
     expect([...present])
-      .to.include('epoch 2')
+      .to.include('epoch 3')
       .and.not.to.include('epoch 1');
   });
 

@@ -78,12 +78,13 @@ async function live({ db, insertMany }: Oubli): Promise<void> {
   }
 }
 
-/** Also somebody is erased, of whom the law keeps something, and somebody restricted: their keys leave the cache. */
+/** Also somebody is erased, of whom the law keeps something, somebody restricted, and every key replaced: theirs leave the cache. */
 async function rotate({ db, subject, epochs, verifyLedger }: Oubli): Promise<void> {
   await subject('user', 1).erase({ because: 'her request', probe: 'off' });
   await subject('user', 2).restrict({ because: 'she contests it' });
   await subject('user', 2).export({ profile: 'portability' });
   await epochs.rotate({ keep: 'none' });
+  await epochs.compromised(2, { because: 'somebody may have read the key file' });
   await db('users').insert({ email: 'late@example.org', name: 'late' });
   await verifyLedger();
 }
