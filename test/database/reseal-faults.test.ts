@@ -173,15 +173,15 @@ describe('A reseal, and what it cannot see', function () {
 
   it('K5: goes through replaced keys a thousand at a time, each once', async () => {
     await people(1100);
-    const [{ count: before }] = await world.plain('oubli.subject_key').count();
+    const before = (await world.plain('oubli.subject_key')).length;
     const report = await reseal();
-    expect(report).to.deep.include({ replaced: Number(before), destroyed: Number(before), finished: true });
+    expect(report).to.deep.include({ replaced: before, destroyed: before, finished: true });
     const told = await world
       .plain('oubli.ledger')
       .where({ act: 'replaced keys destroyed' })
       .orderBy('entry')
       .pluck('details');
-    expect(told.slice(-2)).to.deep.equal([{ keys: 1000 }, { keys: Number(before) - 1000 }]);
+    expect(told.slice(-2)).to.deep.equal([{ keys: 1000 }, { keys: before - 1000 }]);
     expect(await world.plain('oubli.subject_key').whereNotNull('closed')).to.deep.equal([]);
   });
 
