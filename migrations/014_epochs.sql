@@ -316,8 +316,8 @@ begin
     raise exception 'oubli: a value in % is sealed under the key of another subject', named using errcode = 'OU004';
   end if;
   perform from oubli.subject_key s where s.key_id = any(keys) and s.closed is not null and s.successor is null order by s.key_id for no key update;
-  update oubli.subject_key s set closed = null where s.key_id = any(keys) and s.closed is not null and s.successor is null;
-  if found then
+  if found then -- an UPDATE of no row would lock the table, too, and whoever drains an epoch would wait for it
+    update oubli.subject_key s set closed = null where s.key_id = any(keys) and s.closed is not null and s.successor is null;
     perform from unnest(keys) w(key_id) join oubli.subject_key s on s.key_id = w.key_id and s.closed is null order by s.key_id for key share of s;
     get diagnostics living = row_count;
     if living = cardinality(keys) then
