@@ -254,6 +254,7 @@ begin
   select w.key_id, of_epoch, of_epoch, bytes, print from (select * from back union all select * from begun) w;
   return found;
 end $$;
+revoke all on function oubli.let_in(text, text, bytea, bytea, bytea, bytea, integer) from public;
 
 create function oubli.keep_erased() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -261,6 +262,7 @@ begin
   perform oubli.refuse_unsaid_return(new.key_id);
   return null;
 end $$;
+revoke all on function oubli.keep_erased() from public;
 create constraint trigger returned after update on oubli.subject_link deferrable initially deferred
   for each row when (old.erased_at is not null and new.erased_at is null) execute function oubli.keep_erased();
 alter table oubli.subject_link enable always trigger returned;

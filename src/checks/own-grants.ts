@@ -131,8 +131,9 @@ const OWN: Readonly<Record<Role, Readonly<Record<string, readonly Grant[]>>>> = 
   },
 };
 
-/** What looks with its owner's rights, and so is nobody's unless it is said. */
+/** What goes by its owner's rights, and so is nobody's unless it is said. */
 export const OWN_FUNCTIONS: Readonly<Partial<Record<Role, readonly string[]>>> = {
+  app: ['oubli.let_in(text, text, bytea, bytea, bytea, bytea, integer)'],
   purge: ['oubli.keys_in_use(bytea[], regclass)', 'oubli.hold_place(regclass)'],
 };
 

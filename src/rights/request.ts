@@ -11,7 +11,7 @@ import { endsRequest } from '../registers/requests';
 
 /** $2 kind, $3 why: asked again after a failure for the same reason, it is the same request. */
 const ASKED = `
-select n.name, l.key_id, exists (
+select n.name, exists (
   select from oubli.ledger r where r.key_id = any(oubli.names_of(l.key_id)) and r.act = 'requested' and r.because = $3
     and not exists (select from oubli.ledger e where ${endsRequest('e')})) as open
 from named n left join oubli.subject_link l on l.kind = $2 and l.subject_id = n.name and l.erased_at is null
@@ -25,9 +25,9 @@ export async function writeRequest(engine: Engine, plan: Plan, id: string, becau
   const written = engine.database.transaction(async (connection) => {
     const [asked] = (await connection.query(statement(plan), [id, plan.kind, because])).rows;
     if (!asked) return 'never';
-    if (asked.open) return 'before';
-    const keyId = (asked.key_id as Uint8Array | null) ?? (await newKey(engine, plan, String(asked.name)));
+    const keyId = await keyOf(engine, plan, String(asked.name));
     if (!keyId) return 'never';
+    if (asked.open) return 'before';
     const details = { kind: plan.kind, right: 'erasure' };
     await engine.ledger.record(connection, [{ act: 'requested', keyId, because, details }]);
     return 'now';
@@ -45,8 +45,11 @@ function statement(plan: Plan): string {
   return `with named as (select ${nameOf(plan, 't')} as name from ${plan.root.sqlName} t where ${mine})${ASKED}`;
 }
 
-/** The ledger has no other name for her. Keys are made on a connection of their own, so that it may come while this transaction is open. */
-async function newKey({ keys }: Engine, plan: Plan, name: string): Promise<Uint8Array | undefined> {
+/**
+ * The ledger has no other name for her. Keys are made on a connection of their own, so that it may come while this transaction is open; and
+ * there it is seen first whether the database was restored (ERASURE.md S1).
+ */
+async function keyOf({ keys }: Engine, plan: Plan, name: string): Promise<Uint8Array | undefined> {
   try {
     return (await keys.idsOf(plan.kind as string, [name])).get(name);
   } catch (error) {

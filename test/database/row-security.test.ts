@@ -1,6 +1,6 @@
 /** Row security hides rows without a word: from whoever purges it may hide none (ERASURE.md A3). */
 import { expect } from 'chai';
-import type { Oubli } from '../../src';
+import type { Oubli, SweepsFailedError } from '../../src';
 import { addPeople, type Person } from '../support/people';
 import { failureOf, refusalOf } from '../support/refusals';
 import { createWorld, type World } from '../support/world';
@@ -37,7 +37,10 @@ describe('A role from which row security hides rows', () => {
   it('A3: is refused by name, and nothing is touched: neither where somebody due is hidden', async () => {
     const tenant = await asTenant('users');
     const error = await refusalOf(() => tenant.sweep({ rule: 'subject:user' }));
-    expect(error).to.include({ code: 'ROW_SECURITY', table: 'users' });
+    // of the rule, and of what follows it
+    const { failures } = error as unknown as SweepsFailedError;
+    expect(failures.map((each) => each.rule)).to.deep.equal(['subject:user', undefined]);
+    for (const failure of failures) expect(failure.error).to.include({ code: 'ROW_SECURITY', table: 'users' });
     expect(await world.plain('oubli.ledger').where({ act: 'erased' })).to.deep.equal([]);
   });
 
